@@ -1,0 +1,205 @@
+/**
+ * Shows that a configuration is taken whole or not at all: every problem at once with its path and value, misspelt names
+ * with what was meant, no coercion, and bounded time on hostile TOML. The schema of the product is used as it is.
+ */
+import fc from 'fast-check';
+import t from 'tap';
+import { type ConfigProblem, loadConfig } from './load.js';
+import { schema } from './schema.js';
+
+const problemsOf = (text: string): readonly ConfigProblem[] => {
+  const loaded = loadConfig(text);
+  return loaded.ok ? [] : loaded.error;
+};
+const pathsOf = (text: string): readonly string[] => problemsOf(text).map((problem) => problem.path);
+
+t.test('an empty file gives every default', (t) => {
+  const loaded = loadConfig('');
+  if (!loaded.ok) throw new Error('the defaults do not load');
+  for (const [section, { rows }] of Object.entries(schema))
+    for (const row of rows) {
+      const value = (loaded.value as Record<string, Record<string, unknown>>)[section]?.[row.key];
+      t.same(value, row.default, `${section}.${row.key}`);
+    }
+  t.same(loadConfig('# only a remark\n\n[terminal]\n'), loaded);
+  t.end();
+});
+
+t.test('defaults lie in their own ranges, and help is there to read', (t) => {
+  for (const [section, { rows }] of Object.entries(schema)) {
+    t.equal(new Set(rows.map((row) => row.key)).size, rows.length, `${section}: keys are unique`);
+    for (const row of rows) {
+      t.match(row.key, /^[a-z][a-zA-Z0-9]*$/, row.key);
+      t.match(row.help, /^[^|]{10,300}[.?]$/, `${section}.${row.key}`);
+      if (row.type === 'integer')
+        t.ok(row.default >= row.min && row.default <= row.max && Number.isSafeInteger(row.max), row.key);
+      if (row.type === 'choice') t.ok(row.choices.includes(row.default), row.key);
+      if (row.key.endsWith('Ms')) t.equal(row.unit, 'ms', row.key);
+    }
+  }
+  t.end();
+});
+
+t.test('values as they stand', (t) => {
+  const loaded = loadConfig(
+    '[terminal]\ncategory = "dining"\ncredentialTimeoutMs = 30_000\nscannerSells = false\ntypedPointsClerks = ["ann", "bob"]\n',
+  );
+  t.match(loaded, {
+    ok: true,
+    value: {
+      terminal: {
+        category: 'dining',
+        credentialTimeoutMs: 30_000,
+        scannerSells: false,
+        typedPointsClerks: ['ann', 'bob'],
+      },
+    },
+  });
+  t.match(loadConfig('terminal.credentialTimeoutMs = 0x3e8'), {
+    ok: true,
+    value: { terminal: { credentialTimeoutMs: 1_000 } },
+  });
+  t.end();
+});
+
+t.test('all problems at once', (t) => {
+  const text = `
+shop = 1
+[terminal]
+category = 5
+credentialTimeoutMs = 999
+balanceTimeoutMs = -1
+scannerSells = "yes"
+typedPointsClerks = ["ann", 5]
+cardAgainTimeout = 5
+[sink]
+x = 1
+[host]
+`;
+  t.same(pathsOf(text), [
+    'shop',
+    'sink',
+    'terminal.cardAgainTimeout',
+    'terminal.category',
+    'terminal.typedPointsClerks',
+    'terminal.scannerSells',
+    'terminal.credentialTimeoutMs',
+    'terminal.balanceTimeoutMs',
+  ]);
+  t.match(
+    problemsOf(text).find(({ path }) => path === 'terminal.credentialTimeoutMs'),
+    { value: '999', problem: /1000 to 600000 ms/ },
+  );
+  t.end();
+});
+
+t.test('misspelt names say what was meant', (t) => {
+  const hint = (text: string): string => problemsOf(text)[0]?.problem ?? '';
+  t.match(hint('[terminal]\ncredentialTimoutMs = 5'), 'did you mean credentialTimeoutMs?');
+  t.match(hint('[terminal]\ncredentialtimeoutms = 5'), 'did you mean credentialTimeoutMs?');
+  t.match(hint('[terminal]\ncredentialTimeout = 5'), 'did you mean credentialTimeoutMs?');
+  t.match(hint('[Terminal]'), 'did you mean terminal?');
+  t.match(hint('[reader]'), 'did you mean readers?');
+  t.match(hint('[terminal]\nzzzzzzzzzzzz = 5'), /known are category, /);
+  t.end();
+});
+
+t.test('whole numbers only, and nothing becomes one', (t) => {
+  for (const value of [
+    '60000.0',
+    '6e4',
+    '"60000"',
+    'true',
+    'nan',
+    'inf',
+    '-0.0',
+    '9007199254740993',
+    '99999999999999999999',
+    '[60000]',
+    '1979-05-27',
+  ])
+    t.same(pathsOf(`[terminal]\ncredentialTimeoutMs = ${value}`), ['terminal.credentialTimeoutMs'], value);
+  t.equal(problemsOf('[terminal]\ncredentialTimeoutMs = inf')[0]?.value, 'Infinity', 'shown as it is, not as null');
+  for (const value of ['1,000', '１２', '1_', '0600', '--1'])
+    t.match(pathsOf(`[terminal]\ncredentialTimeoutMs = ${value}`), [/^line 2, column \d+$/], value);
+  t.same(pathsOf('[terminal]\nscannerSells = 1'), ['terminal.scannerSells']);
+  t.same(pathsOf('[terminal]\ncategory = true'), ['terminal.category']);
+  t.same(pathsOf('[terminal]\ntypedPointsClerks = "*"'), ['terminal.typedPointsClerks']);
+  t.same(pathsOf('terminal = 5'), ['terminal']);
+  t.same(pathsOf('[[terminal]]\ncategory = "x"'), ['terminal']);
+  t.end();
+});
+
+t.test('not TOML: the place', (t) => {
+  t.match(problemsOf('[terminal\n'), [{ path: /^line \d+, column \d+$/ }]);
+  t.match(problemsOf('[terminal]\ncategory = "a"\ncategory = "b"'), [{ path: /^line 3/ }], 'a key twice');
+  t.match(problemsOf('category = "a\u0000b"'), [{ path: /^line 1/ }]);
+  t.end();
+});
+
+t.test('hostile files', (t) => {
+  const hostile: readonly (readonly [string, RegExp])[] = [
+    [`a = ${'['.repeat(100_000)}`, /^line 1/],
+    [`a = ${'['.repeat(2_000)}${']'.repeat(2_000)}`, /^line 1/],
+    [`a = ${'{a='.repeat(50_000)}`, /^line 1/],
+    [`terminal${'.a'.repeat(20_000)} = 1`, /^terminal\.a$/],
+    [`[${'a.'.repeat(20_000)}a]`, /^a$/],
+    ['[__proto__]\nadmin = true', /^__proto__$/],
+    ['[terminal]\n__proto__ = 1', /^terminal\.__proto__$/],
+    ['[terminal]\nconstructor = 1', /^terminal\.constructor$/],
+    [`"${'x'.repeat(100_000)}" = 1`, /^x{80}…$/],
+    ['"\\u001b[2J" = 1', /^␛\[2J$/],
+    [`[terminal]\ncategory = "${'x'.repeat(5_000)}"`, /^terminal\.category$/],
+    [`#${'x'.repeat(262_144)}`, /^file$/],
+  ];
+  for (const [text, path] of hostile) {
+    const problems = problemsOf(text);
+    t.match(problems[0]?.path, path, text.slice(0, 24));
+    for (const { value } of problems) t.ok(value.length <= 81, 'shown cut short');
+  }
+  const many = problemsOf(Array.from({ length: 5_000 }, (_, at) => `k${at} = 1`).join('\n'));
+  t.equal(many.length, 201);
+  t.match(many.at(-1), { path: 'file', problem: 'and 4800 more problems' });
+  t.equal(({} as Record<string, unknown>)['admin'], undefined);
+  t.end();
+});
+
+t.test('never throws', (t) => {
+  const piece = fc.constantFrom(
+    ...[
+      '[',
+      ']',
+      '[[',
+      ']]',
+      '=',
+      '"',
+      "'",
+      '"""',
+      '\n',
+      '.',
+      ',',
+      '{',
+      '}',
+      '#',
+      'terminal',
+      'category',
+      '1',
+      '-',
+      'inf',
+      '\u0000',
+      '一',
+    ],
+  );
+  fc.assert(
+    fc.property(
+      fc.array(piece, { maxLength: 30 }).map((parts) => parts.join('')),
+      (text) => {
+        const loaded = loadConfig(text);
+        if (!loaded.ok && loaded.error.length === 0) throw new Error('refused without a problem');
+      },
+    ),
+    { numRuns: 2_000 },
+  );
+  t.pass('2,000 files');
+  t.end();
+});

@@ -1,0 +1,161 @@
+/**
+ * Loading: TOML text to a checked configuration, or the list of ALL its problems. Must not read files or the environment.
+ */
+import { parse, TomlError } from 'smol-toml';
+import { printable } from '../terminal/kernel/redaction.js';
+import { err, ok, type Result } from '../terminal/kernel/result.js';
+import type { OptionRow } from './option.js';
+import { type Config, schema } from './schema.js';
+
+export interface ConfigProblem {
+  /** `section.key`, or the line where the text is not TOML. */
+  readonly path: string;
+  /** What stands there, shortened; empty where nothing does. */
+  readonly value: string;
+  readonly problem: string;
+}
+
+/** Longest file that is read at all, in characters. */
+const configLengthMax = 262_144;
+/** Deepest nesting of inline tables and lists; no option needs more than one. */
+const configDepthMax = 16;
+/** Problems told at most; the rest are counted. */
+const problemsMax = 200;
+const shownLengthMax = 80;
+
+/** A value as it stands in the file, cut short; of what is nested only that it is. */
+function shown(value: unknown): string {
+  const items = Array.isArray(value) ? value.slice(0, shownLengthMax) : null;
+  return printable(items ? `[${items.map(shownItem).join(', ')}]` : shownItem(value), shownLengthMax);
+}
+const shownItem = (value: unknown): string =>
+  typeof value === 'string'
+    ? JSON.stringify(value.slice(0, shownLengthMax))
+    : Array.isArray(value)
+      ? '[…]'
+      : isTable(value)
+        ? '{…}'
+        : String(value);
+const named = (name: string): string => printable(name, shownLengthMax);
+const isTable = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
+
+/** The value as the program reads it. Whole numbers come as bigints from the file, so that 1 and 1.0 can be told apart. */
+const plain = (value: unknown): unknown =>
+  typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value;
+
+/** Why a value of the file does not fit its row; null where it does. */
+function misfit(row: OptionRow, value: unknown): string | null {
+  switch (row.type) {
+    case 'boolean':
+      return typeof value === 'boolean' ? null : 'must be true or false';
+    case 'integer':
+      return typeof value === 'bigint' && value >= row.min && value <= row.max
+        ? null
+        : `must be a whole number from ${row.min} to ${row.max}${row.unit ? ` ${row.unit}` : ''}`;
+    case 'text':
+      return typeof value === 'string' && value.length <= 4_096 ? null : 'must be a text in quotes';
+    case 'list':
+      return Array.isArray(value) &&
+        value.length <= 256 &&
+        value.every((item) => typeof item === 'string' && item.length <= 4_096)
+        ? null
+        : 'must be a list of texts, like ["a", "b"]';
+    case 'choice':
+      return typeof value === 'string' && row.choices.includes(value)
+        ? null
+        : `must be one of ${row.choices.map((choice) => `"${choice}"`).join(', ')}`;
+  }
+}
+
+/** How many single letters have to be changed, put in or taken out to make one word of the other. */
+function distance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      current.push(Math.min(replaced, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1));
+    }
+    previous = current;
+  }
+  return previous[b.length] ?? 0;
+}
+
+/** The nearest known name for a misspelt one, or all of them. */
+function nearest(name: string, known: readonly string[]): string {
+  const word = name.slice(0, shownLengthMax).toLowerCase();
+  const ranked = known
+    .map((candidate) => ({ candidate, far: distance(word, candidate.toLowerCase()) }))
+    .sort((a, b) => a.far - b.far);
+  const best = ranked[0];
+  const isClose = best && (best.far <= 3 || best.candidate.toLowerCase().startsWith(word));
+  return isClose ? `; did you mean ${best.candidate}?` : `; known are ${known.join(', ')}`;
+}
+
+function parseText(text: string): Result<Record<string, unknown>, readonly ConfigProblem[]> {
+  if (text.length > configLengthMax)
+    return err([{ path: 'file', value: '', problem: `longer than ${configLengthMax} characters` }]);
+  try {
+    return ok(parse(text, { integersAsBigInt: true, maxDepth: configDepthMax }));
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const problem = printable(error.message.split('\n')[0] ?? 'not TOML');
+    return err([{ path: `line ${error.line}, column ${error.column}`, value: '', problem }]);
+  }
+}
+
+/** Takes the file's text; an empty text gives every default. @returns the configuration, or every problem found */
+export function loadConfig(text: string): Result<Config, readonly ConfigProblem[]> {
+  const parsed = parseText(text);
+  if (!parsed.ok) return parsed;
+  const problems: ConfigProblem[] = [];
+  for (const name of Object.keys(parsed.value)) {
+    if (!Object.hasOwn(schema, name)) {
+      problems.push({
+        path: named(name),
+        value: '',
+        problem: `there is no such section${nearest(name, Object.keys(schema))}`,
+      });
+    }
+  }
+  const config: Record<string, Record<string, unknown>> = {};
+  for (const [name, { rows }] of Object.entries(schema)) {
+    const table = Object.hasOwn(parsed.value, name) ? parsed.value[name] : {};
+    if (!isTable(table)) problems.push({ path: name, value: shown(table), problem: `must be a section, [${name}]` });
+    config[name] = loadSection(name, rows, isTable(table) ? table : {}, problems);
+  }
+  if (problems.length === 0) return ok(config as unknown as Config);
+  const untold = problems.length - problemsMax;
+  return err(
+    untold > 0
+      ? [...problems.slice(0, problemsMax), { path: 'file', value: '', problem: `and ${untold} more problems` }]
+      : problems,
+  );
+}
+
+function loadSection(
+  section: string,
+  rows: readonly OptionRow[],
+  table: Record<string, unknown>,
+  problems: ConfigProblem[],
+): Record<string, unknown> {
+  const keys = rows.map((row) => row.key);
+  for (const key of Object.keys(table)) {
+    if (!keys.includes(key))
+      problems.push({
+        path: `${section}.${named(key)}`,
+        value: shown(table[key]),
+        problem: `there is no such option${nearest(key, keys)}`,
+      });
+  }
+  return Object.fromEntries(
+    rows.map((row) => {
+      if (!Object.hasOwn(table, row.key)) return [row.key, row.default];
+      const value = table[row.key];
+      const problem = misfit(row, value);
+      if (problem) problems.push({ path: `${section}.${row.key}`, value: shown(value), problem });
+      return [row.key, plain(value)];
+    }),
+  );
+}

@@ -1,0 +1,28 @@
+/**
+ * The schema: every section of the configuration file and its option rows. The only source of options and their help.
+ */
+
+import { pcscOptions } from '../drivers/pcsc/options.js';
+import { serialOptions } from '../drivers/serial/options.js';
+import { syncOptions } from '../host-sync/client/options.js';
+import { hostOptions } from '../host-sync/server/options.js';
+import { consoleOptions } from '../terminal/console/options.js';
+import { localApiOptions } from '../terminal/local-api/options.js';
+import { terminalOptions } from '../terminal/runtime/options.js';
+import type { OptionRow, OptionsOf } from './option.js';
+
+const sections = {
+  terminal: { title: 'The box and its sales', rows: terminalOptions },
+  sync: { title: 'The box’s side of the host', rows: syncOptions },
+  readers: { title: 'Contactless readers (PC/SC)', rows: pcscOptions },
+  scanners: { title: 'Barcode scanners on serial lines', rows: serialOptions },
+  console: { title: 'The technician console', rows: consoleOptions },
+  localApi: { title: 'The local API for tills', rows: localApiOptions },
+  host: { title: 'The embedded host', rows: hostOptions },
+} as const satisfies Readonly<Record<string, { readonly title: string; readonly rows: readonly OptionRow[] }>>;
+
+export const schema: Readonly<Record<string, { readonly title: string; readonly rows: readonly OptionRow[] }>> =
+  sections;
+
+/** The whole configuration as the program reads it: `config.terminal.category`. */
+export type Config = { readonly [Section in keyof typeof sections]: OptionsOf<(typeof sections)[Section]['rows']> };

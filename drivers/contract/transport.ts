@@ -1,0 +1,52 @@
+/**
+ * Transports: the two shapes in which every bus moves bytes. A simulated device stands behind the same shapes.
+ * Must hold no protocol; a transport moves bytes and reports what became of them.
+ */
+import type { Bytes } from '../../terminal/kernel/bytes.js';
+import type { Result } from '../../terminal/kernel/result.js';
+import type { DurationMs } from '../../terminal/kernel/units.js';
+
+/** What can go wrong with a device. Codes are rows of terminal/kernel/errors.ts. */
+export type DeviceErrorCode =
+  | 'device.absent'
+  | 'device.busy'
+  | 'device.denied'
+  | 'device.cardRemoved'
+  | 'device.timedOut'
+  | 'device.closed'
+  | 'device.failed'
+  | 'device.unsupported';
+
+export interface DeviceError {
+  readonly code: DeviceErrorCode;
+  /** For the technician; holds no byte of a command or an answer. */
+  readonly detail: string;
+}
+
+/** Longest command and answer: an extended APDU with its status word (ISO/IEC 7816-3 §12.1.3). */
+export const apduBytesMax = 65_546;
+
+/** One card in one field, from the moment it was presented until it leaves. A new presentation is a new link. */
+export interface ApduLink {
+  /** Unique in this process; a link of an earlier presentation never comes back. */
+  readonly id: string;
+  readonly atr: Bytes;
+  /**
+   * Sends one command APDU and gives the answer with its status word (2…apduBytesMax bytes). One at a time: a second
+   * call before the first ended is `device.busy`. After `device.cardRemoved` or `device.closed` the link is dead.
+   * With `device.timedOut` or `device.cardRemoved` nobody knows whether the card acted on the command.
+   */
+  transmit(command: Bytes, timeout: DurationMs): Promise<Result<Bytes, DeviceError>>;
+  /** Lets the card go. Never rejects; safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** A port that moves bytes both ways with no framing of its own (serial line, pseudo-terminal, socket). */
+export interface ByteTransport {
+  /** Writes all bytes, resolving when the device has them. */
+  write(bytes: Bytes): Promise<Result<void, DeviceError>>;
+  /** At most one listener each. Chunks come as they were read: split anywhere, joined anyhow. */
+  onData(listener: (chunk: Bytes) => void): void;
+  onClosed(listener: (error: DeviceError) => void): void;
+  close(): Promise<void>;
+}

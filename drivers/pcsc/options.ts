@@ -1,0 +1,82 @@
+/**
+ * Options of the PC/SC driver: rows of key, type, default and help, from which the configuration's schema is made.
+ * Must not import the configuration, and must hold no value that a row does not describe.
+ */
+
+/** The driver's options as it reads them. Each field is one row of pcscOptions. */
+export interface PcscOptions {
+  readonly enabled: boolean;
+  /** Parts of reader names, any case; empty means every reader. */
+  readonly names: readonly string[];
+  /** Parts of reader names, any case; wins over `names`. */
+  readonly ignoredNames: readonly string[];
+  readonly virtualReaders: boolean;
+  readonly memberSignals: boolean;
+  readonly heartbeatMs: number;
+  readonly answerGraceMs: number;
+  readonly restartDelayMaxMs: number;
+}
+
+export const pcscOptions = [
+  {
+    key: 'enabled',
+    type: 'boolean',
+    default: true,
+    help: 'Look for contactless readers through the PC/SC service (pcscd).',
+  },
+  {
+    key: 'names',
+    type: 'list',
+    default: [],
+    help: 'Use only readers whose name contains one of these texts (any case). Empty: every reader. `status` on the console shows the names.',
+  },
+  {
+    key: 'ignoredNames',
+    type: 'list',
+    default: [],
+    help: 'Never use readers whose name contains one of these texts (any case), such as the contact slot of a combined reader.',
+  },
+  {
+    key: 'virtualReaders',
+    type: 'boolean',
+    default: false,
+    help: 'Use virtual readers (Virtual PCD). For demonstrations and tests: any program on the box can pretend to be a card there.',
+  },
+  {
+    key: 'memberSignals',
+    type: 'boolean',
+    default: true,
+    help: 'Tell the member by the light and sound of readers that have them (ACR122U) to hold, to take the phone away, or to tap again.',
+  },
+  {
+    key: 'heartbeatMs',
+    type: 'integer',
+    default: 2000,
+    min: 200,
+    max: 60_000,
+    unit: 'ms',
+    help: 'How often the reader process is asked whether it lives; after two missed answers it is replaced.',
+  },
+  {
+    key: 'answerGraceMs',
+    type: 'integer',
+    default: 1000,
+    min: 0,
+    max: 60_000,
+    unit: 'ms',
+    help: 'How much longer than its time-out a command may stay in a reader before the reader process is replaced.',
+  },
+  {
+    key: 'restartDelayMaxMs',
+    type: 'integer',
+    default: 10_000,
+    min: 100,
+    max: 600_000,
+    unit: 'ms',
+    help: 'Longest pause before a reader process that failed again and again is started once more.',
+  },
+] as const;
+
+export const pcscOptionsDefault = Object.fromEntries(
+  pcscOptions.map((option) => [option.key, option.default]),
+) as unknown as PcscOptions;

@@ -1,0 +1,264 @@
+/**
+ * Shows the driver's own behaviour: names that last, state and reasons, cards and links across a child's death, damping.
+ * How: a fake child that speaks real frames under manual time; and the conformance suite of all drivers on it.
+ */
+import t from 'tap';
+import { hex } from '../../terminal/kernel/bytes.js';
+import { nativeClock } from '../../terminal/kernel/native.js';
+import { durationMs } from '../../terminal/kernel/units.js';
+import { driverConformance } from '../contract/conformance.js';
+import type { DeviceEvent } from '../contract/driver.js';
+import type { ApduLink } from '../contract/transport.js';
+import { echoing, FakeReaderChild } from '../sim/fake-reader-child.js';
+import { ManualTime } from '../sim/manual-time.js';
+import { virtualAtr } from '../sim/vpcd.js';
+import type { PcscOptions } from './options.js';
+import { PcscDriver } from './pcsc-driver.js';
+
+const acr = 'ACS ACR122U PICC Interface';
+const select = hex('00A40400');
+const second = durationMs(1_000);
+
+function open(options: Partial<PcscOptions> = {}) {
+  const time = new ManualTime();
+  const children: FakeReaderChild[] = [];
+  const events: DeviceEvent[] = [];
+  const driver = new PcscDriver({
+    clock: time.clock,
+    schedule: time.schedule,
+    options,
+    spawn: () => {
+      const child = new FakeReaderChild();
+      children.push(child);
+      return child;
+    },
+  });
+  const started = driver.start((event) => events.push(event));
+  const child = () => children.at(-1) ?? new FakeReaderChild();
+  const state = (device: string) => driver.statuses().find((status) => status.device === device)?.state;
+  const reason = (device: string) => driver.statuses().find((status) => status.device === device)?.error?.detail;
+  const links = () => events.flatMap((event): ApduLink[] => (event.type === 'cardPresented' ? [event.link] : []));
+  const removals = () => events.flatMap((event) => (event.type === 'cardRemoved' ? [event.linkId] : []));
+  return { time, children, events, driver, started, child, state, reason, links, removals };
+}
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+t.test('without pcscd: started, absent, with the reason; ready by itself once it is there', async (t) => {
+  const { child, started, state, reason } = open();
+  child().send({ type: 'hello', version: 1 });
+  child().send({ type: 'serviceDown', code: 'device.absent', detail: 'pcscd is not running: there is no socket' });
+  await started;
+  t.equal(state('pcsc'), 'absent');
+  t.match(reason('pcsc'), 'pcscd is not running');
+  child().send({ type: 'serviceUp' });
+  child().send({ type: 'looked' });
+  t.match(reason('pcsc'), 'no reader is plugged in');
+  child().send({ type: 'readerAdded', reader: 1, name: `${acr} 00 00` });
+  t.equal(state('pcsc'), 'ready');
+  t.equal(state('reader-1'), 'ready');
+});
+
+t.test('no permission for the socket is failing, not absent: a person must act', async (t) => {
+  const { child, state } = open();
+  child().send({ type: 'hello', version: 1 });
+  child().send({ type: 'serviceDown', code: 'device.denied', detail: 'no permission' });
+  t.equal(state('pcsc'), 'failing');
+});
+
+t.test('a child that says nothing holds the start up for three seconds, no longer', async (t) => {
+  const { time, started, state } = open();
+  time.advance(3_000);
+  await started;
+  t.equal(state('pcsc'), 'opening');
+});
+
+t.test('a reader keeps its name over a replug and over a new child', async (t) => {
+  const { child, time, driver, children } = open();
+  child().comeUp([`${acr} 00 00`, 'OMNIKEY 5422 00 01']);
+  child().send({ type: 'readerRemoved', reader: 1 });
+  child().send({ type: 'readerAdded', reader: 3, name: `${acr} 02 00` });
+  const names = () => driver.statuses().map((status) => `${status.device} ${status.description} ${status.state}`);
+  const expected = [
+    'pcsc PC/SC service (pcscd) ready',
+    `reader-1 ${acr} 02 00 ready`,
+    'reader-2 OMNIKEY 5422 00 01 ready',
+  ];
+  t.strictSame(names(), expected);
+  child().end();
+  time.advance(50);
+  t.equal(children.length, 2);
+  child().comeUp(['OMNIKEY 5422 00 01', `${acr} 02 00`]);
+  t.strictSame(names(), expected, 'also when pcscd lists them the other way round');
+});
+
+t.test('the end of the child ends open links, says so once, and the next child serves', async (t) => {
+  const { child, time, links, removals, state, reason } = open();
+  child().comeUp([`${acr} 00 00`]);
+  child().present(1, 1, () => new Promise(() => {}));
+  const link = links()[0];
+  const outcome = link?.transmit(select, second);
+  child().send({ type: 'serviceDown', code: 'device.absent', detail: 'pcscd has ended' });
+  child().end('ended by SIGKILL');
+  const ended = await outcome;
+  t.equal(ended && !ended.ok && ended.error.code, 'device.closed');
+  t.strictSame(removals(), [link?.id]);
+  t.equal(state('reader-1'), 'absent');
+  t.match(reason('reader-1'), 'pcscd has ended');
+  time.advance(50);
+  child().comeUp([`${acr} 00 00`]);
+  child().present(1, 1, echoing);
+  t.equal(links().length, 2);
+  t.not(links()[1]?.id, link?.id, 'the same numbers of another child are another link');
+  t.ok((await links()[1]?.transmit(select, second))?.ok);
+});
+
+t.test('a command that stays stuck in the reader costs the child', async (t) => {
+  const { child, time, links, removals } = open();
+  child().comeUp([`${acr} 00 00`]);
+  child().present(1, 1, () => new Promise(() => {}));
+  const outcome = links()[0]?.transmit(select, second);
+  time.advance(1_001);
+  const ended = await outcome;
+  t.equal(ended && !ended.ok && ended.error.code, 'device.timedOut');
+  t.notOk(child().killed, 'not yet');
+  time.advance(1_000);
+  t.ok(child().killed);
+  await turn();
+  t.equal(removals().length, 1);
+});
+
+t.test('a reader that comes and goes is left alone until it stays; the other goes on', async (t) => {
+  const { child, time, state, links } = open();
+  child().comeUp([`${acr} 00 00`, 'OMNIKEY 5422 00 01']);
+  for (let turns = 0, reader = 1; turns < 6; turns++) {
+    child().send({ type: 'readerRemoved', reader });
+    reader = 10 + turns;
+    child().send({ type: 'readerAdded', reader, name: `${acr} 00 00` });
+  }
+  t.equal(state('reader-1'), 'flapping');
+  child().present(15, 1, echoing);
+  t.equal(links().length, 0, 'its cards do not count');
+  child().present(2, 2, echoing);
+  t.equal(links().length, 1);
+  time.advance(15_000);
+  t.equal(state('reader-1'), 'ready');
+  child().present(15, 3, echoing);
+  t.equal(links().length, 2);
+});
+
+t.test('virtual and ignored readers are shown as disabled and report no card', async (t) => {
+  const { child, state, links, driver } = open({ ignoredNames: ['omnikey'] });
+  child().comeUp(['Virtual PCD 00 00', 'OMNIKEY 5422 00 00']);
+  child().present(1, 1, echoing);
+  child().present(2, 2, echoing);
+  t.strictSame([state('reader-1'), state('reader-2'), state('pcsc')], ['disabled', 'disabled', 'absent']);
+  t.equal(links().length, 0);
+  t.strictSame(
+    driver.statuses().map((status) => status.simulated),
+    [false, true, false],
+  );
+});
+
+t.test('switched off, it starts no process', async (t) => {
+  const { children, started, state } = open({ enabled: false });
+  await started;
+  t.equal(children.length, 0);
+  t.equal(state('pcsc'), 'disabled');
+});
+
+t.test(
+  'a card that cannot be read does not make the reader fail; a reader in use elsewhere does, until a card works',
+  async (t) => {
+    const { child, state } = open();
+    child().comeUp([`${acr} 00 00`]);
+    child().send({ type: 'readerFailed', reader: 1, code: 'device.cardRemoved', detail: 'unresponsive card' });
+    t.equal(state('reader-1'), 'ready');
+    child().send({ type: 'readerFailed', reader: 1, code: 'device.busy', detail: 'sharing violation' });
+    t.equal(state('reader-1'), 'failing');
+    child().present(1, 1, echoing);
+    t.equal(state('reader-1'), 'ready');
+  },
+);
+
+t.test('member signals reach readers that have light, and no other', async (t) => {
+  const { child, driver } = open();
+  child().comeUp([`${acr} 00 00`, 'OMNIKEY 5422 00 01']);
+  driver.signal('done');
+  t.match(
+    child().received.filter((frame) => frame.type === 'show'),
+    [{ reader: 1, command: hex('FF00400E0401000101') }],
+  );
+  const quiet = open({ memberSignals: false });
+  quiet.child().comeUp([`${acr} 00 00`]);
+  quiet.driver.signal('done');
+  t.notOk(quiet.child().received.some((frame) => frame.type === 'show'));
+});
+
+t.test('readers without end are remembered up to a bound', async (t) => {
+  const { child, driver } = open();
+  child().comeUp([]);
+  for (let reader = 1; reader <= 40; reader++) {
+    child().send({ type: 'readerAdded', reader, name: `Reader ${reader} 00 00` });
+    child().send({ type: 'readerRemoved', reader });
+  }
+  t.equal(driver.statuses().length, 17);
+  for (let reader = 41; reader <= 80; reader++)
+    child().send({ type: 'readerAdded', reader, name: `Reader ${reader} 00 00` });
+  t.equal(driver.statuses().length, 17, 'also when all are plugged in');
+});
+
+t.test('conformance, on a fake child', async (t) => {
+  driverConformance(t, ['card', 'plug'], async () => {
+    const children: FakeReaderChild[] = [];
+    let here = true;
+    let cards = 0;
+    const child = () => children.at(-1) ?? new FakeReaderChild();
+    let releaseCard: () => void = () => {};
+    const served = new WeakSet<FakeReaderChild>();
+    const serve = (born: FakeReaderChild) => {
+      if (!here || served.has(born)) return;
+      served.add(born);
+      born.comeUp([`${acr} 00 00`]);
+    };
+    return {
+      driver: new PcscDriver({
+        clock: nativeClock,
+        schedule: (delayMs, run) => {
+          const timer = setTimeout(run, delayMs);
+          return () => clearTimeout(timer);
+        },
+        spawn: () => {
+          const born = new FakeReaderChild();
+          children.push(born);
+          setImmediate(() => serve(born));
+          return born;
+        },
+      }),
+      card: {
+        insert: async (answers) => {
+          const gone = new Promise<Uint8Array>((resolve) => {
+            releaseCard = () => resolve(new Uint8Array(0));
+          });
+          const atr = virtualAtr(new Uint8Array([++cards]));
+          child().present(1, cards, (command) => Promise.race([answers(command), gone]), atr);
+          return atr;
+        },
+        remove: async () => {
+          releaseCard();
+          child().remove(1, cards);
+        },
+      },
+      plug: {
+        pullOut: async () => {
+          here = false;
+          child().end();
+        },
+        putBack: async () => {
+          here = true;
+          serve(child());
+        },
+      },
+      close: async () => {},
+    };
+  });
+});

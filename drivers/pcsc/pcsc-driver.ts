@@ -1,0 +1,305 @@
+/**
+ * The PC/SC driver in the box: readers and cards as device events, out of the frames of a supervised child process.
+ * Must not load nfc-pcsc, decide anything about a sale, or put a byte of an exchange into an event, a status or a log.
+ */
+import type { Bytes } from '../../terminal/kernel/bytes.js';
+import type { Clock } from '../../terminal/kernel/ports.js';
+import { err, ok, type Result } from '../../terminal/kernel/result.js';
+import { type DurationMs, durationMs } from '../../terminal/kernel/units.js';
+import type { DeviceEvent, DeviceStatus, Driver, MemberSignal, Schedule } from '../contract/driver.js';
+import type { DeviceError } from '../contract/transport.js';
+import { CardLink, type LinkPort } from './card-link.js';
+import type { Frame } from './frames.js';
+import { type PcscOptions, pcscOptionsDefault } from './options.js';
+import { PcscService } from './pcsc-service.js';
+import { ReaderDevice } from './reader-device.js';
+import { findReturned, parseReaderName, refusalReason } from './reader-names.js';
+import { ReaderProcess } from './reader-process.js';
+import { signalCommand } from './reader-signals.js';
+import { type SpawnChild, spawnChild } from './spawn-child.js';
+
+/** Readers remembered, plugged in or away. */
+const devicesMax = 16;
+/** Start does not wait longer for the first look. */
+const firstLookMs = 3_000;
+
+export interface PcscDriverSetup {
+  readonly clock: Clock;
+  readonly schedule: Schedule;
+  /** Fields left out take their defaults. */
+  readonly options?: Partial<PcscOptions>;
+  /** Starts the child; the real one by default. */
+  readonly spawn?: SpawnChild;
+}
+
+export class PcscDriver implements Driver {
+  readonly bus = 'pcsc';
+  readonly #options: PcscOptions;
+  readonly #process: ReaderProcess;
+  readonly #service: PcscService;
+  readonly #devices: ReaderDevice[] = [];
+  readonly #exchanges = new Map<number, CardLink>();
+  readonly #calmTimers = new Map<ReaderDevice, () => void>();
+  readonly #linkPort: LinkPort;
+  #emit: ((event: DeviceEvent) => void) | null = null;
+  #firstLookOver: () => void = () => {};
+  #lastExchange = 0;
+  #lastDevice = 0;
+
+  constructor(private readonly setup: PcscDriverSetup) {
+    this.#options = { ...pcscOptionsDefault, ...setup.options };
+    this.#service = new PcscService(setup.clock, this.#options.enabled);
+    this.#process = new ReaderProcess({
+      spawn: setup.spawn ?? spawnChild,
+      clock: setup.clock,
+      schedule: setup.schedule,
+      heartbeat: durationMs(this.#options.heartbeatMs),
+      restartDelayMax: durationMs(this.#options.restartDelayMaxMs),
+      onFrame: (frame) => this.#received(frame),
+      onEnded: (error) => this.#processEnded(error),
+    });
+    this.#linkPort = {
+      schedule: setup.schedule,
+      answerGrace: durationMs(this.#options.answerGraceMs),
+      transmit: (card, command) => this.#transmit(card, command),
+      release: (card) => this.#process.send({ type: 'release', card }),
+      stuck: () => this.#process.condemn('a command is stuck in a reader'),
+    };
+  }
+
+  /** The child's process id, for the list of processes and for tests; null between two lives. */
+  get childPid(): number | null {
+    return this.#process.pid;
+  }
+
+  start(emit: (event: DeviceEvent) => void): Promise<void> {
+    if (!this.#options.enabled || this.#emit) return Promise.resolve();
+    this.#emit = emit;
+    return new Promise((resolve) => {
+      const cancel = this.setup.schedule(firstLookMs, () => this.#firstLookOver());
+      this.#firstLookOver = () => {
+        cancel();
+        resolve();
+      };
+      this.#process.start();
+    });
+  }
+
+  statuses(): readonly DeviceStatus[] {
+    return [
+      this.#service.status(this.#devices, this.#process.starts),
+      ...this.#devices.map((device) => device.status()),
+    ];
+  }
+
+  signal(signal: MemberSignal): void {
+    if (!this.#options.memberSignals) return;
+    for (const device of this.#devices) {
+      const command = signalCommand(device.name.full, signal);
+      if (command && device.reader !== null && device.state === 'ready')
+        this.#process.send({ type: 'show', reader: device.reader, command });
+    }
+  }
+
+  async stop(): Promise<void> {
+    const gone: DeviceError = { code: 'device.closed', detail: 'the driver was stopped' };
+    this.#emit = null;
+    this.#firstLookOver();
+    for (const cancel of this.#calmTimers.values()) cancel();
+    this.#calmTimers.clear();
+    this.#allAway(gone);
+    await this.#process.stop();
+  }
+
+  #received(frame: Frame): void {
+    switch (frame.type) {
+      case 'serviceUp':
+        this.#service.up();
+        this.#reportService();
+        break;
+      case 'serviceDown':
+        this.#allAway({ code: 'device.absent', detail: frame.detail });
+        this.#service.down(frame);
+        this.#reportService();
+        this.#firstLookOver();
+        break;
+      case 'looked':
+        this.#service.looked();
+        this.#reportService();
+        this.#firstLookOver();
+        break;
+      case 'readerAdded':
+        this.#readerAdded(frame.reader, frame.name);
+        break;
+      case 'readerRemoved':
+        this.#readerRemoved(frame.reader);
+        break;
+      case 'readerFailed':
+        this.#readerFailed(frame.reader, { code: frame.code, detail: frame.detail });
+        break;
+      case 'cardPresented':
+        this.#cardPresented(frame.reader, frame.card, frame.atr);
+        break;
+      case 'cardRemoved':
+        this.#cardRemoved(frame.reader, frame.card);
+        break;
+      case 'answer':
+        this.#settled(frame.exchange, ok(frame.answer));
+        break;
+      case 'failed':
+        this.#settled(frame.exchange, err({ code: frame.code, detail: frame.detail }));
+        break;
+      default:
+        // A command to the child, come back: only a broken child does that, and its heartbeat will tell.
+        break;
+    }
+  }
+
+  #processEnded(error: DeviceError): void {
+    this.#allAway({ code: 'device.closed', detail: error.detail });
+    this.#service.processEnded(error);
+    this.#reportService();
+  }
+
+  #readerAdded(reader: number, fullName: string): void {
+    const name = parseReaderName(fullName);
+    const returned = findReturned(
+      name,
+      this.#devices.filter((device) => device.reader === null),
+    );
+    const device = returned ?? this.#newDevice(fullName);
+    if (!device) return;
+    if (returned) device.counters.replugs++;
+    device.name = name;
+    device.reader = reader;
+    this.#settleState(device);
+    this.#reportService();
+  }
+
+  #newDevice(fullName: string): ReaderDevice | null {
+    if (this.#devices.length >= devicesMax) {
+      const away = this.#devices.findIndex((device) => device.reader === null);
+      if (away < 0) return null;
+      this.#devices.splice(away, 1);
+    }
+    const device = new ReaderDevice(`reader-${++this.#lastDevice}`, parseReaderName(fullName), this.setup.clock);
+    this.#devices.push(device);
+    return device;
+  }
+
+  /** Ready or absent, unless the options or its own unrest speak against it. */
+  #settleState(device: ReaderDevice, away: DeviceError = unplugged): void {
+    const refused = refusalReason(device.name, this.#options);
+    const now = this.setup.clock.monotonicMs();
+    if (refused) {
+      this.#become(device, 'disabled', { code: 'device.denied', detail: refused });
+    } else if (device.flapping.isFlapping(now)) {
+      this.#become(device, 'flapping', {
+        code: 'device.failed',
+        detail: 'it comes and goes; it is left alone until it stays',
+      });
+      this.#lookAgainWhenCalm(device, device.flapping.calmIn(now));
+    } else if (device.reader === null) {
+      this.#become(device, 'absent', { code: 'device.absent', detail: away.detail });
+    } else {
+      this.#become(device, 'ready');
+    }
+  }
+
+  #lookAgainWhenCalm(device: ReaderDevice, calmIn: DurationMs): void {
+    this.#calmTimers.get(device)?.();
+    const cancel = this.setup.schedule(calmIn, () => {
+      this.#calmTimers.delete(device);
+      this.#settleState(device);
+      this.#reportService();
+    });
+    this.#calmTimers.set(device, cancel);
+  }
+
+  #readerRemoved(reader: number): void {
+    const device = this.#deviceOf(reader);
+    if (!device) return;
+    device.flapping.noteChange(this.setup.clock.monotonicMs());
+    this.#away(device, unplugged);
+    this.#reportService();
+  }
+
+  #readerFailed(reader: number, error: DeviceError): void {
+    const device = this.#deviceOf(reader);
+    if (!device) return;
+    device.counters.failures++;
+    // A card that cannot be read says nothing about the reader.
+    const aboutTheCard = error.code === 'device.cardRemoved' || error.code === 'device.unsupported';
+    if (device.state === 'ready' && !aboutTheCard) this.#become(device, 'failing', error);
+  }
+
+  #cardPresented(reader: number, card: number, atr: Bytes): void {
+    const device = this.#deviceOf(reader);
+    if (!device || (device.state !== 'ready' && device.state !== 'failing')) return;
+    // A card that can be talked to ends whatever failed before.
+    this.#become(device, 'ready');
+    device.counters.cards++;
+    device.link = new CardLink(`pcsc-${this.#process.starts}-${card}`, atr, card, this.#linkPort);
+    this.#tell({ type: 'cardPresented', device: device.device, link: device.link });
+  }
+
+  #cardRemoved(reader: number, card: number): void {
+    const device = this.#deviceOf(reader);
+    if (device?.link?.card === card)
+      this.#endLink(device, { code: 'device.cardRemoved', detail: 'the card left the reader' });
+  }
+
+  #transmit(card: number, command: Bytes): number {
+    this.#lastExchange = (this.#lastExchange + 1) % 2 ** 32;
+    const device = this.#devices.find((candidate) => candidate.link?.card === card);
+    if (device?.link) {
+      device.counters.exchanges++;
+      this.#exchanges.set(this.#lastExchange, device.link);
+    }
+    this.#process.send({ type: 'transmit', card, exchange: this.#lastExchange, command });
+    return this.#lastExchange;
+  }
+
+  #settled(exchange: number, outcome: Result<Bytes, DeviceError>): void {
+    this.#exchanges.get(exchange)?.settled(exchange, outcome);
+    this.#exchanges.delete(exchange);
+  }
+
+  #allAway(error: DeviceError): void {
+    for (const device of this.#devices) if (device.reader !== null) this.#away(device, error);
+    this.#exchanges.clear();
+  }
+
+  #away(device: ReaderDevice, error: DeviceError): void {
+    this.#endLink(device, { code: 'device.closed', detail: error.detail });
+    device.reader = null;
+    this.#settleState(device, error);
+  }
+
+  #endLink(device: ReaderDevice, error: DeviceError): void {
+    const link = device.link;
+    if (!link) return;
+    device.link = null;
+    link.end(error);
+    this.#tell({ type: 'cardRemoved', device: device.device, linkId: link.id });
+  }
+
+  #deviceOf(reader: number): ReaderDevice | undefined {
+    return this.#devices.find((device) => device.reader === reader);
+  }
+
+  #become(device: ReaderDevice, ...[state, error]: Parameters<ReaderDevice['become']>): void {
+    if (device.become(state, error)) this.#tell({ type: 'deviceStateChanged', status: device.status() });
+  }
+
+  #reportService(): void {
+    if (this.#service.hasChanged(this.#devices))
+      this.#tell({ type: 'deviceStateChanged', status: this.#service.status(this.#devices, this.#process.starts) });
+  }
+
+  #tell(event: DeviceEvent): void {
+    this.#emit?.(event);
+  }
+}
+
+const unplugged: DeviceError = { code: 'device.absent', detail: 'the reader is not plugged in' };

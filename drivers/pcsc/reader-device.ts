@@ -1,0 +1,61 @@
+/**
+ * One reader as the box knows it over all its replugs: name, state, counters, and whether it comes and goes too often.
+ * Must not talk to the child process; the driver does.
+ */
+import type { Clock } from '../../terminal/kernel/ports.js';
+import { seconds, type WallMs } from '../../terminal/kernel/units.js';
+import type { DeviceState, DeviceStatus } from '../contract/driver.js';
+import type { DeviceError } from '../contract/transport.js';
+import type { CardLink } from './card-link.js';
+import { FlappingWatch } from './flapping.js';
+import { isVirtual, type ReaderName } from './reader-names.js';
+
+/** Plugged in or out so often within the window, a reader is left alone until it was calm for so long. */
+export const readerFlapping = { changesMax: 6, window: seconds(60), calm: seconds(15) } as const;
+
+export class ReaderDevice {
+  /** The child's number for it while it is plugged in. */
+  reader: number | null = null;
+  link: CardLink | null = null;
+  name: ReaderName;
+  readonly flapping = new FlappingWatch(readerFlapping);
+  readonly counters = { cards: 0, exchanges: 0, failures: 0, timeouts: 0, replugs: 0 };
+  #state: DeviceState = 'opening';
+  #error: DeviceError | null = null;
+  #since: WallMs;
+
+  constructor(
+    readonly device: string,
+    name: ReaderName,
+    private readonly clock: Clock,
+  ) {
+    this.name = name;
+    this.#since = clock.wallMs();
+  }
+
+  get state(): DeviceState {
+    return this.#state;
+  }
+
+  /** @returns whether anything that a technician sees has changed */
+  become(state: DeviceState, error: DeviceError | null = null): boolean {
+    if (state === this.#state && error?.detail === this.#error?.detail) return false;
+    if (state !== this.#state) this.#since = this.clock.wallMs();
+    this.#state = state;
+    this.#error = error;
+    return true;
+  }
+
+  status(): DeviceStatus {
+    return {
+      device: this.device,
+      bus: 'pcsc',
+      state: this.#state,
+      description: this.name.full,
+      simulated: isVirtual(this.name),
+      sinceWallMs: this.#since,
+      error: this.#error,
+      counters: { ...this.counters },
+    };
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * What a PC/SC reader's name says: which device it was before a replug, whether the options want it, what it can show.
+ * Pure. pcscd 1.9 and 2 build names as `model [interface] (serial) index slot`, with index and slot in two hex digits.
+ */
+import type { PcscOptions } from './options.js';
+
+export interface ReaderName {
+  readonly full: string;
+  /** Model with interface and serial number where there are any: what stays the same when it is plugged in elsewhere. */
+  readonly model: string;
+  /** Slot of a reader with several, two hex digits; empty when the name has none. */
+  readonly slot: string;
+}
+
+export function parseReaderName(full: string): ReaderName {
+  const parts = /^(.+) [0-9A-F]{2} ([0-9A-F]{2})$/.exec(full);
+  return { full, model: parts?.[1] ?? full, slot: parts?.[2] ?? '' };
+}
+
+/**
+ * Which of the readers that are away has come back: the one of the same full name, else one of the same model and slot,
+ * because pcscd counts the index in the name up at each replug.
+ */
+export function findReturned<T extends { readonly name: ReaderName }>(name: ReaderName, away: readonly T[]): T | null {
+  return (
+    away.find((candidate) => candidate.name.full === name.full) ??
+    away.find((candidate) => candidate.name.model === name.model && candidate.name.slot === name.slot) ??
+    null
+  );
+}
+
+/** Readers of vsmartcard's vpcd: no hardware, and open to every program on the box. */
+export const isVirtual = (name: ReaderName): boolean => name.full.startsWith('Virtual PCD');
+
+/** @returns why the options keep this reader out of use, or null when it is used */
+export function refusalReason(name: ReaderName, options: PcscOptions): string | null {
+  const lower = name.full.toLowerCase();
+  const contains = (part: string): boolean => part !== '' && lower.includes(part.toLowerCase());
+  if (isVirtual(name) && !options.virtualReaders) return 'virtual readers are not allowed by the configuration';
+  if (options.ignoredNames.some(contains)) return 'ignored by the configuration';
+  if (options.names.length > 0 && !options.names.some(contains)) return 'not among the configured readers';
+  return null;
+}

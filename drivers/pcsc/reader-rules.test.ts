@@ -1,0 +1,85 @@
+/**
+ * Shows the pure rules about readers: which one has come back, which are used, which flap, what lights up, which PC/SC
+ * failure means what, and that each option is described once. How: names as pcscd writes them, plain tables.
+ */
+import t from 'tap';
+import { toHex } from '../../terminal/kernel/bytes.js';
+import { monotonicMs, seconds } from '../../terminal/kernel/units.js';
+import { FlappingWatch } from './flapping.js';
+import { pcscOptions, pcscOptionsDefault } from './options.js';
+import { readPcscError } from './pcsc-errors.js';
+import { findReturned, isVirtual, parseReaderName, refusalReason } from './reader-names.js';
+import { signalCommand } from './reader-signals.js';
+
+const acr = 'ACS ACR122U PICC Interface';
+
+t.test('a reader is known again after a replug, which counts its index up', async (t) => {
+  const away = [`${acr} 00 00`, `${acr} 01 00`, 'HID Global OMNIKEY 5422 (OKCM0012345) 02 01'].map((name) => ({
+    name: parseReaderName(name),
+  }));
+  const found = (name: string) => findReturned(parseReaderName(name), away)?.name.full ?? null;
+  t.equal(found(`${acr} 01 00`), `${acr} 01 00`, 'the very name wins over the first of its model');
+  t.equal(found(`${acr} 07 00`), `${acr} 00 00`, 'another index');
+  t.equal(found('HID Global OMNIKEY 5422 (OKCM0012345) 00 01'), 'HID Global OMNIKEY 5422 (OKCM0012345) 02 01');
+  t.equal(found('HID Global OMNIKEY 5422 (OKCM0012345) 00 00'), null, 'its contact slot is another reader');
+  t.equal(found('HID Global OMNIKEY 5422 (OKCM0099999) 02 01'), null, 'another serial number is another reader');
+  t.equal(found('Identiv uTrust 3700 F 00 00'), null);
+  t.strictSame(parseReaderName('odd name'), { full: 'odd name', model: 'odd name', slot: '' });
+});
+
+t.test('the options say which readers are used; virtual ones only when allowed', async (t) => {
+  const used = (name: string, options: Partial<typeof pcscOptionsDefault>) =>
+    refusalReason(parseReaderName(name), { ...pcscOptionsDefault, ...options }) === null;
+  t.ok(used(`${acr} 00 00`, {}));
+  t.notOk(used('Virtual PCD 00 00', {}));
+  t.ok(used('Virtual PCD 00 00', { virtualReaders: true }));
+  t.ok(isVirtual(parseReaderName('Virtual PCD 00 01')));
+  t.ok(used(`${acr} 00 00`, { names: ['omnikey', 'acr122'] }));
+  t.notOk(used(`${acr} 00 00`, { names: ['omnikey'] }));
+  t.notOk(used(`${acr} 00 00`, { names: ['acr122'], ignoredNames: ['picc'] }), 'ignoring wins');
+  t.ok(used(`${acr} 00 00`, { ignoredNames: [''] }), 'an empty text matches nothing');
+});
+
+t.test('six departures in a minute are flapping, until it was calm for fifteen seconds', async (t) => {
+  const watch = new FlappingWatch({ changesMax: 6, window: seconds(60), calm: seconds(15) });
+  const at = (second: number) => monotonicMs(second * 1000);
+  for (const second of [0, 20, 40, 60, 80, 100, 120]) watch.noteChange(at(second));
+  t.notOk(watch.isFlapping(at(120)), 'one each twenty seconds is not');
+  for (const second of [121, 122, 123]) watch.noteChange(at(second));
+  t.ok(watch.isFlapping(at(123)));
+  t.equal(watch.calmIn(at(124)), 14_000);
+  t.ok(watch.isFlapping(at(137.9)));
+  t.notOk(watch.isFlapping(at(138)));
+  watch.noteChange(at(139));
+  t.notOk(watch.isFlapping(at(139)), 'it starts anew');
+});
+
+t.test('only a reader that is known to have light and sound gets a command, and only one that it keeps', async (t) => {
+  for (const signal of ['hold', 'done', 'tapAgain', 'refused', 'idle'] as const) {
+    t.match(
+      toHex(signalCommand(`${acr} 00 00`, signal) ?? new Uint8Array(0)),
+      /^ff0040[0-9a-f]{2}04[0-9a-f]{8}$/,
+      signal,
+    );
+    t.equal(signalCommand('Virtual PCD 00 00', signal), null);
+    t.equal(signalCommand('HID Global OMNIKEY 5422 00 00', signal), null);
+  }
+});
+
+t.test('PC/SC failures by what they mean', async (t) => {
+  const code = (sentence: string) =>
+    readPcscError(Object.assign(new Error('wrapped'), { previous: new Error(sentence) })).code;
+  t.equal(code('SCardTransmit error: Card was removed.(0x80100069)'), 'device.cardRemoved');
+  t.equal(code('SCardTransmit error: Transaction failed.(0x80100016)'), 'device.cardRemoved');
+  t.equal(code('SCardTransmit error: RPC transport error.(0x80100013)'), 'device.closed');
+  t.equal(code('SCardConnect error: Sharing violation.(0x8010000b)'), 'device.busy');
+  t.equal(code('SCardConnect error: Access denied.(0x8010006a)'), 'device.denied');
+  t.equal(code('SCardTransmit error: Internal error.(0x80100001)'), 'device.failed');
+  t.equal(readPcscError('no error at all').code, 'device.failed');
+});
+
+t.test('each option has one row, and each row one field', async (t) => {
+  t.strictSame(Object.keys(pcscOptionsDefault).sort(), pcscOptions.map((option) => option.key).sort());
+  for (const option of pcscOptions)
+    if (option.type === 'integer') t.ok(option.default >= option.min && option.default <= option.max);
+});

@@ -1,0 +1,42 @@
+/**
+ * Registry: the drivers that the configuration asks for, in start order. One plain array; a new bus is one more row.
+ */
+import { existsSync, realpathSync } from 'node:fs';
+import type { Clock } from '../terminal/kernel/ports.js';
+import type { Driver, Schedule } from './contract/driver.js';
+import type { PcscOptions } from './pcsc/options.js';
+import { PcscDriver } from './pcsc/pcsc-driver.js';
+import { type ScannerOptions, SerialScannerDriver } from './serial/scanner-driver.js';
+import { discoverScanners, openSerialTransport } from './serial/serial-transport.js';
+
+export interface DriverSettings {
+  readonly readers: PcscOptions;
+  readonly scanners: ScannerOptions;
+}
+
+/** A pseudo-terminal is never a cable: what comes over it is simulated. */
+function isPseudoTerminal(path: string): boolean {
+  try {
+    return realpathSync(path).startsWith('/dev/pts/');
+  } catch {
+    return false;
+  }
+}
+
+export function createDrivers(
+  settings: DriverSettings,
+  shell: { readonly clock: Clock; readonly schedule: Schedule },
+): readonly Driver[] {
+  const { clock, schedule } = shell;
+  return [
+    new PcscDriver({ clock, schedule, options: settings.readers }),
+    new SerialScannerDriver(settings.scanners, {
+      clock,
+      schedule,
+      open: openSerialTransport,
+      discover: discoverScanners,
+      exists: existsSync,
+      isSimulated: isPseudoTerminal,
+    }),
+  ];
+}

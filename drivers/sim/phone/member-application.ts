@@ -1,0 +1,237 @@
+/**
+ * The application in the phone that a reader talks to: answers APDUs as docs/protocols/phone.md says, and wrongly only
+ * where it was told to. Must not know files, sockets or messages, and must not use the terminal's codec.
+ */
+import { type Bytes, hex, toHex } from '../../../terminal/kernel/bytes.js';
+import {
+  type Exchange,
+  exchangeOf,
+  openCommand,
+  openPhoneSession,
+  type PhoneChance,
+  type PhoneSession,
+  proofOfPhone,
+  proofOfTerminal,
+  same,
+  sealAnswer,
+} from './phone-crypto.js';
+import { type PhoneMemory, type PhoneResult, resultsMax, useCounterMax } from './phone-state.js';
+
+const applicationId = Buffer.from('f053484f554c4901', 'hex');
+const messagesMax = 256;
+
+const ok = 0x9000;
+const wrongLength = 0x6700;
+const notAuthenticated = 0x6982;
+const counterUsedUp = 0x6983;
+const outOfOrder = 0x6985;
+const secureMessagingBroken = 0x6988;
+const wrongData = 0x6a80;
+const noApplication = 0x6a82;
+const noCardRecord = 0x6a83;
+const wrongParameters = 0x6a86;
+const noSuchKey = 0x6a88;
+const unknownInstruction = 0x6d00;
+const unknownClass = 0x6e00;
+
+/** How a phone is told to misbehave. */
+export interface Misbehaviour {
+  /** Prove with a key that differs in one bit. */
+  readonly wrongKey: boolean;
+  /** Repeat the nonce, counter and proof of the last exchange. */
+  readonly replay: boolean;
+  /** At the next WRITE SLOT store this many bytes of the record (0…96) and leave the field. */
+  readonly tearAfterBytes: number | null;
+}
+export const wellBehaved: Misbehaviour = { wrongKey: false, replay: false, tearAfterBytes: null };
+
+type Phase =
+  | { readonly at: 'idle' }
+  | { readonly at: 'selected'; readonly nonce: Bytes | null }
+  | { readonly at: 'presented'; readonly exchange: Exchange }
+  | { readonly at: 'secure'; readonly session: PhoneSession };
+
+interface Command {
+  readonly cla: number;
+  readonly ins: number;
+  readonly p1: number;
+  readonly p2: number;
+  readonly header: Bytes;
+  readonly data: Bytes;
+}
+
+const empty = new Uint8Array(0);
+const word = (status: number): Bytes => Uint8Array.of(status >> 8, status & 255);
+const withStatus = (data: Bytes, status: number): Bytes => new Uint8Array(Buffer.concat([data, word(status)]));
+
+/** Cases 1 to 4, short and extended (ISO/IEC 7816-4 §5.2); null when the lengths do not add up. */
+function readCommand(bytes: Bytes): Command | null {
+  const [cla, ins, p1, p2, first = 0] = bytes;
+  if (cla === undefined || ins === undefined || p1 === undefined || p2 === undefined) return null;
+  const command = (data: Bytes): Command => ({ cla, ins, p1, p2, header: bytes.slice(0, 4), data });
+  const left = bytes.length - 4;
+  if (left <= 1) return command(empty);
+  if (first !== 0) return left === 1 + first || left === 2 + first ? command(bytes.slice(5, 5 + first)) : null;
+  if (left === 3) return command(empty);
+  const length = ((bytes[5] ?? 0) << 8) | (bytes[6] ?? 0);
+  if (length === 0 || left < 3) return null;
+  return left === 3 + length || left === 5 + length ? command(bytes.slice(7, 7 + length)) : null;
+}
+
+/** Reads RESULT's plaintext; null when it is not one. */
+function readResult(plain: Bytes): PhoneResult | null {
+  const bytes = Buffer.from(plain);
+  const outcome = (['accepted', 'refused', 'unknown'] as const)[bytes[0] ?? 255];
+  const textLength = bytes[16] ?? 255;
+  if (outcome === undefined || textLength > 48 || bytes.length !== 17 + textLength) return null;
+  const balance = (at: number) => {
+    const value = bytes.readUIntBE(at, 6);
+    return value === 0xffff_ffff_ffff ? null : value;
+  };
+  const currency = bytes.subarray(13, 16);
+  return {
+    outcome,
+    points: balance(1),
+    couponMinor: balance(7),
+    currency: currency.every((byte) => byte === 0) ? null : currency.toString('latin1'),
+    text: bytes.subarray(17).toString('utf8'),
+  };
+}
+
+export class MemberApplication {
+  #phase: Phase = { at: 'idle' };
+  misbehaviour: Misbehaviour = wellBehaved;
+
+  constructor(
+    private readonly memory: PhoneMemory,
+    private readonly chance: PhoneChance,
+  ) {}
+
+  /** The field is gone: nonce and session are forgotten. */
+  powerLost(): void {
+    this.#phase = { at: 'idle' };
+  }
+
+  /** One command in, one answer out; 'tear': the phone left the field in mid-write. */
+  respond(bytes: Bytes): Bytes | 'tear' {
+    const command = readCommand(bytes);
+    if (command === null) return word(wrongLength);
+    if (command.cla === 0x00) return command.ins === 0xa4 ? this.#select(command) : word(unknownInstruction);
+    if (command.cla === 0x80) return this.#plain(command);
+    return command.cla === 0x84 ? this.#secure(command) : word(unknownClass);
+  }
+
+  #select(command: Command): Bytes {
+    this.#phase = { at: 'idle' };
+    if (command.p1 !== 0x04 || command.p2 !== 0x00) return word(wrongParameters);
+    const { registration, card, recorded } = this.memory.state;
+    if (registration === null || !same(command.data, applicationId)) return word(noApplication);
+    const nonce = this.misbehaviour.replay && recorded ? hex(recorded.phoneNonce) : this.chance.bytes(16);
+    this.#phase = { at: 'selected', nonce };
+    const head = [Uint8Array.of(1, card ? 1 : 0), hex(registration.memberKeyId)];
+    const cardKeyId = card ? hex(card.keyId) : new Uint8Array(8);
+    return withStatus(Buffer.concat([...head, cardKeyId, nonce]), ok);
+  }
+
+  #plain(command: Command): Bytes {
+    if (command.ins === 0x10) return this.#present(command);
+    if (command.ins === 0x12) return this.#mutual(command);
+    return word(unknownInstruction);
+  }
+
+  #present(command: Command): Bytes {
+    const { state } = this.memory;
+    const { data, p1 } = command;
+    if (data.length !== 56) return word(wrongLength);
+    if (p1 > 1 || command.p2 !== 0) return word(wrongParameters);
+    const { registration, card, recorded } = state;
+    if (this.#phase.at !== 'selected' || this.#phase.nonce === null || registration === null) return word(outOfOrder);
+    const held =
+      p1 === 0
+        ? { id: registration.memberKeyId, key: registration.memberKey }
+        : card && { id: card.keyId, key: card.key };
+    if (held === null) return word(noSuchKey);
+    if (state.useCounter >= useCounterMax) return word(counterUsedUp);
+    const nonces = { terminal: data.slice(0, 16), phone: this.#phase.nonce };
+    const counter = state.useCounter + 1;
+    const key = hex(held.key);
+    if (this.misbehaviour.wrongKey) key[0] = (key[0] ?? 0) ^ 1;
+    const exchange = exchangeOf(p1, key, hex(held.id), nonces, counter, data.slice(16));
+    const proof = proofOfPhone(exchange);
+    this.#phase = { at: 'presented', exchange };
+    if (this.misbehaviour.replay && recorded) return this.#presentAnswer(recorded.counter, hex(recorded.proof));
+    // The counter is on the disk before the proof leaves: a phone that loses power never uses one twice.
+    const kept = { phoneNonce: toHex(nonces.phone), counter, proof: toHex(proof) };
+    this.memory.save({ ...state, useCounter: counter, recorded: kept });
+    return this.#presentAnswer(counter, proof);
+  }
+
+  #presentAnswer(counter: number, proof: Bytes): Bytes {
+    const data = Buffer.alloc(20);
+    data.writeUInt32BE(counter);
+    data.set(proof, 4);
+    return withStatus(data, ok);
+  }
+
+  #mutual(command: Command): Bytes {
+    if (command.data.length !== 16) return word(wrongLength);
+    if (command.p1 !== 0 || command.p2 !== 0) return word(wrongParameters);
+    if (this.#phase.at !== 'presented') return word(outOfOrder);
+    const { exchange } = this.#phase;
+    // One try for each PRESENT: nobody guesses proofs at the speed of the link.
+    this.#phase = { at: 'selected', nonce: null };
+    if (!same(command.data, proofOfTerminal(exchange))) return word(notAuthenticated);
+    const { session, confirm } = openPhoneSession(exchange);
+    this.#phase = { at: 'secure', session };
+    return withStatus(confirm, ok);
+  }
+
+  #secure(command: Command): Bytes | 'tear' {
+    if (this.#phase.at !== 'secure') return word(notAuthenticated);
+    const { session } = this.#phase;
+    const plain = session.next < messagesMax ? openCommand(session, command.header, command.data) : null;
+    if (plain === null) {
+      this.#phase = { at: 'selected', nonce: null };
+      return word(secureMessagingBroken);
+    }
+    const done = this.#act(command, plain);
+    if (done === 'tear') {
+      this.#phase = { at: 'idle' };
+      return 'tear';
+    }
+    this.#phase = { at: 'secure', session: { ...session, next: session.next + 1 } };
+    return sealAnswer(session, done.status, done.data);
+  }
+
+  #act(command: Command, plain: Bytes): { readonly status: number; readonly data: Bytes } | 'tear' {
+    const refuse = (status: number) => ({ status, data: empty });
+    const { card } = this.memory.state;
+    if (command.ins === 0x30) return this.#writeSlot(command, plain);
+    if (command.p1 !== 0 || command.p2 !== 0) return refuse(wrongParameters);
+    if (command.ins === 0x20) {
+      if (plain.length !== 0) return refuse(wrongData);
+      return card ? { status: ok, data: hex(card.slots.join('')) } : refuse(noCardRecord);
+    }
+    if (command.ins !== 0x40) return refuse(unknownInstruction);
+    const result = readResult(plain);
+    if (result === null) return refuse(wrongData);
+    const { state } = this.memory;
+    this.memory.save({ ...state, results: [...state.results, result].slice(-resultsMax) });
+    return refuse(ok);
+  }
+
+  #writeSlot(command: Command, plain: Bytes): { readonly status: number; readonly data: Bytes } | 'tear' {
+    const { state } = this.memory;
+    const { card } = state;
+    const refuse = (status: number) => ({ status, data: empty });
+    if (command.p1 > 1 || command.p2 !== 0) return refuse(wrongParameters);
+    if (card === null) return refuse(noCardRecord);
+    if (plain.length !== 96 || !same(plain.subarray(1, 9), hex(card.keyId))) return refuse(wrongData);
+    const slot = command.p1 as 0 | 1;
+    const torn = this.misbehaviour.tearAfterBytes;
+    const stored = torn === null ? toHex(plain) : toHex(plain.subarray(0, torn)) + card.slots[slot].slice(2 * torn);
+    const slots: [string, string] = slot === 0 ? [stored, card.slots[1]] : [card.slots[0], stored];
+    this.memory.save({ ...state, card: { ...card, slots } });
+    return torn === null ? refuse(ok) : 'tear';
+  }
+}

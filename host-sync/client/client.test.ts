@@ -1,0 +1,358 @@
+/**
+ * Shows that the sync client sends what the reducer says, authorises beside it without sending a record twice, and
+ * tells the right one each answer. How: an outbox in memory, a host whose answers the test holds back, a clock of numbers.
+ */
+import t from 'tap';
+import type { TransactionId } from '../../terminal/kernel/ports.js';
+import { err, ok } from '../../terminal/kernel/result.js';
+import { monotonicMs, wallMs } from '../../terminal/kernel/units.js';
+import type {
+  AuthoriseResponse,
+  Directives,
+  RecordAnswer,
+  RecordsResponse,
+  SessionResponse,
+} from '../protocol/sync.js';
+import { batchCharactersMax, createSyncClient, type SyncClientOptions, type SyncStatus } from './client.js';
+import type { HostFailure, HostPort, HostResult } from './host-port.js';
+import type { SettledAnswer } from './outbox-port.js';
+import { acceptedAnswer, MemoryOutbox, refusedAnswer, watermarkAt } from './sim/memory-outbox.js';
+
+const lost: HostFailure = { code: 'host.noAnswer', detail: '', httpStatus: null, retryAfterMs: null };
+const session = { terminalProof: '11'.repeat(16), encryptionKey: '22'.repeat(16), macKey: '33'.repeat(16) };
+const directives: Directives = {
+  version: 7,
+  merchant: 'M',
+  location: 'L',
+  rules: {
+    version: 1,
+    currency: 'CNY',
+    earnPoints: 1,
+    earnPerMinor: 100,
+    spendMinor: 100,
+    spendPerPoints: 100,
+    couponPartial: false,
+  },
+  catalogueVersion: 2,
+  catalogue: [],
+};
+
+/** One call that the host holds until the test answers it. */
+interface Held<Answer> {
+  readonly ids: readonly string[];
+  answer(result: HostResult<Answer>): void;
+}
+
+function build(more: Partial<SyncClientOptions> = {}, queued = 0) {
+  let nowMs = 1_000;
+  const timers: { readonly atMs: number; readonly run: () => void }[] = [];
+  const outbox = new MemoryOutbox();
+  outbox.queue(queued);
+  const batches: Held<RecordsResponse>[] = [];
+  const authorisations: Held<AuthoriseResponse>[] = [];
+  const sessions: Held<SessionResponse>[] = [];
+  const fetches: Held<Directives>[] = [];
+  const hold = <Answer>(list: Held<Answer>[], ids: readonly string[]) =>
+    new Promise<HostResult<Answer>>((answer) => list.push({ ids, answer }));
+  const idOfBody = (body: string) => outbox.unsent.find((record) => record.body === body)?.transactionId ?? '';
+  const host: HostPort = {
+    sendRecords: (_records, ids) => hold(batches, ids),
+    authorise: (record) => hold(authorisations, [idOfBody(record.body)]),
+    openSession: () => hold(sessions, []),
+    directives: () => hold(fetches, []),
+    raiseEpoch: () => Promise.resolve(err(lost)),
+    renew: () => Promise.resolve(err(lost)),
+  };
+  const answers: SettledAnswer[] = [];
+  const statuses: SyncStatus[] = [];
+  const stored: Directives[] = [];
+  const client = createSyncClient({
+    outbox,
+    host,
+    clock: { monotonicMs: () => monotonicMs(nowMs), wallMs: () => wallMs(nowMs) },
+    schedule: (delayMs, run) => {
+      const timer = { atMs: nowMs + delayMs, run };
+      timers.push(timer);
+      return () => {
+        const at = timers.indexOf(timer);
+        if (at >= 0) timers.splice(at, 1);
+      };
+    },
+    random: { bytes: () => Uint8Array.of(0x80, 0, 0, 0) },
+    limits: { pageSize: 4, backOffMinMs: 1_000, backOffMaxMs: 60_000, pollMs: 60_000 },
+    directivesHeld: () => stored.at(-1) ?? null,
+    onDirectives: (each) => void stored.push(each),
+    onAnswer: (each) => void answers.push(each),
+    onStatus: (each) => void statuses.push(each),
+    ...more,
+  });
+  return {
+    client,
+    outbox,
+    host,
+    batches,
+    authorisations,
+    sessions,
+    fetches,
+    answers,
+    statuses,
+    stored,
+    timers,
+    advance: (ms: number) => {
+      nowMs += ms;
+      for (const timer of timers.filter(({ atMs }) => atMs <= nowMs)) {
+        timers.splice(timers.indexOf(timer), 1);
+        timer.run();
+      }
+    },
+  };
+}
+type World = ReturnType<typeof build>;
+
+/** Lets every promise that is settled run its reactions. */
+const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+const batchOf = (answers: readonly RecordAnswer[]): HostResult<RecordsResponse> =>
+  ok({ answers: [...answers], watermark: watermarkAt(answers.length), directivesVersion: 7 });
+const authorisedWith = (answer: RecordAnswer): HostResult<AuthoriseResponse> =>
+  ok({ answer, watermark: watermarkAt(1), session, reservedForMs: 30_000 });
+const acceptAll = (held: Held<RecordsResponse> | undefined) =>
+  held?.answer(batchOf(held.ids.map((id) => acceptedAnswer(id as TransactionId))));
+/** Distinct bodies, so that a fake host can tell which record it was sent. */
+const queueOne = (world: World, name: string): TransactionId =>
+  world.outbox.queue(1, `{"name":"${name}"}`)[0] as TransactionId;
+
+/** A client that has started, fetched its directives and rests. */
+async function rested(more: Partial<SyncClientOptions> = {}): Promise<World> {
+  const world = build(more);
+  world.client.start();
+  world.fetches.shift()?.answer(ok(directives));
+  await settle();
+  return world;
+}
+
+t.test('a backlog drains in slices, one at a time, then directives are stored and the box rests online', async (t) => {
+  const world = build({}, 10);
+  world.client.start();
+  t.equal(world.client.status().state, 'sending');
+  for (const size of [4, 4, 2]) {
+    t.equal(world.batches.length, 1, 'one in flight');
+    t.equal(world.batches[0]?.ids.length, size);
+    acceptAll(world.batches.shift());
+    await settle();
+  }
+  t.equal(world.outbox.unsentCount(), 0);
+  t.equal(world.answers.length, 10);
+  t.ok(world.answers.every(({ knownToSale }) => !knownToSale));
+  world.fetches.shift()?.answer(ok(directives));
+  await settle();
+  t.same(world.stored, [directives]);
+  t.equal(world.client.status().state, 'online');
+  t.ok(world.client.reachable());
+  t.same(
+    world.statuses.map(({ state }) => state),
+    ['sending', 'online'],
+    'told once each',
+  );
+});
+
+t.test('a queued record leaves at once; a batch by characters stays within its bound', async (t) => {
+  const world = await rested();
+  world.outbox.queue(3, 'x'.repeat(batchCharactersMax / 2));
+  world.client.recordsQueued();
+  t.equal(world.batches.length, 1);
+  t.equal(world.batches[0]?.ids.length, 2);
+});
+
+t.test('authorise sends the record alone, keeps it out of batches, and settles it as known to the sale', async (t) => {
+  const world = await rested();
+  const id = queueOne(world, 'spend');
+  const other = queueOne(world, 'earn');
+  const answer = world.client.authorise(id, 5_000);
+  world.client.recordsQueued();
+  t.same(world.batches[0]?.ids, [other], 'the batch leaves it out');
+  world.authorisations[0]?.answer(authorisedWith(refusedAnswer(id, 'points.tooFew')));
+  const result = await answer;
+  t.match(result, {
+    kind: 'answered',
+    answer: { outcome: 'refused', code: 'points.tooFew' },
+    session,
+    reservedForMs: 30_000,
+  });
+  t.equal(world.outbox.settled.get(id)?.knownToSale, true);
+  t.same(world.answers, [], 'its answer goes to the caller alone');
+});
+
+t.test(
+  'an authorisation without answer is silent, and its record waits a second for the reversal to pass it',
+  async (t) => {
+    const world = await rested();
+    const id = queueOne(world, 'spend');
+    const answer = world.client.authorise(id, 5_000);
+    world.authorisations[0]?.answer(err(lost));
+    t.same(await answer, { kind: 'silent', code: 'host.noAnswer' });
+    t.notOk(world.client.reachable());
+    world.outbox.unsent.unshift({
+      ...(world.outbox.unsent[0] as never as object),
+      transactionId: 'reversal' as TransactionId,
+    } as never);
+    world.advance(500);
+    await settle();
+    t.same(world.batches[0]?.ids, ['reversal'], 'the reversal goes first, alone');
+  },
+);
+
+t.test('`later` to an authorisation is silence with its code, held as long as the host said', async (t) => {
+  const world = await rested();
+  const id = queueOne(world, 'spend');
+  const answer = world.client.authorise(id, 5_000);
+  world.authorisations[0]?.answer(
+    authorisedWith({ outcome: 'later', transactionId: id, code: 'host.busy', retryAfterMs: 4_000 }),
+  );
+  t.same(await answer, { kind: 'silent', code: 'host.busy' });
+  world.advance(3_000);
+  t.equal(world.batches.length, 0);
+  world.advance(1_000);
+  t.same(world.batches[0]?.ids, [id]);
+});
+
+t.test('a record that a batch holds already is not sent again: its answer is waited for', async (t) => {
+  const world = await rested();
+  const id = queueOne(world, 'earn');
+  world.client.recordsQueued();
+  const answer = world.client.authorise(id, 5_000);
+  t.equal(world.authorisations.length, 0);
+  acceptAll(world.batches.shift());
+  t.match(await answer, { kind: 'answered', answer: { outcome: 'accepted', transactionId: id }, session: null });
+  t.equal(world.outbox.settled.get(id)?.knownToSale, true);
+  t.same(world.answers, []);
+});
+
+t.test('waiting for a batch ends at the deadline; the late answer is then one that nobody waited for', async (t) => {
+  const world = await rested();
+  const id = queueOne(world, 'earn');
+  world.client.recordsQueued();
+  const answer = world.client.authorise(id, 800);
+  world.advance(800);
+  t.same(await answer, { kind: 'silent', code: 'host.noAnswer' });
+  acceptAll(world.batches.shift());
+  await settle();
+  t.equal(world.answers[0]?.transactionId, id);
+  t.equal(world.answers[0]?.knownToSale, false);
+});
+
+t.test('a failed batch ends the waiting, and the record may be authorised anew', async (t) => {
+  const world = await rested();
+  const id = queueOne(world, 'earn');
+  world.client.recordsQueued();
+  const waiting = world.client.authorise(id, 5_000);
+  world.batches.shift()?.answer(err(lost));
+  t.same(await waiting, { kind: 'silent', code: 'host.noAnswer' });
+  const again = world.client.authorise(id, 5_000);
+  t.equal(world.authorisations.length, 1, 'the batch that failed holds it no longer');
+  world.authorisations[0]?.answer(authorisedWith(acceptedAnswer(id)));
+  t.equal((await again).kind, 'answered');
+  t.ok(world.client.reachable(), 'and proves the host is back');
+});
+
+t.test('the same record is never authorised twice at once, an unknown one not at all', async (t) => {
+  const world = await rested();
+  const id = queueOne(world, 'spend');
+  t.equal(world.client.authorise(id, 5_000), world.client.authorise(id, 5_000));
+  t.equal(world.authorisations.length, 1);
+  t.same(await world.client.authorise('gone' as TransactionId, 5_000), { kind: 'silent', code: 'host.noAnswer' });
+});
+
+t.test('a reversed record is settled without leaving work for a person', async (t) => {
+  const world = await rested();
+  const id = queueOne(world, 'spend');
+  world.client.recordsQueued();
+  world.batches.shift()?.answer(batchOf([refusedAnswer(id, 'record.reversed')]));
+  await settle();
+  t.equal(world.outbox.settled.get(id)?.knownToSale, true);
+});
+
+t.test('a store that fails loses nothing: the records are sent again', async (t) => {
+  const world = await rested();
+  const id = queueOne(world, 'earn');
+  world.client.recordsQueued();
+  world.outbox.failing = true;
+  acceptAll(world.batches.shift());
+  await settle();
+  t.equal(world.client.status().lastError?.code, 'store.failed');
+  world.outbox.failing = false;
+  world.advance(60_000);
+  t.same(world.batches[0]?.ids, [id]);
+  acceptAll(world.batches.shift());
+  await settle();
+  t.ok(world.outbox.settled.has(id));
+});
+
+t.test('syncNow resolves when its round is over, with what came of it', async (t) => {
+  const world = await rested();
+  const good = world.client.syncNow();
+  world.fetches.shift()?.answer(ok({ ...directives, catalogue: null }));
+  t.equal((await good).state, 'online');
+  t.equal(world.stored.length, 1, 'nothing new is not stored');
+  const bad = world.client.syncNow();
+  world.fetches.shift()?.answer(err(lost));
+  t.match(await bad, { state: 'offline', lastError: { code: 'host.noAnswer' }, nextAttemptInMs: 500 });
+});
+
+t.test('stop drops what is under way; a start begins anew', async (t) => {
+  const world = await rested();
+  const id = queueOne(world, 'earn');
+  world.client.recordsQueued();
+  const waiting = world.client.authorise(id, 5_000);
+  const round = world.client.syncNow();
+  world.client.stop();
+  t.same(await waiting, { kind: 'silent', code: 'host.unreachable' });
+  t.equal((await round).state, 'offline');
+  acceptAll(world.batches.shift());
+  await settle();
+  t.equal(world.outbox.settled.size, 0, 'the late answer is nobody’s');
+  t.notOk(world.client.reachable());
+  world.client.start();
+  t.same(world.batches[0]?.ids, [id]);
+});
+
+t.test('stop from within a callback starts nothing more', async (t) => {
+  const world: World = await rested({ onAnswer: () => world.client.stop() });
+  world.outbox.queue(5);
+  world.client.recordsQueued();
+  acceptAll(world.batches.shift());
+  await settle();
+  t.equal(world.batches.length, 0);
+  t.equal(world.client.status().state, 'offline');
+});
+
+t.test('before enrolment all is silent; afterwards the queue leaves', async (t) => {
+  const world = build({ host: null }, 2);
+  world.client.start();
+  t.equal(world.client.status().state, 'notEnrolled');
+  t.same(await world.client.authorise(world.outbox.unsent[0]?.transactionId as TransactionId, 100), {
+    kind: 'silent',
+    code: 'host.unreachable',
+  });
+  world.client.enrolled(world.host);
+  t.equal(world.batches[0]?.ids.length, 2);
+});
+
+t.test('a session is asked for beside everything else and tells whether the host is there', async (t) => {
+  const world = await rested();
+  const request = {
+    key: 'card',
+    keyId: '',
+    terminalNonce: '',
+    phoneNonce: '',
+    counter: 1,
+    proof: '',
+    context: '',
+  } as const;
+  const granted = world.client.openSession(request, 1_000);
+  world.sessions.shift()?.answer(ok({ outcome: 'granted', session }));
+  t.match(await granted, { ok: true, value: { outcome: 'granted' } });
+  const missed = world.client.openSession(request, 1_000);
+  world.sessions.shift()?.answer(err(lost));
+  t.match(await missed, { ok: false, error: { code: 'host.noAnswer' } });
+  t.notOk(world.client.reachable());
+});

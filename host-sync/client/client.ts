@@ -1,0 +1,374 @@
+/**
+ * Sync client: the shell around the sync reducer. It performs the reducer's effects on outbox, host and timer, and asks
+ * the host at once for what cannot wait. Must not decide what is sent when, nor keep a session's keys.
+ */
+
+import { readUintBE } from '../../terminal/kernel/bytes.js';
+import type { ErrorCode } from '../../terminal/kernel/errors.js';
+import { TerminalError } from '../../terminal/kernel/errors.js';
+import type { TransactionId } from '../../terminal/kernel/ports.js';
+import type {
+  Envelope,
+  FinalAnswer,
+  RecordAnswer,
+  SessionRequest,
+  SessionResponse,
+  Watermark,
+} from '../protocol/sync.js';
+import type { Authorisation, SyncClient, SyncClientOptions } from './client-port.js';
+import type { HostFailure, HostPort, HostResult } from './host-port.js';
+import type { OutboxRecord, SettledAnswer } from './outbox-port.js';
+import { initialState, transition } from './reducer.js';
+import type { Moment, SyncEffect, SyncHappening, SyncState, SyncStatus } from './sync-state.js';
+import { reachableIn, statusOf } from './sync-status.js';
+
+export type * from './client-port.js';
+export type { SyncLimits, SyncStatus } from './sync-state.js';
+
+/** Most characters of bodies in one batch: with JSON's escapes and UTF-8 it stays far below the host's limit. */
+export const batchCharactersMax = 1_000_000;
+/** Authorisations at once; a box has one open sale and what a restart left over. */
+export const authorisingMax = 16;
+/** Callers that may wait for one round. */
+export const roundWaitersMax = 32;
+/** A record that got no answer goes back to the queue only after this, so that its reversal is stored and sent before it. */
+const silentHoldMs = 1_000;
+
+type Waiter = (authorisation: Authorisation) => void;
+
+const silent = (code: ErrorCode): Authorisation => ({ kind: 'silent', code });
+const closedFailure: HostFailure = {
+  code: 'host.unreachable',
+  detail: 'not enrolled',
+  httpStatus: null,
+  retryAfterMs: null,
+};
+
+/** The shell's parts that change, in one place. A new `run` makes every answer of the one before it void. */
+class Shell implements SyncClient {
+  #state: SyncState = initialState;
+  #host: HostPort | null;
+  #run = 0;
+  #cancelTimer: () => void = () => {};
+  readonly #pending: SyncHappening[] = [];
+  #dispatching = false;
+  #reported: SyncStatus | null = null;
+  /** Records being authorised, which no batch may take. */
+  readonly #authorising = new Map<TransactionId, Promise<Authorisation>>();
+  /** Records of the batch under way, with who waits for which. */
+  #inFlight = new Map<TransactionId, Waiter[]>();
+  #roundWaiters: ((status: SyncStatus) => void)[] = [];
+
+  constructor(private readonly options: SyncClientOptions) {
+    this.#host = options.host;
+  }
+
+  start(): void {
+    if (this.#state.phase !== 'offline') return;
+    this.#run += 1;
+    this.#dispatch({ type: 'started', enrolled: this.#host !== null, directivesVersion: this.#directivesVersion() });
+  }
+
+  enrolled(host: HostPort): void {
+    this.#host = host;
+    this.#dispatch({ type: 'enrolled', directivesVersion: this.#directivesVersion() });
+  }
+
+  recordsQueued(): void {
+    this.#dispatch({ type: 'recordsQueued' });
+  }
+
+  reachable(): boolean {
+    return reachableIn(this.#state);
+  }
+
+  status(): SyncStatus {
+    return statusOf(this.#state, this.options.clock.monotonicMs());
+  }
+
+  watermark(): Watermark | null {
+    return 'memory' in this.#state ? this.#state.memory.watermark : null;
+  }
+
+  syncNow(): Promise<SyncStatus> {
+    this.#dispatch({ type: 'roundRequested' });
+    const working = this.#state.phase === 'sending' || this.#state.phase === 'fetching';
+    if (!working || this.#roundWaiters.length >= roundWaitersMax) return Promise.resolve(this.status());
+    return new Promise((resolve) => this.#roundWaiters.push(resolve));
+  }
+
+  stop(): void {
+    this.#run += 1;
+    this.#cancelTimer();
+    const waiting = [...this.#inFlight.values()].flat();
+    this.#inFlight = new Map();
+    for (const waiter of waiting) waiter(silent('host.unreachable'));
+    this.#dispatch({ type: 'stopped' });
+  }
+
+  authorise(transactionId: TransactionId, deadlineMs: number): Promise<Authorisation> {
+    const already = this.#authorising.get(transactionId);
+    if (already) return already;
+    const host = this.#host;
+    if (!host || this.#state.phase === 'offline') return Promise.resolve(silent('host.unreachable'));
+    if (this.#authorising.size >= authorisingMax) return Promise.resolve(silent('host.busy'));
+    const waiters = this.#inFlight.get(transactionId);
+    if (waiters) return this.#awaitBatch(waiters, deadlineMs);
+    const record = this.#readOutbox(() => this.options.outbox.unsentByTransaction(transactionId));
+    if (!record) return Promise.resolve(silent('host.noAnswer'));
+    const promise = this.#sendOne(host, record, deadlineMs).finally(() => this.#authorising.delete(transactionId));
+    this.#authorising.set(transactionId, promise);
+    return promise;
+  }
+
+  async openSession(request: SessionRequest, deadlineMs: number): Promise<HostResult<SessionResponse>> {
+    const host = this.#host;
+    if (!host || this.#state.phase === 'offline') return { ok: false, error: closedFailure };
+    const run = this.#run;
+    const result = await host.openSession(request, deadlineMs);
+    if (run === this.#run)
+      this.#dispatch(
+        result.ok ? { type: 'contactSucceeded', watermark: null } : { type: 'contactFailed', failure: result.error },
+      );
+    return result;
+  }
+
+  #awaitBatch(waiters: Waiter[], deadlineMs: number): Promise<Authorisation> {
+    return new Promise((resolve) => {
+      const waiter: Waiter = (authorisation) => {
+        cancel();
+        resolve(authorisation);
+      };
+      const cancel = this.options.schedule(deadlineMs, () => {
+        // Its answer, should it still come, is then one that nobody waits for.
+        const at = waiters.indexOf(waiter);
+        if (at >= 0) waiters.splice(at, 1);
+        resolve(silent('host.noAnswer'));
+      });
+      waiters.push(waiter);
+    });
+  }
+
+  async #sendOne(host: HostPort, record: OutboxRecord, deadlineMs: number): Promise<Authorisation> {
+    const run = this.#run;
+    const { transactionId } = record;
+    const result = await host.authorise(this.#envelope(record), deadlineMs);
+    if (run !== this.#run) return silent('host.unreachable');
+    if (!result.ok) {
+      const { code } = result.error;
+      this.#dispatch({ type: 'recordPostponed', transactionId, code, retryAfterMs: silentHoldMs });
+      this.#dispatch({ type: 'contactFailed', failure: result.error });
+      return silent(code);
+    }
+    const { answer, session, reservedForMs, watermark } = result.value;
+    if (answer.transactionId !== transactionId) {
+      this.#dispatch({
+        type: 'recordPostponed',
+        transactionId,
+        code: 'host.answerInvalid',
+        retryAfterMs: silentHoldMs,
+      });
+      return silent('host.answerInvalid');
+    }
+    if (answer.outcome === 'later') {
+      const { code, retryAfterMs } = answer;
+      this.#dispatch({ type: 'recordPostponed', transactionId, code, retryAfterMs });
+      this.#dispatch({ type: 'contactSucceeded', watermark });
+      return silent(code);
+    }
+    // When the store fails here the record stays queued, and the host will give the same word again.
+    this.#guardStore(() => this.options.outbox.settle([{ transactionId, answer, knownToSale: true }]));
+    this.#authorising.delete(transactionId);
+    this.#dispatch({ type: 'contactSucceeded', watermark });
+    return { kind: 'answered', answer, session, reservedForMs };
+  }
+
+  #directivesVersion(): number | null {
+    return this.options.directivesHeld()?.version ?? null;
+  }
+
+  #envelope({ body, previousHash, attempts }: OutboxRecord): Envelope {
+    return { body, previousHash, attempt: attempts + 1, sentAtWallMs: this.options.clock.wallMs() };
+  }
+
+  #moment(): Moment {
+    const { clock, random } = this.options;
+    const jitter = readUintBE(random.bytes(4)) / 0x1_0000_0000;
+    return { atMonotonicMs: clock.monotonicMs(), atWallMs: clock.wallMs(), jitter };
+  }
+
+  /** Events that effects raise are taken in order after the step under way. */
+  #dispatch(happening: SyncHappening): void {
+    this.#pending.push(happening);
+    if (this.#dispatching) return;
+    this.#dispatching = true;
+    try {
+      for (let next = this.#pending.shift(); next; next = this.#pending.shift()) {
+        const [state, effects] = transition(this.#state, { ...next, ...this.#moment() }, this.options.limits);
+        this.#state = state;
+        const run = this.#run;
+        // A callback may have stopped the client: what follows then must not start anything.
+        for (const effect of effects) if (!this.#perform(effect) || run !== this.#run) break;
+      }
+    } finally {
+      this.#dispatching = false;
+    }
+    this.#afterSteps();
+  }
+
+  #afterSteps(): void {
+    const status = this.status();
+    const before = this.#reported;
+    const changed =
+      status.state !== before?.state ||
+      status.lastError?.code !== before.lastError?.code ||
+      status.lastError?.detail !== before.lastError?.detail;
+    if (changed) {
+      this.#reported = status;
+      this.options.onStatus(status);
+    }
+    if (this.#state.phase === 'sending' || this.#state.phase === 'fetching') return;
+    const waiters = this.#roundWaiters;
+    this.#roundWaiters = [];
+    for (const waiter of waiters) waiter(status);
+  }
+
+  /** @returns false when the effects after this one must not run */
+  #perform(effect: SyncEffect): boolean {
+    switch (effect.type) {
+      case 'settle':
+        return this.#settle(effect.answers);
+      case 'sendBatch':
+        this.#sendBatch(effect.limit, effect.held);
+        return true;
+      case 'fetchDirectives':
+        void this.#fetchDirectives();
+        return true;
+      case 'startTimer': {
+        const { generation } = effect;
+        this.#cancelTimer();
+        this.#cancelTimer = this.options.schedule(effect.delayMs, () =>
+          this.#dispatch({ type: 'timerFired', generation }),
+        );
+        return true;
+      }
+      case 'reportRegression':
+        this.options.onRegression?.(effect.from, effect.to);
+        return true;
+      case 'reportStatus':
+        // Told once after all steps (afterSteps), so that passing states make no noise.
+        return true;
+    }
+  }
+
+  #settle(answers: readonly FinalAnswer[]): boolean {
+    const settled: SettledAnswer[] = answers.map((answer) => ({
+      transactionId: answer.transactionId,
+      answer,
+      // `record.reversed` is the box's own reversal coming true: nothing is left for a person to settle.
+      knownToSale:
+        (this.#inFlight.get(answer.transactionId)?.length ?? 0) > 0 ||
+        (answer.outcome === 'refused' && answer.code === 'record.reversed'),
+    }));
+    if (!this.#guardStore(() => this.options.outbox.settle(settled))) return false;
+    for (const each of settled) {
+      const waiters = this.#inFlight.get(each.transactionId)?.splice(0) ?? [];
+      for (const waiter of waiters)
+        waiter({ kind: 'answered', answer: each.answer, session: null, reservedForMs: null });
+      if (waiters.length === 0) this.options.onAnswer(each);
+    }
+    return true;
+  }
+
+  #sendBatch(limit: number, held: readonly TransactionId[]): void {
+    const host = this.#host;
+    const skip = new Set([...held, ...this.#authorising.keys()]);
+    const taken = this.#readOutbox(() => this.options.outbox.nextUnsent(limit, skip));
+    if (!taken || !host) return;
+    const records = withinCharacters(taken);
+    if (records.length === 0) {
+      this.#dispatch({ type: 'sliceEmpty' });
+      return;
+    }
+    this.#inFlight = new Map(records.map(({ transactionId }) => [transactionId, []]));
+    void this.#awaitBatchAnswer(host, records);
+  }
+
+  async #awaitBatchAnswer(host: HostPort, records: readonly OutboxRecord[]): Promise<void> {
+    const run = this.#run;
+    const transactionIds = records.map(({ transactionId }) => transactionId);
+    const result = await host.sendRecords(
+      records.map((record) => this.#envelope(record)),
+      transactionIds,
+    );
+    if (run !== this.#run) return;
+    const waiting = this.#inFlight;
+    if (result.ok) {
+      const { answers, watermark, directivesVersion } = result.value;
+      this.#releaseLater(answers, waiting);
+      this.#dispatch({ type: 'batchAnswered', answers, watermark, directivesVersion });
+    } else {
+      this.#inFlight = new Map();
+      this.#dispatch({ type: 'batchFailed', transactionIds, failure: result.error });
+    }
+    if (this.#inFlight === waiting) this.#inFlight = new Map();
+    // Whoever was not served by an answer: the batch failed, or the store did.
+    const code = result.ok ? 'host.noAnswer' : result.error.code;
+    for (const waiter of [...waiting.values()].flat()) waiter(silent(code));
+  }
+
+  #releaseLater(answers: readonly RecordAnswer[], waiting: ReadonlyMap<TransactionId, Waiter[]>): void {
+    for (const answer of answers) {
+      if (answer.outcome !== 'later') continue;
+      for (const waiter of waiting.get(answer.transactionId)?.splice(0) ?? []) waiter(silent(answer.code));
+    }
+  }
+
+  async #fetchDirectives(): Promise<void> {
+    const host = this.#host;
+    if (!host) return;
+    const run = this.#run;
+    const held = this.options.directivesHeld();
+    const result = await host.directives(held?.catalogueVersion ?? null);
+    if (run !== this.#run) return;
+    if (!result.ok) return this.#dispatch({ type: 'directivesFailed', failure: result.error });
+    const directives = result.value;
+    const isNew = directives.version !== held?.version || directives.catalogue !== null;
+    if (isNew && !this.#guardStore(() => this.options.onDirectives(directives))) return;
+    this.#dispatch({ type: 'directivesArrived', version: directives.version });
+  }
+
+  /** @returns null when there is nothing, or when the store failed, which the reducer then knows */
+  #readOutbox<T>(read: () => T): T | null {
+    let value: T | null = null;
+    this.#guardStore(() => {
+      value = read();
+    });
+    return value;
+  }
+
+  /** Runs what may fail in the box's store. @returns false when it did; anything but a TerminalError is a bug and goes up. */
+  #guardStore(run: () => void): boolean {
+    try {
+      run();
+      return true;
+    } catch (error) {
+      if (!(error instanceof TerminalError)) throw error;
+      this.#dispatch({ type: 'storeFailed', code: error.code, detail: error.detail });
+      return false;
+    }
+  }
+}
+
+/** The first records up to batchCharactersMax, one at least. */
+function withinCharacters(records: readonly OutboxRecord[]): readonly OutboxRecord[] {
+  let length = 0;
+  const end = records.findIndex(({ body }, at) => {
+    length += body.length;
+    return at > 0 && length > batchCharactersMax;
+  });
+  return end < 0 ? records : records.slice(0, end);
+}
+
+/** Does nothing until `start`. */
+export const createSyncClient = (options: SyncClientOptions): SyncClient => new Shell(options);

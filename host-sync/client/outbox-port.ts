@@ -1,0 +1,37 @@
+/**
+ * Outbox port: what the sync client needs of the box's store: the next records to send, and a place for the answers.
+ */
+
+import type { TransactionId } from '../../terminal/kernel/ports.js';
+import type { FinalAnswer } from '../protocol/sync.js';
+
+export interface OutboxRecord {
+  readonly transactionId: TransactionId;
+  readonly epoch: number;
+  readonly sequence: number;
+  readonly kind: string;
+  /** The stored bytes as text; sent verbatim. */
+  readonly body: string;
+  readonly previousHash: string;
+  /** How often it was sent before. Kept in memory only: it informs, nothing hangs on it. */
+  readonly attempts: number;
+}
+
+export interface OutboxPort {
+  /**
+   * Up to `limit` unsent records in sending order (reversals, value, records; by sequence within each), skipping
+   * `held` ids: those being authorised right now.
+   */
+  nextUnsent(limit: number, held: ReadonlySet<TransactionId>): readonly OutboxRecord[];
+  unsentByTransaction(id: TransactionId): OutboxRecord | null;
+  /** Stores final answers in one commit and takes their records out of the queue; a refusal becomes a dead letter unless the sale knew it. */
+  settle(answers: readonly SettledAnswer[]): void;
+  unsentCount(): number;
+}
+
+export interface SettledAnswer {
+  readonly transactionId: TransactionId;
+  readonly answer: FinalAnswer;
+  /** True where the open sale takes the refusal as its outcome: nothing is left for a person to settle. */
+  readonly knownToSale: boolean;
+}

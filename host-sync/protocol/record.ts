@@ -1,0 +1,295 @@
+/**
+ * Records: what a terminal tells the host, one immutable body each, with its identity and place in the chain.
+ * Pure; shared by both ends. Must not know transport, storage or who decides.
+ */
+import { z } from 'zod';
+import { type Bytes, concat, decodeUtf8, hex, toHex, utf8 } from '../../terminal/kernel/bytes.js';
+import { parseJson } from '../../terminal/kernel/json.js';
+import type { Crypto, TransactionId } from '../../terminal/kernel/ports.js';
+import { type DecodeError, decodeError, ok, type Result } from '../../terminal/kernel/result.js';
+import { amountMinorMax, currencies, pointsMax, quantityMax } from '../../terminal/kernel/units.js';
+
+export const protocolVersion = 1;
+/** A stored body is at most this many bytes of UTF-8. */
+export const bodyBytesMax = 65_536;
+export const billLinesMax = 500;
+
+const hexOf = (bytes: number) =>
+  z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`), `${bytes} bytes in lower-case hex`);
+export const transactionIdSchema = z
+  .string()
+  .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/, 'a UUID version 7')
+  .transform((id) => id as TransactionId);
+export const amountSchema = z.int().min(0).max(amountMinorMax);
+export const pointsSchema = z.int().min(0).max(pointsMax);
+export const currencySchema = z.enum(Object.keys(currencies) as [keyof typeof currencies]);
+/** Text that people read: 1…lengthMax characters, no control characters. */
+export const plainText = (lengthMax: number) =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
+  z
+    .string()
+    .min(1)
+    .max(lengthMax)
+    .regex(/^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$/, 'no control characters');
+export const terminalIdSchema = z.string().regex(/^t-[0-9a-f]{12}$/);
+export const productCodeSchema = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,48}$/, '1 to 48 printable ASCII characters without spaces');
+export const couponCodeSchema = z.string().regex(/^SLC[0-9]{13}$/);
+export const memberCodeSchema = z.string().regex(/^SLM[0-9]{13}$/);
+export const referenceSchema = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,64}$/, '1 to 64 printable ASCII characters without spaces');
+export const clerkSchema = plainText(32);
+
+export const billLineSchema = z.strictObject({
+  /** The catalogue's product code, or null where the till sold something the catalogue does not know. */
+  code: productCodeSchema.nullable(),
+  name: plainText(120),
+  quantity: z.int().min(1).max(quantityMax),
+  unitPriceMinor: amountSchema,
+  /** `override`: the till's own price, not the catalogue's. */
+  priceSource: z.enum(['catalogue', 'override']),
+  amountMinor: amountSchema,
+});
+export type BillLine = z.infer<typeof billLineSchema>;
+
+export const billSchema = z.strictObject({
+  currency: currencySchema,
+  totalMinor: amountSchema,
+  /** Empty where the clerk keyed a total only. */
+  lines: z.array(billLineSchema).max(billLinesMax),
+  /** The catalogue that priced the lines; null where none did. */
+  catalogueVersion: z.int().min(0).nullable(),
+});
+export type Bill = z.infer<typeof billSchema>;
+
+/** How the member was known, as evidence that the host checks. */
+export const credentialSchema = z.discriminatedUnion('method', [
+  z.strictObject({
+    /** The member's phone or card over its own application (docs/protocols/phone.md). */
+    method: z.literal('tap'),
+    /** Which of its keys proved: the member's own, or the card key issued with a card-held coupon. */
+    key: z.enum(['member', 'card']),
+    keyId: hexOf(8),
+    terminalNonce: hexOf(16),
+    phoneNonce: hexOf(16),
+    /** The phone's own use counter, covered by the proof; it must rise. */
+    counter: z.int().min(1).max(0xffffffff),
+    proof: hexOf(16),
+  }),
+  /** A member code from a screen or printed card: identifies, never spends points. */
+  z.strictObject({ method: z.literal('memberCode'), code: memberCodeSchema }),
+  /** A coupon's code from a screen: bears the coupon. */
+  z.strictObject({ method: z.literal('couponCode'), code: couponCodeSchema }),
+]);
+export type Credential = z.infer<typeof credentialSchema>;
+export type TapCredential = Extract<Credential, { method: 'tap' }>;
+
+const base = {
+  version: z.literal(protocolVersion),
+  transactionId: transactionIdSchema,
+  terminalId: terminalIdSchema,
+  epoch: z.int().min(1).max(0x7fffffff),
+  sequence: z.int().min(1).max(Number.MAX_SAFE_INTEGER),
+  atWallMs: z.int().min(0),
+  /** True when the box could not trust its clock: the time is a lower bound at best. */
+  clockDoubtful: z.boolean(),
+  simulated: z.boolean(),
+  clerk: clerkSchema,
+};
+const sale = {
+  /** The till's own reference; null for a sale from console or command barcode. */
+  reference: referenceSchema.nullable(),
+  bill: billSchema,
+};
+
+/** A sale without a member, or whose member part was none: nothing moves, the host keeps it as a sale. */
+const plainSaleSchema = z.strictObject({ ...base, kind: z.literal('plainSale'), ...sale });
+/** Points earned on a bill. `points` is what the box computed by `rulesVersion`, or what the clerk typed (`typed`). */
+const pointsEarnSchema = z.strictObject({
+  ...base,
+  kind: z.literal('pointsEarn'),
+  ...sale,
+  credential: credentialSchema,
+  rulesVersion: z.int().min(0),
+  points: pointsSchema,
+  typed: z.boolean(),
+});
+/** Points pay `coveredMinor` of the bill; the rest is paid otherwise. Reserved at the host, posted by a completion. */
+const pointsSpendSchema = z.strictObject({
+  ...base,
+  kind: z.literal('pointsSpend'),
+  ...sale,
+  credential: credentialSchema,
+  rulesVersion: z.int().min(0),
+  points: z.int().min(1).max(pointsMax),
+  coveredMinor: amountSchema,
+});
+/** A host-held coupon pays for the eligible lines. Reserved at the host, posted by a completion. */
+const couponDeductSchema = z.strictObject({
+  ...base,
+  kind: z.literal('couponDeduct'),
+  ...sale,
+  credential: credentialSchema,
+  /** Which of the member's coupons; null lets the host take the only or oldest one that fits. */
+  couponCode: couponCodeSchema.nullable(),
+  /** May the coupon pay a part when its balance is below the price? */
+  partial: z.boolean(),
+});
+/** Both slots of the card's record as read (docs/protocols/phone.md); whoever holds the record key tells which is current. */
+export const cardSlotsSchema = hexOf(192);
+/** One record to stand in one slot, authenticated by the host or by a site key on the box. */
+export const cardWriteSchema = z.strictObject({ slot: z.union([z.literal(0), z.literal(1)]), record: hexOf(96) });
+export type CardWrite = z.infer<typeof cardWriteSchema>;
+/** A card-held coupon pays up to `amountMinor`, the price of what it may pay for. */
+const cardDebitSchema = z.strictObject({
+  ...base,
+  kind: z.literal('cardDebit'),
+  ...sale,
+  credential: credentialSchema,
+  partial: z.boolean(),
+  amountMinor: z.int().min(1).max(amountMinorMax),
+  slots: cardSlotsSchema,
+  /** Set when a site key on the box authenticated it offline; null: the host is asked to. */
+  write: cardWriteSchema.nullable(),
+});
+/** Gives a voided or refunded amount back to the card. Always authorised by the host. */
+const cardCreditSchema = z.strictObject({
+  ...base,
+  kind: z.literal('cardCredit'),
+  reference: referenceSchema.nullable(),
+  credential: credentialSchema,
+  original: transactionIdSchema,
+  amountMinor: z.int().min(1).max(amountMinorMax),
+  slots: cardSlotsSchema,
+});
+/** The box's word on a reserved transaction. `cardUnknown`: torn away and not seen again; the card's next record tells. */
+const completionSchema = z.strictObject({
+  ...base,
+  kind: z.literal('completion'),
+  original: transactionIdSchema,
+  outcome: z.enum(['accepted', 'cardUnknown']),
+});
+/** Undo a transaction that got no final word, whether or not the host has seen it: a tombstone where it has not. */
+const reversalSchema = z.strictObject({
+  ...base,
+  kind: z.literal('reversal'),
+  original: transactionIdSchema,
+  reason: z.enum(['noAnswer', 'cancelled', 'timedOut', 'interrupted', 'cardNotWritten']),
+});
+/** Undo a whole accepted sale. */
+const voidSchema = z.strictObject({
+  ...base,
+  kind: z.literal('void'),
+  reference: referenceSchema.nullable(),
+  original: transactionIdSchema,
+});
+/** Give back a part of an accepted sale; all refunds of one sale are at most its amount. */
+const refundSchema = z.strictObject({
+  ...base,
+  kind: z.literal('refund'),
+  reference: referenceSchema.nullable(),
+  original: transactionIdSchema,
+  amountMinor: z.int().min(1).max(amountMinorMax),
+});
+/** One accepted purchase as the member's features are made from (consumption record 消费特征信息). */
+const consumptionSchema = z.strictObject({
+  ...base,
+  kind: z.literal('consumption'),
+  sale: transactionIdSchema,
+  /** The e-payment business id 电子支付业务ID: key id of a tapped phone, or the code shown; null without a member. */
+  businessId: z
+    .string()
+    .regex(/^[0-9A-Za-z]{1,32}$/)
+    .nullable(),
+  amountMinor: amountSchema,
+  currency: currencySchema,
+  category: plainText(32),
+  location: plainText(64),
+  merchant: plainText(64),
+});
+
+export const recordSchema = z.discriminatedUnion('kind', [
+  plainSaleSchema,
+  pointsEarnSchema,
+  pointsSpendSchema,
+  couponDeductSchema,
+  cardDebitSchema,
+  cardCreditSchema,
+  completionSchema,
+  reversalSchema,
+  voidSchema,
+  refundSchema,
+  consumptionSchema,
+]);
+export type RecordBody = z.infer<typeof recordSchema>;
+export type RecordKind = RecordBody['kind'];
+export type RecordOf<Kind extends RecordKind> = Extract<RecordBody, { kind: Kind }>;
+
+/** Where a record stands: the terminal, its epoch (raised when its history had to begin anew) and the gapless sequence. */
+export interface Position {
+  readonly terminalId: string;
+  readonly epoch: number;
+  readonly sequence: number;
+}
+type WithoutPosition<Body> = Body extends RecordBody ? Omit<Body, 'version' | keyof Position> : never;
+/** A record before the store has given it its place. */
+export type RecordDraft = WithoutPosition<RecordBody>;
+
+/** In which order the queue empties: lower first. */
+export const sendClass: Readonly<Record<RecordKind, 0 | 1 | 2>> = {
+  reversal: 0,
+  pointsEarn: 1,
+  pointsSpend: 1,
+  couponDeduct: 1,
+  cardDebit: 1,
+  cardCredit: 1,
+  completion: 1,
+  void: 1,
+  refund: 1,
+  plainSale: 2,
+  consumption: 2,
+};
+
+/** The body's bytes: these are stored, hashed and resent verbatim; nothing re-encodes them. */
+export function encodeRecord(draft: RecordDraft, position: Position): Bytes {
+  return utf8(JSON.stringify({ version: protocolVersion, ...position, ...draft }));
+}
+
+/** Reads a body from outside. @returns the record, or an input error with its offset (0 where a field is wrong). */
+export function decodeRecord(body: Bytes): Result<RecordBody, DecodeError> {
+  if (body.length > bodyBytesMax) return decodeError('input.tooLong', bodyBytesMax, `body over ${bodyBytesMax} bytes`);
+  const text = decodeUtf8(body);
+  if (!text.ok) return text;
+  const json = parseJson(text.value, { lengthMax: bodyBytesMax, depthMax: 8 });
+  if (!json.ok) return json;
+  const parsed = recordSchema.safeParse(json.value);
+  if (parsed.success) return ok(parsed.data);
+  const issue = parsed.error.issues[0];
+  return decodeError(
+    'input.malformed',
+    0,
+    `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'does not fit'}`.slice(0, 200),
+  );
+}
+
+/** A record's identity: SHA-256 of its body. */
+export const bodyDigest = (crypto: Pick<Crypto, 'sha256'>, body: Bytes): Bytes => crypto.sha256(body);
+
+/** The hash that the first record of an epoch follows. */
+export const genesisHash = (crypto: Pick<Crypto, 'sha256'>, terminalId: string, epoch: number): Bytes =>
+  crypto.sha256(utf8(`shouli chain ${terminalId} ${epoch}`));
+
+/** hash(n) = SHA-256(hash(n−1) ‖ SHA-256(body n)). Both 32 bytes. */
+export const chainHash = (crypto: Pick<Crypto, 'sha256'>, previous: Bytes, digest: Bytes): Bytes =>
+  crypto.sha256(concat(previous, digest));
+
+/** A UUID as its 16 bytes, and back. */
+export const transactionIdBytes = (id: TransactionId): Bytes => hex(id.replaceAll('-', ''));
+export function transactionIdFromBytes(bytes: Bytes): TransactionId {
+  const digits = toHex(bytes);
+  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join(
+    '-',
+  ) as TransactionId;
+}

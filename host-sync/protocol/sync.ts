@@ -1,0 +1,236 @@
+/**
+ * Sync messages: what terminal and host say to each other over mutual TLS, as schemas both ends check with.
+ * Pure. The paths and their use are written for outsiders in docs/protocols/host.md.
+ */
+import { z } from 'zod';
+import {
+  amountSchema,
+  bodyBytesMax,
+  cardWriteSchema,
+  couponCodeSchema,
+  currencySchema,
+  plainText,
+  pointsSchema,
+  productCodeSchema,
+  terminalIdSchema,
+  transactionIdSchema,
+} from './record.js';
+
+export const paths = {
+  enrol: '/v1/enrol',
+  renew: '/v1/renew',
+  authorise: '/v1/authorise',
+  records: '/v1/records',
+  session: '/v1/member-session',
+  directives: '/v1/directives',
+  epoch: '/v1/epoch',
+} as const;
+
+/** Most records in one batch. */
+export const batchRecordsMax = 500;
+
+const hexOf = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
+
+/** One record in transit: the stored body verbatim, and what changes between attempts beside it. */
+export const envelopeSchema = z.strictObject({
+  body: z.string().min(2).max(bodyBytesMax),
+  previousHash: hexOf(32),
+  /** 1 for the first time this record is sent. */
+  attempt: z.int().min(1),
+  sentAtWallMs: z.int().min(0),
+});
+export type Envelope = z.infer<typeof envelopeSchema>;
+
+export const recordsRequestSchema = z.strictObject({ records: z.array(envelopeSchema).min(1).max(batchRecordsMax) });
+export type RecordsRequest = z.infer<typeof recordsRequestSchema>;
+
+export const authoriseRequestSchema = z.strictObject({ record: envelopeSchema });
+export type AuthoriseRequest = z.infer<typeof authoriseRequestSchema>;
+
+/** Balances after the record was applied; null: not known or not touched, never zero in its place. */
+export const balancesSchema = z.strictObject({
+  points: pointsSchema.nullable(),
+  pointsOwed: pointsSchema.nullable(),
+  couponMinor: amountSchema.nullable(),
+  couponCode: couponCodeSchema.nullable(),
+  currency: currencySchema.nullable(),
+});
+export type Balances = z.infer<typeof balancesSchema>;
+
+/** Codes of a host's final refusal; texts in terminal/kernel/errors.ts. */
+export const refusalCodes = [
+  'record.conflict',
+  'record.malformed',
+  'record.reversed',
+  'record.wrongRealm',
+  'record.chainBroken',
+  'credential.unknown',
+  'credential.wrongProof',
+  'credential.replayed',
+  'credential.blocked',
+  'credential.tooWeak',
+  'points.tooFew',
+  'points.notAllowed',
+  'coupon.unknown',
+  'coupon.balanceTooLow',
+  'coupon.expired',
+  'coupon.notForProduct',
+  'coupon.wrongHolder',
+  'product.unknown',
+  'bill.wrongTotal',
+  'rules.unknown',
+  'card.recordInvalid',
+  'card.recordStale',
+  'original.unknown',
+  'original.notVoidable',
+  'refund.tooLarge',
+] as const;
+export type RefusalCode = (typeof refusalCodes)[number];
+
+/** The host's final word on one record. Stored; the same record gets the same word again. */
+export const finalAnswerSchema = z.discriminatedUnion('outcome', [
+  z.strictObject({
+    outcome: z.literal('accepted'),
+    transactionId: transactionIdSchema,
+    /** What the host posted, which may differ from what the box computed (tier bonus, recomputed price). */
+    pointsPosted: pointsSchema.nullable(),
+    coveredMinor: amountSchema.nullable(),
+    balances: balancesSchema,
+    /** What the host authenticated for the card to take; null where no card is written. */
+    write: cardWriteSchema.nullable(),
+    /** What the box should know: `price.recomputed`, `points.owed`, `tier.bonus`, `coupon.late`… */
+    notices: z.array(z.string().regex(/^[a-z]+\.[a-zA-Z]+$/)).max(8),
+  }),
+  z.strictObject({
+    outcome: z.literal('refused'),
+    transactionId: transactionIdSchema,
+    code: z.enum(refusalCodes),
+    detail: z.string().max(200),
+    balances: balancesSchema,
+  }),
+]);
+export type FinalAnswer = z.infer<typeof finalAnswerSchema>;
+
+/** Not an answer yet: nothing was stored, send the same bytes again after `retryAfterMs`. */
+const laterAnswerSchema = z.strictObject({
+  outcome: z.literal('later'),
+  transactionId: transactionIdSchema,
+  code: z.enum(['host.busy', 'host.quarantined', 'host.storeFailed']),
+  retryAfterMs: z.int().min(0).max(3_600_000),
+});
+export const recordAnswerSchema = z.union([finalAnswerSchema, laterAnswerSchema]);
+export type RecordAnswer = z.infer<typeof recordAnswerSchema>;
+
+/** How far the host holds this terminal's chain without a gap, and that record's hash. */
+export const watermarkSchema = z.strictObject({ epoch: z.int().min(1), sequence: z.int().min(0), hash: hexOf(32) });
+export type Watermark = z.infer<typeof watermarkSchema>;
+
+export const recordsResponseSchema = z.strictObject({
+  /** One for each record, in the order they were sent. */
+  answers: z.array(recordAnswerSchema).max(batchRecordsMax),
+  watermark: watermarkSchema,
+  /** The newest directives; a higher number than the box has means: fetch them. */
+  directivesVersion: z.int().min(0),
+});
+export type RecordsResponse = z.infer<typeof recordsResponseSchema>;
+
+/** A tap's session as the host opens it: proof that the host knows the key, and AES-128 session keys. Never stored or logged. */
+export const sessionGrantSchema = z.strictObject({
+  terminalProof: hexOf(16),
+  encryptionKey: hexOf(16),
+  macKey: hexOf(16),
+});
+export type SessionGrant = z.infer<typeof sessionGrantSchema>;
+
+export const authoriseResponseSchema = z.strictObject({
+  answer: recordAnswerSchema,
+  watermark: watermarkSchema,
+  /** Given with an accepted tap, so that box and phone can speak in a mutually authenticated session. */
+  session: sessionGrantSchema.nullable(),
+  /** How long the host keeps the reservation when no completion comes; null where nothing is reserved. */
+  reservedForMs: z.int().min(0).nullable(),
+});
+export type AuthoriseResponse = z.infer<typeof authoriseResponseSchema>;
+
+/** Asks for a session before a card's record can be read. `context` is the 40 bytes the phone's proof covers. */
+export const sessionRequestSchema = z.strictObject({
+  key: z.enum(['member', 'card']),
+  keyId: hexOf(8),
+  terminalNonce: hexOf(16),
+  phoneNonce: hexOf(16),
+  counter: z.int().min(1).max(0xffffffff),
+  proof: hexOf(16),
+  context: hexOf(40),
+});
+export type SessionRequest = z.infer<typeof sessionRequestSchema>;
+export const sessionResponseSchema = z.discriminatedUnion('outcome', [
+  z.strictObject({ outcome: z.literal('granted'), session: sessionGrantSchema }),
+  z.strictObject({ outcome: z.literal('refused'), code: z.enum(refusalCodes) }),
+]);
+export type SessionResponse = z.infer<typeof sessionResponseSchema>;
+
+/** Points rules: how points are earned and what they are worth. */
+export const rulesSchema = z.strictObject({
+  version: z.int().min(0),
+  currency: currencySchema,
+  /** points = floor(amountMinor × earnPoints ÷ earnPerMinor): 1 point a yuan is 1 per 100. */
+  earnPoints: z.int().min(0).max(1_000_000),
+  earnPerMinor: z.int().min(1).max(1_000_000_000),
+  /** amountMinor = floor(points × spendMinor ÷ spendPerPoints): 100 points for 1 yuan is 100 per 100. */
+  spendMinor: z.int().min(0).max(1_000_000_000),
+  spendPerPoints: z.int().min(1).max(1_000_000),
+  /** May a coupon pay a part when its balance is below the price? */
+  couponPartial: z.boolean(),
+});
+export type Rules = z.infer<typeof rulesSchema>;
+
+export const productSchema = z.strictObject({
+  code: productCodeSchema,
+  name: plainText(120),
+  priceMinor: amountSchema,
+  category: plainText(32),
+});
+export type Product = z.infer<typeof productSchema>;
+
+/** What the host tells a box to work by. `catalogue` is null when the version the box named is current. */
+export const directivesSchema = z.strictObject({
+  version: z.int().min(0),
+  merchant: plainText(64),
+  location: plainText(64),
+  rules: rulesSchema,
+  catalogueVersion: z.int().min(0),
+  catalogue: z.array(productSchema).max(200_000).nullable(),
+});
+export type Directives = z.infer<typeof directivesSchema>;
+
+export const enrolRequestSchema = z.strictObject({
+  code: z.string().regex(/^[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}$/),
+  /** PKCS#10 in PEM. */
+  request: z.string().min(64).max(8_192),
+  realm: z.enum(['real', 'simulated']),
+});
+export type EnrolRequest = z.infer<typeof enrolRequestSchema>;
+export const enrolResponseSchema = z.strictObject({
+  terminalId: terminalIdSchema,
+  epoch: z.int().min(1),
+  /** PEM: the terminal's certificate, then the host's authority that it trusts from now on. */
+  certificate: z.string().max(16_384),
+  authority: z.string().max(16_384),
+  /** AES-128 key that seals card records offline at this site, when the merchant opted in; else null. */
+  siteKey: hexOf(16).nullable(),
+});
+export type EnrolResponse = z.infer<typeof enrolResponseSchema>;
+
+export const renewRequestSchema = z.strictObject({ request: z.string().min(64).max(8_192) });
+export const renewResponseSchema = z.strictObject({
+  certificate: z.string().max(16_384),
+  authority: z.string().max(16_384),
+});
+
+/** After a restore from backup: a new epoch, since the old sequence would regress. */
+export const epochRequestSchema = z.strictObject({ reason: z.enum(['restored', 'regressed', 'forked']) });
+export const epochResponseSchema = z.strictObject({ epoch: z.int().min(1), previous: watermarkSchema });
+
+/** Any refusal of a whole request (HTTP 4xx/5xx). */
+export const problemSchema = z.strictObject({ code: z.string().max(64), detail: z.string().max(400) });
+export type Problem = z.infer<typeof problemSchema>;

@@ -1,0 +1,297 @@
+/**
+ * Administration's commands as rows: a name, a schema for its input, and the call on the host that it makes.
+ * Must not speak HTTP or print; every input is checked here before the host sees it.
+ */
+
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { z } from 'zod';
+import type { Clock } from '../../../terminal/kernel/ports.js';
+import { err, ok, type Result } from '../../../terminal/kernel/result.js';
+import { amountMinorMax } from '../../../terminal/kernel/units.js';
+import {
+  couponCodeSchema,
+  currencySchema,
+  plainText,
+  productCodeSchema,
+  terminalIdSchema,
+} from '../../protocol/record.js';
+import { productSchema, rulesSchema } from '../../protocol/sync.js';
+import { numberPattern } from '../messages/port.js';
+import type { Registration } from '../messages/registration.js';
+import type { CouponView, Host, MemberView, Refusal } from '../service/types.js';
+import { CatalogueStaging, rowsPerCallMax } from './catalogue-staging.js';
+
+export interface AdminContext {
+  readonly host: Host;
+  readonly registration: Registration;
+  readonly clock: Clock;
+  /** Private folder for snapshots that a backup takes away. */
+  readonly snapshotFolder: string;
+  /** What `status` shows besides the host's gauges; no secret. */
+  readonly facts: () => Readonly<Record<string, unknown>>;
+}
+
+type Outcome = Promise<Result<unknown, Refusal>>;
+export interface Command {
+  readonly name: string;
+  readonly input: z.ZodType;
+  readonly run: (input: unknown) => Outcome;
+}
+
+const command = <Schema extends z.ZodType>(
+  name: string,
+  input: Schema,
+  run: (input: z.infer<Schema>) => Outcome,
+): Command => ({
+  name,
+  input,
+  run: run as (input: unknown) => Outcome,
+});
+
+const nothing = z.strictObject({});
+const page = { cursor: z.string().max(200).nullable().default(null), limit: z.int().min(1).max(1000).default(100) };
+/** A person at the keyboard, as the audit names them. */
+const byPerson = plainText(32);
+/** Member code, phone number or key id. */
+const whoSchema = z.union([
+  z.string().regex(/^SLM[0-9]{13}$/),
+  z.string().regex(/^[0-9a-f]{16}$/),
+  z.string().regex(numberPattern),
+]);
+
+async function done<T>(value: Promise<T> | T): Promise<Result<T, Refusal>> {
+  return ok(await value);
+}
+const refuse = (code: Refusal['code'], detail: string): Result<never, Refusal> => err({ code, detail });
+
+async function findMember(host: Host, who: string): Promise<MemberView | null> {
+  if (who.startsWith('SLM')) return host.members.byCode(who);
+  // 16 digits are no phone number (E.164 has at most 15), so a key id is never mistaken for one.
+  return /^[0-9a-f]{16}$/.test(who) ? host.members.byKey(who) : host.members.byPhone(who);
+}
+
+async function withMember<T>(
+  host: Host,
+  who: string,
+  use: (member: MemberView) => Promise<T>,
+): Promise<Result<T, Refusal>> {
+  const member = await findMember(host, who);
+  return member ? ok(await use(member)) : refuse('credential.unknown', 'no member has this code, number or key');
+}
+
+function terminalCommands({ host }: AdminContext): readonly Command[] {
+  const target = z.strictObject({ terminalId: terminalIdSchema, reason: plainText(100) });
+  return [
+    command(
+      'enrolment.draw',
+      z.strictObject({ name: plainText(32), minutes: z.int().min(1).max(10_080).default(15) }),
+      ({ name, minutes }) => done(host.terminals.drawEnrolmentCode(name, minutes * 60_000)),
+    ),
+    command('terminal.list', z.strictObject(page), (options) => done(host.terminals.list(options))),
+    command('terminal.revoke', target, ({ terminalId, reason }) => host.terminals.revoke(terminalId, reason)),
+    command('terminal.quarantine', target, ({ terminalId, reason }) => host.terminals.quarantine(terminalId, reason)),
+    command('terminal.release', z.strictObject({ terminalId: terminalIdSchema, by: byPerson }), ({ terminalId, by }) =>
+      host.terminals.releaseQuarantine(terminalId, by),
+    ),
+  ];
+}
+
+function memberCommands({ host, registration }: AdminContext): readonly Command[] {
+  return [
+    command(
+      'member.register',
+      z.strictObject({ phone: z.string().regex(numberPattern), name: plainText(64) }),
+      ({ phone, name }) => registration.invite(phone, name),
+    ),
+    command('member.list', z.strictObject(page), (options) => done(host.members.list(options))),
+    command('member.show', z.strictObject({ who: whoSchema }), ({ who }) =>
+      withMember(host, who, async (member) => member),
+    ),
+    command(
+      'member.statement',
+      z.strictObject({ who: whoSchema, account: z.enum(['points', 'owed', 'reserved']).default('points'), ...page }),
+      ({ who, account, ...options }) =>
+        withMember(host, who, ({ memberCode }) => host.members.statement(memberCode, account, options)),
+    ),
+    command(
+      'member.block',
+      z.strictObject({ who: whoSchema, state: z.enum(['active', 'blocked']).default('blocked') }),
+      async ({ who, state }) => {
+        const member = await findMember(host, who);
+        if (!member) return refuse('credential.unknown', 'no member has this code, number or key');
+        // Named by a key: that phone only. Named otherwise: every phone of the member.
+        const keys = member.keys.filter(({ keyId }) => who === keyId || !/^[0-9a-f]{16}$/.test(who));
+        for (const { keyId } of keys) {
+          const set = await host.members.setKeyState(keyId, state);
+          if (!set.ok) return set;
+        }
+        return ok({ memberCode: member.memberCode, state, keys: keys.map(({ keyId }) => keyId) });
+      },
+    ),
+  ];
+}
+
+const issueSchema = z.strictObject({
+  holder: z.enum(['host', 'card']),
+  member: whoSchema.nullable(),
+  currency: currencySchema,
+  amountMinor: z.int().min(1).max(amountMinorMax),
+  expiresAtMs: z.int().min(1).nullable().default(null),
+  limitCategory: plainText(32).nullable().default(null),
+  limitProducts: z.array(productCodeSchema).min(1).max(100).nullable().default(null),
+});
+
+function couponCommands({ host, registration }: AdminContext): readonly Command[] {
+  const target = z.strictObject({ code: couponCodeSchema });
+  const withCoupon = async (code: string): Promise<Result<CouponView, Refusal>> => {
+    const coupon = await host.coupons.byCode(code);
+    return coupon ? ok(coupon) : refuse('coupon.unknown', 'no coupon has this code');
+  };
+  return [
+    command('coupon.issue', issueSchema, async ({ member: who, ...request }) => {
+      const member = who === null ? null : await findMember(host, who);
+      if (who !== null && !member) return refuse('credential.unknown', 'no member has this code, number or key');
+      return registration.issueCoupon({ ...request, memberCode: member?.memberCode ?? null });
+    }),
+    command('coupon.resend', target, ({ code }) => registration.resendCoupon(code)),
+    command('coupon.list', z.strictObject({ who: whoSchema, ...page }), ({ who, ...options }) =>
+      withMember(host, who, ({ memberCode }) => host.coupons.ofMember(memberCode, options)),
+    ),
+    command('coupon.show', target, ({ code }) => withCoupon(code)),
+    command('coupon.statement', z.strictObject({ code: couponCodeSchema, ...page }), ({ code, ...options }) =>
+      done(host.coupons.statement(code, options)),
+    ),
+    command(
+      'coupon.block',
+      z.strictObject({ code: couponCodeSchema, state: z.enum(['active', 'blocked']).default('blocked') }),
+      ({ code, state }) => host.coupons.setState(code, state),
+    ),
+  ];
+}
+
+function catalogueCommands({ host }: AdminContext): readonly Command[] {
+  const staging = new CatalogueStaging();
+  const id = z.string().regex(/^[0-9a-f]{16}$/);
+  return [
+    command('catalogue.begin', z.strictObject({ currency: currencySchema }), async ({ currency }) => {
+      const rules = await host.rules.current();
+      if (rules && rules.currency !== currency)
+        return refuse(
+          'input.outOfRange',
+          `prices in ${currency}, but the rules are in ${rules.currency}: set the rules first`,
+        );
+      return ok({ id: staging.begin() });
+    }),
+    command(
+      'catalogue.add',
+      z.strictObject({ id, rows: z.array(productSchema).min(1).max(rowsPerCallMax) }),
+      async ({ id: open, rows }) => staging.add(open, rows),
+    ),
+    command('catalogue.commit', z.strictObject({ id }), async ({ id: open }) => {
+      const products = staging.take(open);
+      return products.ok ? host.catalogue.replace(products.value) : products;
+    }),
+    command('catalogue.product', z.strictObject({ code: productCodeSchema }), async ({ code }) => {
+      const product = await host.catalogue.product(code);
+      return product ? ok(product) : refuse('product.unknown', 'no product has this code');
+    }),
+  ];
+}
+
+function rulesCommands({ host }: AdminContext): readonly Command[] {
+  const policySchema = z
+    .strictObject({
+      reservationMs: z.int().min(10_000).max(86_400_000),
+      versionGraceMs: z
+        .int()
+        .min(0)
+        .max(90 * 86_400_000),
+      typedPointsMax: z.int().min(0).max(1_000_000_000),
+      utcOffsetMinutes: z.int().min(-720).max(840),
+      siteKeyOnBoxes: z.boolean(),
+    })
+    .partial();
+  const tierSchema = z.strictObject({
+    name: plainText(32),
+    earnedPointsMin: z.int().min(0).max(999_999_999_999),
+    multiplierBasisPoints: z.int().min(10_000).max(1_000_000),
+  });
+  const definedOf = (policy: z.infer<typeof policySchema>) =>
+    Object.fromEntries(Object.entries(policy).filter(([, value]) => value !== undefined));
+  return [
+    command('rules.show', nothing, async () =>
+      ok({ rules: await host.rules.current(), policy: await host.rules.policy(), tiers: await host.rules.tiers() }),
+    ),
+    command('rules.set', rulesSchema.omit({ version: true }), (rules) => host.rules.publish(rules)),
+    command('policy.set', policySchema, (policy) => host.rules.setPolicy(definedOf(policy))),
+    command('tiers.set', z.strictObject({ tiers: z.array(tierSchema).min(1).max(20) }), ({ tiers }) =>
+      host.rules.setTiers(tiers),
+    ),
+    command(
+      'merchant.set',
+      z.strictObject({ merchant: plainText(64), location: plainText(64) }),
+      ({ merchant, location }) => done(host.rules.setMerchant(merchant, location)),
+    ),
+  ];
+}
+
+function recordCommands({ host }: AdminContext): readonly Command[] {
+  const keyId = z.string().regex(/^[0-9A-Za-z]{1,32}$/);
+  const consumptionBy = z.union([
+    z.strictObject({ memberCode: z.string().regex(/^SLM[0-9]{13}$/) }),
+    z.strictObject({ businessId: keyId }),
+    z.strictObject({ terminalId: terminalIdSchema }),
+  ]);
+  return [
+    command('consumption.list', z.strictObject({ by: consumptionBy, ...page }), ({ by, ...options }) =>
+      done(host.consumption.list(by, options)),
+    ),
+    command('consumption.months', z.strictObject({ who: whoSchema, ...page }), ({ who, ...options }) =>
+      withMember(host, who, ({ memberCode }) => host.consumption.months(memberCode, options)),
+    ),
+    command(
+      'deadLetter.list',
+      z.strictObject({ standing: z.enum(['open', 'settled']).default('open'), ...page }),
+      async ({ standing, ...options }) => {
+        const { rows, next } = await host.deadLetters.list(standing, options);
+        // Bodies hold what members bought and proofs that were used; the settler needs the worth and the reason.
+        return ok({ rows: rows.map(({ body, ...row }) => ({ ...row, bodyBytes: body.length })), next });
+      },
+    ),
+    command(
+      'deadLetter.settle',
+      z.strictObject({ id: z.string().regex(/^[0-9a-f]{64}$/), by: byPerson, note: plainText(200) }),
+      ({ id, by, note }) => host.deadLetters.settle(id, by, note),
+    ),
+    command(
+      'alarm.list',
+      z.strictObject({ terminalId: terminalIdSchema.optional(), ...page }),
+      ({ terminalId, ...options }) =>
+        done(host.alarms(terminalId === undefined ? options : { ...options, terminalId })),
+    ),
+  ];
+}
+
+function careCommands({ host, facts, snapshotFolder, clock }: AdminContext): readonly Command[] {
+  return [
+    command('status', nothing, async () => ok({ ...facts(), nowMs: clock.wallMs(), ...(await host.gauges()) })),
+    command('verify', nothing, async () => ok({ ledger: await host.verifyLedger(), store: await host.checkStore() })),
+    command('backup.snapshot', nothing, async () => {
+      const file = path.join(snapshotFolder, `${randomBytes(8).toString('hex')}.db`);
+      await host.backup(file);
+      return ok({ file });
+    }),
+  ];
+}
+
+/** All commands of one host. */
+export const createCommands = (context: AdminContext): readonly Command[] => [
+  ...careCommands(context),
+  ...terminalCommands(context),
+  ...memberCommands(context),
+  ...couponCommands(context),
+  ...catalogueCommands(context),
+  ...rulesCommands(context),
+  ...recordCommands(context),
+];

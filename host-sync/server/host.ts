@@ -1,0 +1,91 @@
+/**
+ * The host: one object that HTTP, administration and messages call. Composes the services over one store.
+ * Must not speak HTTP, read files or hold a certificate.
+ */
+
+import type { Bytes } from '../../terminal/kernel/bytes.js';
+import { TerminalError } from '../../terminal/kernel/errors.js';
+import { expireDue, expiryBatchMax, planExpiry } from './ledger/expiry.js';
+import { put } from './ledger/facts.js';
+import { createCoupons } from './service/coupons.js';
+import { createGatherer } from './service/gather.js';
+import { createMembers } from './service/members.js';
+import { createCatalogue, createRules } from './service/merchant.js';
+import { createAlarms, createConsumption, createDeadLetters, verifyLedger } from './service/review.js';
+import { planContext, putSetting, type Standing } from './service/settings.js';
+import { createTerminalFacing } from './service/terminal-facing.js';
+import { createTerminals } from './service/terminals.js';
+import type { Host, HostOptions } from './service/types.js';
+
+export type * from './service/types.js';
+
+const siteKeyId = 'siteKey';
+const siteKeyBytes = 16;
+/** Most batches that one call of `expire` works off; the rest waits for the next call. */
+const expiryRoundsMax = 50;
+
+/**
+ * Opens the host on a store. A new store gets its realm and its site key, which is kept wrapped.
+ * Throws `record.wrongRealm` where the store belongs to the other realm, `store.*` as the store does.
+ */
+export async function createHost(options: HostOptions): Promise<Host> {
+  const { store, random, clock, vault } = options;
+  const standing = await standingOf(options);
+  const gatherer = createGatherer(store, options.soon);
+  const alarms = createAlarms(store, clock);
+  return {
+    ...createTerminalFacing({ store, gatherer, standing, clock, alarm: alarms.alarm }),
+    ...alarms,
+    terminals: createTerminals({ store, standing, random, clock }),
+    members: createMembers({ store, vault, random, clock }),
+    coupons: createCoupons({ store, standing, random, clock }),
+    catalogue: createCatalogue(store, clock),
+    rules: createRules(store, clock),
+    deadLetters: createDeadLetters(store, clock),
+    consumption: createConsumption(store),
+    expire: async () => {
+      const total = { reservations: 0, coupons: 0 };
+      for (let round = 0; round < expiryRoundsMax; round++) {
+        const nowMs = clock.wallMs();
+        const done = await store.transact(
+          (need) => planExpiry(need, nowMs),
+          (facts) => expireDue(facts, nowMs),
+        );
+        total.reservations += done.reservations;
+        total.coupons += done.coupons;
+        if (Math.max(done.reservations, done.coupons) < expiryBatchMax) break;
+      }
+      return total;
+    },
+    verifyLedger: () => verifyLedger(store),
+    checkStore: async () => [...(await store.check()), ...(await verifyLedger(store)).problems],
+    backup: (path) => store.backup(path),
+    gauges: async () => ({
+      deadLettersOpen: await store.count('deadLetter', { lookup: 'standing', value: 'open' }),
+      terminals: await store.count('terminal', null),
+      members: await store.count('member', null),
+    }),
+  };
+}
+
+/** Realm and site key of this store, drawn once. */
+async function standingOf({ store, crypto, random, vault, realm }: HostOptions): Promise<Standing> {
+  const drawn = random.bytes(siteKeyBytes);
+  const kept = await store.transact<{ readonly realm: string; readonly siteKey: Bytes }>(
+    (need) => {
+      planContext(need);
+      need.get('setting', 'realm');
+      need.get('secret', siteKeyId);
+    },
+    (facts) => {
+      const secret = facts.get('secret', siteKeyId);
+      const stamped = facts.get('setting', 'realm');
+      if (secret && stamped)
+        return { realm: JSON.parse(stamped.value) as string, siteKey: vault.unwrap(secret.wrapped) };
+      facts.write([putSetting('realm', realm), put('secret', { id: siteKeyId, wrapped: vault.wrap(drawn) })]);
+      return { realm, siteKey: drawn };
+    },
+  );
+  if (kept.realm !== realm) throw new TerminalError('record.wrongRealm', `the store is ${kept.realm}`);
+  return { crypto, unwrap: (wrapped) => vault.unwrap(wrapped), siteKey: kept.siteKey, realm };
+}

@@ -1,0 +1,129 @@
+/**
+ * Apply: one record to the ledger, by a table of kinds. The same function serves the host and a simulator.
+ * Pure. Must not check identity, chain or quarantine: intake.ts has done that before.
+ */
+import type { TransactionId } from '../../../terminal/kernel/ports.js';
+import type { RecordBody, RecordKind, RecordOf } from '../../protocol/record.js';
+import type { RecordAnswer } from '../../protocol/sync.js';
+import { later, type Outcome, refused, toAnswer } from './answer.js';
+import { applyCredit, applyDebit, planCredit, planDebit } from './card.js';
+import { hasGapBelow } from './chain.js';
+import { applyConsumption, planConsumption } from './consumption.js';
+import type { ApplyContext } from './context.js';
+import { applyDeduct, planDeduct } from './coupon.js';
+import { tapKey } from './credential.js';
+import { Draft } from './draft.js';
+import type { Collector, Facts, Write } from './facts.js';
+import { applyEarn, applySpend, planEarn, planSpend } from './points.js';
+import type { Posting } from './posting.js';
+import { applyPlainSale } from './sale.js';
+import { applyCompletion, applyRefund, applyReversal, applyVoid, planAbout } from './settle.js';
+
+export type PlanContext = Pick<ApplyContext, 'nowMs' | 'policy'>;
+interface Handler<Kind extends RecordKind> {
+  /** States what `apply` will read. */
+  readonly plan: (need: Collector, record: RecordOf<Kind>, context: PlanContext) => void;
+  readonly apply: (draft: Draft, record: RecordOf<Kind>, context: ApplyContext) => Outcome;
+}
+
+const about = (need: Collector, record: { readonly original: TransactionId }): void => planAbout(need, record.original);
+
+const handlers: { readonly [Kind in RecordKind]: Handler<Kind> } = {
+  plainSale: { plan: () => undefined, apply: applyPlainSale },
+  pointsEarn: { plan: planEarn, apply: applyEarn },
+  pointsSpend: { plan: planSpend, apply: applySpend },
+  couponDeduct: { plan: planDeduct, apply: applyDeduct },
+  cardDebit: { plan: planDebit, apply: applyDebit },
+  cardCredit: {
+    plan: (need, record) => {
+      planAbout(need, record.original);
+      planCredit(need, record);
+    },
+    apply: applyCredit,
+  },
+  completion: { plan: about, apply: applyCompletion },
+  reversal: { plan: about, apply: applyReversal },
+  void: { plan: about, apply: applyVoid },
+  refund: { plan: about, apply: applyRefund },
+  consumption: { plan: planConsumption, apply: applyConsumption },
+};
+
+/** The handler of a record's kind; the table's type ties each kind to its own record. */
+const handlerOf = <Kind extends RecordKind>(record: RecordOf<Kind>): Handler<Kind> => handlers[record.kind as Kind];
+
+/** Kinds that a reversal undoes; a tombstone stops no other. */
+const reversible: readonly RecordKind[] = [
+  'plainSale',
+  'pointsEarn',
+  'pointsSpend',
+  'couponDeduct',
+  'cardDebit',
+  'cardCredit',
+];
+
+/** States what applying this record reads, besides its identity and place. */
+export function planRecord(need: Collector, record: RecordBody, context: PlanContext): void {
+  need.get('tombstone', record.transactionId);
+  handlerOf(record).plan(need, record, context);
+}
+
+export interface Applied {
+  readonly answer: RecordAnswer;
+  /** What it moved in the ledger; contained in `writes`. */
+  readonly postings: readonly Posting[];
+  readonly writes: readonly Write[];
+  /** The tap it used up; null where none was proven. */
+  readonly tap: string | null;
+}
+
+/** Does it speak of a transaction that may still be on its way from this terminal? */
+function awaitsOriginal(facts: Facts, record: RecordBody): boolean {
+  if (!('original' in record) || record.kind === 'reversal') return false;
+  return (
+    !facts.get('record', record.original) && !facts.get('tombstone', record.original) && hasGapBelow(facts, record)
+  );
+}
+
+/**
+ * What one record does, given the facts it planned for. Deterministic: time, policy and rules come in the context.
+ * A refusal moves no value, but may keep what a card's record told, and alarms.
+ */
+export function apply(facts: Facts, record: RecordBody, context: ApplyContext): Applied {
+  const draft = new Draft(facts, record.transactionId, context.nowMs);
+  const outcome = decide(draft, record, context);
+  const answer = toAnswer(record.transactionId, outcome);
+  if (outcome.outcome === 'later') return { answer, postings: [], writes: [], tap: null };
+  return { answer, postings: draft.postings, writes: draft.writes, tap: tapUsed(record, outcome) };
+}
+
+function decide(draft: Draft, record: RecordBody, context: ApplyContext): Outcome {
+  if (record.simulated !== (context.realm === 'simulated')) return refused('record.wrongRealm');
+  if (awaitsOriginal(draft, record)) return later('host.busy');
+  const tombstone = draft.get('tombstone', record.transactionId);
+  if (tombstone?.terminalId === record.terminalId && reversible.includes(record.kind))
+    return refused('record.reversed');
+  const outcome = handlerOf(record).apply(draft, record, context);
+  if (
+    outcome.outcome === 'refused' &&
+    (outcome.code === 'credential.replayed' || outcome.code === 'credential.wrongProof')
+  )
+    draft.alarm(outcome.code, record.terminalId, record.transactionId, `a ${record.kind}`);
+  return outcome;
+}
+
+/** A tap counts as used once its proof held, whatever came of it after. */
+function tapUsed(record: RecordBody, outcome: Exclude<Outcome, { outcome: 'later' }>): string | null {
+  if (!('credential' in record) || record.credential.method !== 'tap') return null;
+  const unproven: readonly string[] = [
+    'credential.unknown',
+    'credential.blocked',
+    'credential.wrongProof',
+    'credential.replayed',
+    'credential.tooWeak',
+    'record.reversed',
+    'record.wrongRealm',
+    'bill.wrongTotal',
+    'original.unknown',
+  ];
+  return outcome.outcome === 'refused' && unproven.includes(outcome.code) ? null : tapKey(record.credential);
+}

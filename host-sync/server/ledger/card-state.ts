@@ -1,0 +1,297 @@
+/**
+ * What the host knows of a card-held coupon: its mirror, the one write that is in the air, and what a seen record tells.
+ * Pure. The card is the truth about its balance; this file only follows it, and gives back what it took for nothing.
+ */
+
+import {
+  type CardRecord,
+  currentSlot,
+  decodeCardRecord,
+  verifyCardRecord,
+} from '../../../drivers/protocols/member/card-record.js';
+import { recordBytes } from '../../../drivers/protocols/member/layout.js';
+import { recordKey } from '../../../drivers/protocols/member/proof.js';
+import { type Bytes, hex, toHex } from '../../../terminal/kernel/bytes.js';
+import { type RecordOf, transactionIdFromBytes } from '../../protocol/record.js';
+import { cardAhead, cardCorrection, cardMirror, cardReserved, couponRedeemed, riskBorne } from './accounts.js';
+import type { ApplyContext } from './context.js';
+import { giveBack } from './coupon.js';
+import type { Draft } from './draft.js';
+import type { Collector } from './facts.js';
+import { balanceOf, move } from './posting.js';
+import { undoneTarget } from './refund-share.js';
+import type { Row } from './tables.js';
+
+type CardKind = RecordOf<'cardDebit'> | RecordOf<'cardCredit'>;
+
+const slotsOf = (slots: string): readonly [Bytes, Bytes] => {
+  const both = hex(slots);
+  return [both.subarray(0, recordBytes), both.subarray(recordBytes)];
+};
+
+/** The card a record speaks of, in hex: the one that proved, else the one its slots name; null where neither can be read. */
+export function cardKeyIdOf(record: CardKind): string | null {
+  if (record.credential.method === 'tap' && record.credential.key === 'card') return record.credential.keyId;
+  for (const slot of slotsOf(record.slots)) {
+    const read = decodeCardRecord(slot);
+    if (read.ok) return toHex(read.value.cardKeyId);
+  }
+  return null;
+}
+
+/** States the accounts that a sale on this card moves through. */
+export function planCardAccounts(need: Collector, couponId: string, currency: string, terminalId: string): void {
+  const accounts = [cardMirror, cardReserved, cardAhead, cardCorrection].map((account) => account(couponId, currency));
+  for (const account of [...accounts, couponRedeemed(terminalId, currency), riskBorne(currency)])
+    need.get('account', account.id);
+}
+
+/** States the coupon on this card, the write in the air and what the slots say was written last. */
+export function planCard(need: Collector, record: CardKind): void {
+  const cardKeyId = cardKeyIdOf(record);
+  if (cardKeyId === null) return;
+  const coupon = need.find('coupon', 'cardKeyId', cardKeyId)[0];
+  if (!coupon) return;
+  planCardAccounts(need, coupon.id, coupon.currency, record.terminalId);
+  const writers = slotsOf(record.slots).flatMap((slot) => {
+    const read = decodeCardRecord(slot);
+    return read.ok ? [transactionIdFromBytes(read.value.lastTransactionId) as string] : [];
+  });
+  for (const id of [...writers, ...(coupon.pendingSale === null ? [] : [coupon.pendingSale])]) {
+    const sale = need.get('sale', id);
+    if (sale) planCardAccounts(need, coupon.id, coupon.currency, sale.terminalId);
+  }
+}
+
+export interface SeenCard {
+  readonly slot: 0 | 1;
+  readonly record: CardRecord;
+  /** What the other slot holds, where it is whole. */
+  readonly other: CardRecord | null;
+}
+
+/** The card's current record; null where neither slot is whole and genuine. */
+export function readCard(slots: string, cardKeyId: string, context: ApplyContext): SeenCard | null {
+  const key = recordKey(context.crypto, context.siteKey, hex(cardKeyId));
+  const isWhole = (slot: Bytes): boolean => verifyCardRecord(context.crypto, key, hex(cardKeyId), slot);
+  const both = slotsOf(slots);
+  const current = currentSlot(both, isWhole);
+  if (!current) return null;
+  const other = decodeCardRecord(both[current.slot === 0 ? 1 : 0]);
+  return { ...current, other: other.ok && isWhole(both[current.slot === 0 ? 1 : 0]) ? other.value : null };
+}
+
+const update = (draft: Draft, couponId: string, change: Partial<Row<'coupon'>>): void => {
+  const coupon = draft.get('coupon', couponId);
+  if (coupon) draft.put('coupon', { ...coupon, ...change });
+};
+const advance = (draft: Draft, sale: Row<'sale'>): void => {
+  const coupon = draft.get('coupon', sale.couponId ?? '');
+  if (!coupon) return;
+  update(draft, coupon.id, {
+    cardCounter: Math.max(coupon.cardCounter, sale.cardCounter ?? 0),
+    pendingSale: coupon.pendingSale === sale.id ? null : coupon.pendingSale,
+  });
+};
+
+/** The write of this sale is on the card. What the box says, or has said, decides what that is worth. */
+function markWritten(draft: Draft, sale: Row<'sale'>): Row<'sale'> {
+  const couponId = sale.couponId ?? '';
+  const mirror = cardMirror(couponId, sale.currency);
+  const reserved = cardReserved(couponId, sale.currency);
+  const due = cardCorrection(couponId, sale.currency);
+  advance(draft, sale);
+  const paid = Math.min(balanceOf(draft, due), sale.correctionMinor);
+  // The card holds it whatever the books say: what was not due any more is borne by the merchant.
+  draft.post('cardWritten', [
+    move(due, mirror, paid),
+    move(riskBorne(sale.currency), mirror, sale.correctionMinor - paid),
+  ]);
+  const written: Row<'sale'> = { ...sale, cardWritten: 1, riskMinor: sale.riskMinor + sale.correctionMinor - paid };
+  if (sale.kind === 'cardCredit') return { ...written, state: sale.state === 'pending' ? 'accepted' : sale.state };
+  switch (sale.state) {
+    case 'pending':
+      draft.post('cardCorrection', [move(reserved, due, sale.coveredMinor)]);
+      return { ...written, state: 'reversed' };
+    case 'reversed':
+      draft.post('cardCorrection', [move(mirror, due, sale.coveredMinor)]);
+      return written;
+    case 'timedOut':
+      draft.post('cardWritten', [move(mirror, reserved, sale.coveredMinor)]);
+      return { ...written, state: 'reserved' };
+    default:
+      return written;
+  }
+}
+
+/** The write of this sale is not on the card: what was held for it stands on the card still. */
+export function markNotWritten(draft: Draft, sale: Row<'sale'>, cause: string): Row<'sale'> {
+  const couponId = sale.couponId ?? '';
+  const coupon = draft.get('coupon', couponId);
+  if (coupon?.pendingSale === sale.id) update(draft, couponId, { pendingSale: null });
+  if (sale.kind === 'cardDebit')
+    draft.post(cause, [
+      move(cardReserved(couponId, sale.currency), cardMirror(couponId, sale.currency), sale.coveredMinor),
+    ]);
+  return { ...sale, state: sale.state === 'pending' ? 'reversed' : 'timedOut' };
+}
+
+const isHeld = (sale: Row<'sale'>): boolean => sale.state === 'reserved' || sale.state === 'pending';
+
+/** What the card must show if the write of `sale` is on it, by the books. */
+function expectedWritten(mirrorMinor: number, sale: Row<'sale'>): number {
+  const debited = sale.kind === 'cardDebit' && !isHeld(sale) ? sale.coveredMinor : 0;
+  return mirrorMinor - debited + sale.correctionMinor;
+}
+
+/**
+ * Follows what a genuine record of the card tells: the write in the air was made or not, or boxes with a site key have
+ * written meanwhile, whose records will come. @returns stale: older than known; invalid: the balance cannot be explained
+ */
+export function observe(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard): 'followed' | 'stale' | 'invalid' {
+  const { counter, balanceMinor } = seen.record;
+  const mirror = cardMirror(coupon.id, coupon.currency);
+  const mirrorMinor = balanceOf(draft, mirror);
+  if (counter < coupon.cardCounter) return 'stale';
+  const ofCard = (record: CardRecord | null): Row<'sale'> | undefined => {
+    const sale = record ? draft.get('sale', transactionIdFromBytes(record.lastTransactionId)) : undefined;
+    return sale?.couponId === coupon.id && sale.cardWritten === 0 && sale.cardCounter === record?.counter
+      ? sale
+      : undefined;
+  };
+  const pending = coupon.pendingSale === null ? undefined : draft.get('sale', coupon.pendingSale);
+  const heldMinor = pending?.kind === 'cardDebit' ? pending.coveredMinor : 0;
+  if (counter === coupon.cardCounter) {
+    if (balanceMinor !== mirrorMinor + heldMinor) return 'invalid';
+    if (pending) draft.put('sale', markNotWritten(draft, pending, 'cardNotWritten'));
+    return 'followed';
+  }
+  const writer = ofCard(seen.record) ?? ofCard(seen.other);
+  const released = pending && pending.id !== writer?.id ? heldMinor : 0;
+  const expectedMinor = (writer ? expectedWritten(mirrorMinor, writer) : mirrorMinor) + released;
+  const aheadMinor = expectedMinor - balanceMinor;
+  const explained =
+    counter === writer?.cardCounter && counter === coupon.cardCounter + 1 ? aheadMinor === 0 : aheadMinor >= 0;
+  if (!explained) return 'invalid';
+  if (pending && pending.id !== writer?.id) draft.put('sale', markNotWritten(draft, pending, 'cardNotWritten'));
+  if (writer) draft.put('sale', markWritten(draft, writer));
+  draft.post('cardAhead', [move(mirror, cardAhead(coupon.id, coupon.currency), aheadMinor)]);
+  update(draft, coupon.id, { cardCounter: counter });
+  return 'followed';
+}
+
+/** Posts a debit that left the card before or without its record: what was seen to be missing, then the merchant's risk. */
+export function postCardLate(draft: Draft, sale: Row<'sale'>, fromMirror: boolean): Row<'sale'> {
+  const couponId = sale.couponId ?? '';
+  const to = couponRedeemed(sale.terminalId, sale.currency);
+  const ahead = Math.min(balanceOf(draft, cardAhead(couponId, sale.currency)), sale.coveredMinor);
+  const mirrored = fromMirror
+    ? Math.min(balanceOf(draft, cardMirror(couponId, sale.currency)), sale.coveredMinor - ahead)
+    : 0;
+  const riskMinor = sale.coveredMinor - ahead - mirrored;
+  draft.post('cardLate', [
+    move(cardAhead(couponId, sale.currency), to, ahead),
+    move(cardMirror(couponId, sale.currency), to, mirrored),
+    move(riskBorne(sale.currency), to, riskMinor),
+  ]);
+  advance(draft, sale);
+  return { ...sale, state: 'accepted', cardWritten: 1, riskMinor: sale.riskMinor + riskMinor };
+}
+
+/** The box says the card took it. @returns the sale and notices */
+export function acceptCard(
+  draft: Draft,
+  sale: Row<'sale'>,
+): { readonly sale: Row<'sale'>; readonly notices: readonly string[] } {
+  const couponId = sale.couponId ?? '';
+  if (sale.state === 'timedOut' && sale.kind === 'cardDebit') {
+    const posted = postCardLate(draft, sale, true);
+    draft.alarm('card.contradiction', sale.terminalId, sale.id, 'a debit was confirmed that the card did not show');
+    return { sale: posted, notices: posted.riskMinor > 0 ? ['coupon.late', 'coupon.risk'] : ['coupon.late'] };
+  }
+  const written = sale.cardWritten ? sale : markWritten(draft, { ...sale, state: 'reserved' });
+  if (sale.kind === 'cardDebit')
+    draft.post('coupon', [
+      move(cardReserved(couponId, sale.currency), couponRedeemed(sale.terminalId, sale.currency), sale.coveredMinor),
+    ]);
+  return { sale: { ...written, state: 'accepted' }, notices: [] };
+}
+
+/** The box lost the card and gave nothing for it: the card's next record tells; what it lost is due to it. */
+export function loseCard(draft: Draft, sale: Row<'sale'>): Row<'sale'> {
+  const couponId = sale.couponId ?? '';
+  const due = cardCorrection(couponId, sale.currency);
+  if (sale.state === 'timedOut') return { ...sale, state: 'reversed' };
+  if (sale.state === 'reserved' && sale.cardWritten === 0) return { ...sale, state: 'pending' };
+  if (sale.kind === 'cardCredit') return { ...sale, state: 'accepted' };
+  if (sale.state === 'reserved') {
+    draft.post('cardCorrection', [move(cardReserved(couponId, sale.currency), due, sale.coveredMinor)]);
+    return { ...sale, state: 'reversed' };
+  }
+  const coupon = draft.get('coupon', couponId);
+  if (sale.state !== 'accepted' || sale.undone > 0) return sale;
+  if (coupon && coupon.cardCounter === sale.cardCounter && coupon.pendingSale === null && sale.riskMinor === 0) {
+    // Written by a site key and posted at once: back into the air.
+    draft.post('cardUnknown', [
+      move(couponRedeemed(sale.terminalId, sale.currency), cardReserved(couponId, sale.currency), sale.coveredMinor),
+    ]);
+    update(draft, couponId, { cardCounter: coupon.cardCounter - 1, pendingSale: sale.id });
+    return { ...sale, state: 'pending', cardWritten: 0 };
+  }
+  return {
+    ...undoCardDebit(draft, sale, sale.coveredMinor, 'cardUnknown'),
+    state: 'reversed',
+    undone: sale.coveredMinor,
+  };
+}
+
+/** Gives a posted debit back: due to the card at its next online write. `amount` minor units. */
+export function undoCardDebit(draft: Draft, sale: Row<'sale'>, amount: number, cause: string): Row<'sale'> {
+  const back = giveBack(sale, cardCorrection(sale.couponId ?? '', sale.currency), amount);
+  draft.post(cause, back.movements);
+  return { ...sale, riskMinor: back.riskMinor };
+}
+
+/** Undoes a debit or credit that got no final word, or whose write failed for certain. */
+export function reverseCard(draft: Draft, sale: Row<'sale'>, isNotWritten: boolean): Row<'sale'> {
+  const couponId = sale.couponId ?? '';
+  if (sale.kind === 'cardCredit') {
+    const held = isHeld(sale) ? markNotWritten(draft, sale, 'reversal') : sale;
+    return {
+      ...(sale.cardWritten ? sale : takeRefundBack(draft, held)),
+      state: sale.cardWritten ? 'accepted' : 'reversed',
+    };
+  }
+  if (isHeld(sale)) {
+    if (sale.cardWritten === 0) return { ...markNotWritten(draft, sale, 'reversal'), state: 'reversed' };
+    draft.post('reversal', [
+      move(cardReserved(couponId, sale.currency), cardCorrection(couponId, sale.currency), sale.coveredMinor),
+    ]);
+    return { ...sale, state: 'reversed' };
+  }
+  if (sale.state !== 'accepted') return { ...sale, state: 'reversed' };
+  const coupon = draft.get('coupon', couponId);
+  const amount = sale.coveredMinor - sale.undone;
+  const undone = { ...sale, state: 'reversed' as const, undone: sale.coveredMinor };
+  if (isNotWritten && coupon?.cardCounter === sale.cardCounter && sale.undone === 0) {
+    const back = giveBack(sale, cardMirror(couponId, sale.currency), amount);
+    draft.post('reversal', back.movements);
+    update(draft, couponId, { cardCounter: (sale.cardCounter ?? 1) - 1 });
+    return { ...undone, riskMinor: back.riskMinor, cardWritten: 0 };
+  }
+  return { ...undone, riskMinor: undoCardDebit(draft, sale, amount, 'reversal').riskMinor };
+}
+
+/** A credit that never reached the card undoes the refund that it made, unless the card got it by another write. */
+function takeRefundBack(draft: Draft, credit: Row<'sale'>): Row<'sale'> {
+  const original = credit.originalId === null ? undefined : draft.get('sale', credit.originalId);
+  if (!original || credit.originalRefundMinor === 0) return credit;
+  const refundedMinor = original.refundedMinor - credit.originalRefundMinor;
+  const undone = undoneTarget(draft, original, refundedMinor);
+  const due = cardCorrection(credit.couponId ?? '', credit.currency);
+  const amount = original.undone - undone;
+  if (balanceOf(draft, due) < amount) return credit;
+  draft.post('reversal', [move(due, couponRedeemed(original.terminalId, original.currency), amount)]);
+  draft.put('sale', { ...original, refundedMinor, undone });
+  return { ...credit, originalRefundMinor: 0 };
+}

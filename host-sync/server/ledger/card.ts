@@ -1,0 +1,289 @@
+/**
+ * Card-held coupons: debits and credits that the host authenticates, and debits that a site key wrote offline.
+ * Pure. What the card's record tells is followed first (card-state.ts), also where the request is then refused.
+ */
+
+import {
+  type CardRecord,
+  decodeCardRecord,
+  encodeCardRecord,
+  type LastKind,
+  verifyCardRecord,
+} from '../../../drivers/protocols/member/card-record.js';
+import { recordKey } from '../../../drivers/protocols/member/proof.js';
+import { equalBytes, hex, toHex } from '../../../terminal/kernel/bytes.js';
+import { type CardWrite, type RecordOf, transactionIdBytes } from '../../protocol/record.js';
+import { cardCorrection, cardMirror, cardReserved, couponRedeemed } from './accounts.js';
+import { accepted, couponBalances, type Outcome, refused } from './answer.js';
+import {
+  acceptCard,
+  cardKeyIdOf,
+  observe,
+  planCard,
+  planCardAccounts,
+  postCardLate,
+  readCard,
+  type SeenCard,
+  undoCardDebit,
+} from './card-state.js';
+import { eligibleMinor, planBill, priceBill } from './catalogue.js';
+import { couponNumber } from './codes.js';
+import type { ApplyContext } from './context.js';
+import { identify, planCredential } from './credential.js';
+import type { Draft } from './draft.js';
+import type { Collector } from './facts.js';
+import { balanceOf, move } from './posting.js';
+import { undoneTarget } from './refund-share.js';
+import { newSale } from './sale.js';
+import type { Row } from './tables.js';
+
+type Card =
+  | { readonly ok: true; readonly coupon: Row<'coupon'>; readonly seen: SeenCard }
+  | { readonly ok: false; readonly outcome: Outcome };
+const no = (outcome: Outcome): Card => ({ ok: false, outcome });
+
+export const planDebit = (need: Collector, record: RecordOf<'cardDebit'>): void => {
+  planBill(need, record.bill);
+  planCredential(need, record.credential);
+  planCard(need, record);
+};
+
+export function planCredit(need: Collector, record: RecordOf<'cardCredit'>): void {
+  planCredential(need, record.credential);
+  planCard(need, record);
+  const original = need.get('sale', record.original);
+  if (original?.couponId && original.kind === 'cardDebit')
+    planCardAccounts(need, original.couponId, original.currency, original.terminalId);
+}
+
+/** The coupon on the card that proved, and its current record, genuine and of this coupon. */
+function present(
+  draft: Draft,
+  record: RecordOf<'cardDebit'> | RecordOf<'cardCredit'>,
+  currency: string,
+  context: ApplyContext,
+): Card {
+  if (record.credential.method !== 'tap') return no(refused('credential.tooWeak', 'a card-held coupon needs its card'));
+  const who = identify(draft, record, record.credential, context, currency);
+  if (!who.ok) return no(refused(who.code));
+  const cardKeyId = cardKeyIdOf(record);
+  const coupon = cardKeyId === null ? undefined : draft.find('coupon', 'cardKeyId', cardKeyId)[0];
+  if (!coupon || cardKeyId === null) return no(refused('coupon.unknown'));
+  if (record.credential.key === 'member' && coupon.memberId !== who.identity.memberId)
+    return no(refused('coupon.unknown'));
+  if (coupon.holder !== 'card') return no(refused('coupon.wrongHolder'));
+  const seen = readCard(record.slots, cardKeyId, context);
+  if (!seen || seen.record.couponNumber !== couponNumber(coupon.id) || seen.record.currency !== coupon.currency)
+    return no(refused('card.recordInvalid', 'neither slot holds a genuine record of this coupon'));
+  return { ok: true, coupon, seen };
+}
+
+/** Follows the card's record; a record that cannot be explained is refused and alarmed. null: followed. */
+function follow(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard, terminalId: string): Outcome | null {
+  const followed = observe(draft, coupon, seen);
+  if (followed === 'followed') return null;
+  const code = followed === 'stale' ? 'card.recordStale' : 'card.recordInvalid';
+  const detail = `counter ${seen.record.counter}, known ${coupon.cardCounter}`;
+  draft.alarm(code, terminalId, `${coupon.id}/${seen.record.counter}`, detail);
+  return refused(code, detail);
+}
+
+/** The next record of this card, for the slot that is not current. */
+function nextWrite(
+  seen: SeenCard,
+  change: { readonly balanceMinor: number; readonly kind: LastKind; readonly amountMinor: number },
+  record: RecordOf<'cardDebit'> | RecordOf<'cardCredit'>,
+  context: ApplyContext,
+): CardWrite {
+  const next: CardRecord = {
+    ...seen.record,
+    counter: seen.record.counter + 1,
+    balanceMinor: change.balanceMinor,
+    lastTransactionId: transactionIdBytes(record.transactionId),
+    lastTerminal: hex(record.terminalId.slice(2)),
+    lastKind: change.kind,
+    lastAmountMinor: change.amountMinor,
+  };
+  const key = recordKey(context.crypto, context.siteKey, seen.record.cardKeyId);
+  return { slot: seen.slot === 0 ? 1 : 0, record: toHex(encodeCardRecord(context.crypto, key, next)) };
+}
+
+/** Debits a card: online by a write that is answered, offline by the write that a site key has made. */
+export function applyDebit(draft: Draft, record: RecordOf<'cardDebit'>, context: ApplyContext): Outcome {
+  const card = present(draft, record, record.bill.currency, context);
+  if (!card.ok) return card.outcome;
+  return record.write === null
+    ? debitOnline(draft, record, card, context)
+    : debitBySiteKey(draft, record, card, record.write, context);
+}
+
+function debitOnline(
+  draft: Draft,
+  record: RecordOf<'cardDebit'>,
+  card: Extract<Card, { ok: true }>,
+  context: ApplyContext,
+): Outcome {
+  const { seen } = card;
+  const problem = follow(draft, card.coupon, seen, record.terminalId);
+  if (problem) return problem;
+  const coupon = draft.get('coupon', card.coupon.id) ?? card.coupon;
+  const balances = couponBalances(draft, coupon, seen.record.balanceMinor);
+  if (coupon.state === 'blocked') return refused('credential.blocked', '', balances);
+  if (coupon.currency !== record.bill.currency) return refused('coupon.notForProduct', '', balances);
+  const expiresAtMs = seen.record.expiresAtSeconds * 1000;
+  if (expiresAtMs !== 0 && context.nowMs > expiresAtMs) return refused('coupon.expired', '', balances);
+  const bill = priceBill(draft, record.bill, record.atWallMs, record.clockDoubtful, context);
+  if (!bill.ok) return refused(bill.code, bill.detail, balances);
+  const priceMinor = Math.min(eligibleMinor(coupon, bill), record.amountMinor, record.bill.totalMinor);
+  if (priceMinor === 0) return refused('coupon.notForProduct', '', balances);
+  const onCardMinor = seen.record.balanceMinor;
+  const mayPart = record.partial && context.rules?.couponPartial === true && onCardMinor > 0;
+  if (onCardMinor < priceMinor && !mayPart) return refused('coupon.balanceTooLow', '', balances);
+  const amountMinor = Math.min(onCardMinor, priceMinor);
+  const correctionMinor = balanceOf(draft, cardCorrection(coupon.id, coupon.currency));
+  const afterMinor = onCardMinor - amountMinor + correctionMinor;
+  draft.post('coupon', [
+    move(cardMirror(coupon.id, coupon.currency), cardReserved(coupon.id, coupon.currency), amountMinor),
+  ]);
+  draft.put('coupon', { ...coupon, pendingSale: record.transactionId });
+  draft.put('sale', {
+    ...newSale(record, record.bill, draft.atMs),
+    memberId: coupon.memberId,
+    couponId: coupon.id,
+    coveredMinor: amountMinor,
+    correctionMinor,
+    cardCounter: seen.record.counter + 1,
+    state: 'reserved',
+  });
+  return accepted(couponBalances(draft, coupon, afterMinor), {
+    coveredMinor: amountMinor,
+    write: nextWrite(seen, { balanceMinor: afterMinor, kind: 'debit', amountMinor }, record, context),
+    notices: [...(bill.recomputed ? ['price.recomputed'] : []), ...(correctionMinor > 0 ? ['card.correction'] : [])],
+  });
+}
+
+/** The debit a site key wrote, in minor units; null where the write does not follow from the slots and this record. */
+function siteDebit(
+  record: RecordOf<'cardDebit'>,
+  seen: SeenCard,
+  write: CardWrite,
+  context: ApplyContext,
+): number | null {
+  const slot = hex(write.record);
+  const { cardKeyId } = seen.record;
+  const key = recordKey(context.crypto, context.siteKey, cardKeyId);
+  const next = decodeCardRecord(slot);
+  if (!next.ok || !verifyCardRecord(context.crypto, key, cardKeyId, slot) || write.slot === seen.slot) return null;
+  const debit = seen.record.balanceMinor - next.value.balanceMinor;
+  const follows =
+    next.value.counter === seen.record.counter + 1 &&
+    next.value.couponNumber === seen.record.couponNumber &&
+    next.value.currency === seen.record.currency &&
+    next.value.lastKind === 'debit' &&
+    next.value.lastAmountMinor === debit &&
+    equalBytes(next.value.lastTransactionId, transactionIdBytes(record.transactionId)) &&
+    equalBytes(next.value.lastTerminal, hex(record.terminalId.slice(2)));
+  return follows && debit >= 1 && debit <= record.amountMinor && debit <= record.bill.totalMinor ? debit : null;
+}
+
+/** The member has the goods: it is posted, and what the mirror cannot explain is the merchant's risk. */
+function debitBySiteKey(
+  draft: Draft,
+  record: RecordOf<'cardDebit'>,
+  card: Extract<Card, { ok: true }>,
+  write: CardWrite,
+  context: ApplyContext,
+): Outcome {
+  const { coupon, seen } = card;
+  const amountMinor = siteDebit(record, seen, write, context);
+  if (amountMinor === null || coupon.currency !== record.bill.currency) {
+    draft.alarm(
+      'card.recordInvalid',
+      record.terminalId,
+      record.transactionId,
+      'a write by a site key does not follow from its slots',
+    );
+    return refused('card.recordInvalid', 'the write does not follow from the slots');
+  }
+  const counter = seen.record.counter + 1;
+  const sale: Row<'sale'> = {
+    ...newSale(record, record.bill, draft.atMs),
+    memberId: coupon.memberId,
+    couponId: coupon.id,
+    coveredMinor: amountMinor,
+    cardCounter: counter,
+    cardWritten: 1,
+  };
+  const isLate = counter <= coupon.cardCounter;
+  const followed = isLate ? 'stale' : observe(draft, coupon, seen);
+  let posted = sale;
+  if (followed === 'followed') {
+    draft.post('coupon', [
+      move(cardMirror(coupon.id, coupon.currency), couponRedeemed(record.terminalId, coupon.currency), amountMinor),
+    ]);
+    const now = draft.get('coupon', coupon.id) ?? coupon;
+    draft.put('coupon', { ...now, cardCounter: counter });
+  } else {
+    posted = postCardLate(draft, sale, false);
+  }
+  draft.put('sale', posted);
+  if (posted.riskMinor > 0)
+    draft.alarm(
+      'card.conflict',
+      record.terminalId,
+      record.transactionId,
+      `${posted.riskMinor} minor units that the card did not have by the books`,
+    );
+  return accepted(couponBalances(draft, coupon, isLate ? null : seen.record.balanceMinor - amountMinor), {
+    coveredMinor: amountMinor,
+    notices: [...(isLate ? ['coupon.late'] : []), ...(posted.riskMinor > 0 ? ['coupon.risk'] : [])],
+  });
+}
+
+/**
+ * Gives back to the card: refunds `amountMinor` of the original's total (its covered share), or, where that was voided or
+ * refunded before, pays out what is due. The write takes along all that is due to this card.
+ */
+export function applyCredit(draft: Draft, record: RecordOf<'cardCredit'>, context: ApplyContext): Outcome {
+  const original = draft.get('sale', record.original);
+  if (!original) return refused('original.unknown');
+  const card = present(draft, record, original.currency, context);
+  if (!card.ok) return card.outcome;
+  if (original.kind !== 'cardDebit' || original.couponId !== card.coupon.id)
+    return refused('original.unknown', 'not a sale on this card');
+  const problem = follow(draft, card.coupon, card.seen, record.terminalId);
+  if (problem) return problem;
+  // Following the card may have told the original's own end; a box that gives back has accepted it before.
+  const known = draft.get('sale', record.original) ?? original;
+  const sale = known.state === 'reserved' && known.cardWritten === 1 ? acceptCard(draft, known).sale : known;
+  const coupon = draft.get('coupon', card.coupon.id) ?? card.coupon;
+  const onCardMinor = card.seen.record.balanceMinor;
+  const refundedMinor = sale.refundedMinor + record.amountMinor;
+  const isRefund = sale.state === 'accepted' && refundedMinor <= sale.totalMinor;
+  const undone = isRefund ? undoneTarget(draft, sale, refundedMinor) : sale.undone;
+  const due = balanceOf(draft, cardCorrection(coupon.id, coupon.currency)) + undone - sale.undone;
+  if (due === 0)
+    return refused(
+      sale.state === 'accepted' ? 'refund.tooLarge' : 'original.notVoidable',
+      '',
+      couponBalances(draft, coupon, onCardMinor),
+    );
+  const back = undoCardDebit(draft, sale, undone - sale.undone, 'refund');
+  draft.put('sale', isRefund ? { ...back, refundedMinor, undone } : sale);
+  const afterMinor = onCardMinor + due;
+  draft.put('coupon', { ...coupon, pendingSale: record.transactionId });
+  draft.put('sale', {
+    ...newSale(record, { currency: coupon.currency, totalMinor: record.amountMinor }, draft.atMs),
+    memberId: coupon.memberId,
+    couponId: coupon.id,
+    correctionMinor: due,
+    originalId: sale.id,
+    originalRefundMinor: isRefund ? record.amountMinor : 0,
+    cardCounter: card.seen.record.counter + 1,
+    state: 'reserved',
+  });
+  return accepted(couponBalances(draft, coupon, afterMinor), {
+    coveredMinor: due,
+    write: nextWrite(card.seen, { balanceMinor: afterMinor, kind: 'credit', amountMinor: due }, record, context),
+  });
+}

@@ -1,0 +1,65 @@
+/**
+ * Context: what applying a record needs besides facts: cryptography, time as data, the merchant's policy.
+ * Types and defaults only; must not read a clock or hold a key.
+ */
+import type { Bytes } from '../../../terminal/kernel/bytes.js';
+import type { Crypto } from '../../../terminal/kernel/ports.js';
+import type { Rules } from '../../protocol/sync.js';
+
+/** Simulated sales never mix with real ledgers: a store is one or the other for life. */
+export type Realm = 'real' | 'simulated';
+
+/** Wraps keys for storage and opens them for one computation. Synchronous; must authenticate what it opens. */
+export interface KeyVault {
+  wrap(plain: Bytes): Bytes;
+  unwrap(wrapped: Bytes): Bytes;
+}
+
+/** Lifetime points decide the tier: the last whose threshold is reached. */
+export interface Tier {
+  readonly name: string;
+  readonly earnedPointsMin: number;
+  /** Points by rule × this ÷ 10,000, rounded down; 10,000: no bonus. 10,000…1,000,000. */
+  readonly multiplierBasisPoints: number;
+}
+export const tierDefault: Tier = { name: 'member', earnedPointsMin: 0, multiplierBasisPoints: 10_000 };
+
+/** What the merchant chooses besides the rules. */
+export interface Policy {
+  /** How long a reservation waits for its completion, 10 s … 24 h. */
+  readonly reservationMs: number;
+  /** How long after its replacement a version of rules or catalogue is still posted as the box computed it, 0 … 90 days. */
+  readonly versionGraceMs: number;
+  /** Most points that a clerk may type on one earn. */
+  readonly typedPointsMax: number;
+  /** Months of consumption are counted in this offset from UTC, −720…840 minutes. */
+  readonly utcOffsetMinutes: number;
+  /** Do boxes get the site key, so that card-held coupons pay offline? */
+  readonly siteKeyOnBoxes: boolean;
+}
+export const policyDefault: Policy = {
+  reservationMs: 10 * 60_000,
+  versionGraceMs: 7 * 86_400_000,
+  typedPointsMax: 100_000,
+  utcOffsetMinutes: 480,
+  siteKeyOnBoxes: false,
+};
+
+export interface ApplyContext {
+  readonly crypto: Crypto;
+  readonly unwrap: KeyVault['unwrap'];
+  /** The site's key for card-held coupons, 16 bytes. */
+  readonly siteKey: Bytes;
+  readonly realm: Realm;
+  /** The host's wall clock for this decision, one value for the whole batch. */
+  readonly nowMs: number;
+  readonly policy: Policy;
+  readonly tiers: readonly Tier[];
+  /** The rules in force; null until some are published. */
+  readonly rules: Rules | null;
+  readonly catalogueVersion: number;
+  /** True when the box waits for the answer: what is refused then is no dead letter, since nothing was given. */
+  readonly asked: boolean;
+  /** True when nothing else is in the same decision. */
+  readonly isAlone: boolean;
+}

@@ -1,0 +1,202 @@
+/**
+ * Host-held coupons: which one pays, the reservation, and its end. Card-held ones are card.ts's.
+ * Pure. A coupon has one holder for life; this file refuses to touch one that lives on a card.
+ */
+import { utf8 } from '../../../terminal/kernel/bytes.js';
+import type { RecordOf } from '../../protocol/record.js';
+import type { RefusalCode } from '../../protocol/sync.js';
+import { couponBalance, couponRedeemed, couponReserved, riskBorne } from './accounts.js';
+import { accepted, couponBalances, noBalances, type Outcome, refused } from './answer.js';
+import { eligibleMinor, type Priced, planBill, priceBill } from './catalogue.js';
+import type { ApplyContext } from './context.js';
+import { type Identity, identify, planCredential } from './credential.js';
+import type { Draft } from './draft.js';
+import type { Collector, Facts } from './facts.js';
+import { balanceOf, type Movement, move } from './posting.js';
+import { newSale } from './sale.js';
+import type { Row } from './tables.js';
+
+/** Longest category that a coupon on a card can be limited to, in bytes of ASCII. */
+export const cardLimitCategoryBytesMax = 16;
+/** May this category stand in a card's record? */
+export const fitsCardLimit = (category: string): boolean =>
+  /^[\x20-\x7e]+$/.test(category) && utf8(category).length <= cardLimitCategoryBytesMax;
+
+/** States a coupon's accounts, and the books of the terminal where it pays. */
+export function planCouponAccounts(need: Collector, coupon: Row<'coupon'>, terminalId: string): void {
+  const { id, currency } = coupon;
+  for (const account of [
+    couponBalance(id, currency),
+    couponReserved(id, currency),
+    couponRedeemed(terminalId, currency),
+    riskBorne(currency),
+  ])
+    need.get('account', account.id);
+}
+
+export function planDeduct(need: Collector, record: RecordOf<'couponDeduct'>): void {
+  planBill(need, record.bill);
+  const memberId = planCredential(need, record.credential);
+  const code = record.couponCode ?? (record.credential.method === 'couponCode' ? record.credential.code : null);
+  const named = code === null ? undefined : need.get('coupon', code);
+  if (named) planCouponAccounts(need, named, record.terminalId);
+  else if (code === null && memberId !== null)
+    for (const coupon of need.find('coupon', 'openMember', memberId))
+      planCouponAccounts(need, coupon, record.terminalId);
+}
+
+type Tried =
+  | { readonly pays: true; readonly coupon: Row<'coupon'>; readonly amountMinor: number }
+  | { readonly pays: false; readonly coupon: Row<'coupon'>; readonly code: RefusalCode };
+
+/** What this coupon would pay of the bill. */
+function tryCoupon(
+  facts: Facts,
+  coupon: Row<'coupon'>,
+  bill: Extract<Priced, { ok: true }>,
+  record: RecordOf<'couponDeduct'>,
+  context: ApplyContext,
+): Tried {
+  const no = (code: RefusalCode): Tried => ({ pays: false, coupon, code });
+  if (coupon.holder === 'card') return no('coupon.wrongHolder');
+  if (coupon.state === 'blocked') return no('credential.blocked');
+  if (coupon.currency !== record.bill.currency) return no('coupon.notForProduct');
+  if (coupon.expiresAtMs !== null && context.nowMs > coupon.expiresAtMs) return no('coupon.expired');
+  // Never more than the bill that the member sees, also where the host's price is higher.
+  const priceMinor = Math.min(eligibleMinor(coupon, bill), record.bill.totalMinor);
+  if (priceMinor === 0) return no('coupon.notForProduct');
+  const balanceMinor = balanceOf(facts, couponBalance(coupon.id, coupon.currency));
+  if (balanceMinor >= priceMinor) return { pays: true, coupon, amountMinor: priceMinor };
+  if (balanceMinor > 0 && record.partial && context.rules?.couponPartial)
+    return { pays: true, coupon, amountMinor: balanceMinor };
+  return no('coupon.balanceTooLow');
+}
+
+/**
+ * The coupons that may be meant: the one named, if it is the credential's own or its member's; else the member's open ones,
+ * the oldest first.
+ */
+function candidates(facts: Facts, record: RecordOf<'couponDeduct'>, who: Identity): readonly Row<'coupon'>[] {
+  if (record.credential.method === 'couponCode')
+    return who.coupon && (record.couponCode === null || record.couponCode === who.coupon.id) ? [who.coupon] : [];
+  if (who.memberId === null) return [];
+  if (record.couponCode !== null) {
+    const named = facts.get('coupon', record.couponCode);
+    return named && named.memberId === who.memberId ? [named] : [];
+  }
+  return [...facts.find('coupon', 'openMember', who.memberId)].sort(
+    (a, b) => a.issuedAtMs - b.issuedAtMs || (a.id < b.id ? -1 : 1),
+  );
+}
+
+/**
+ * Reserves what a coupon pays. Without a name: the oldest that covers the whole price, else the oldest that may pay a part.
+ * Refused with the reason of the oldest where none pays.
+ */
+export function applyDeduct(draft: Draft, record: RecordOf<'couponDeduct'>, context: ApplyContext): Outcome {
+  const { credential } = record;
+  if (credential.method === 'memberCode' || (credential.method === 'tap' && credential.key === 'card'))
+    return refused('credential.tooWeak', 'a host-held coupon is paid with the phone or its own code');
+  const who = identify(draft, record, credential, context);
+  if (!who.ok) return refused(who.code);
+  const bill = priceBill(draft, record.bill, record.atWallMs, record.clockDoubtful, context);
+  if (!bill.ok) return refused(bill.code, bill.detail);
+  const tried = candidates(draft, record, who.identity).map((coupon) =>
+    tryCoupon(draft, coupon, bill, record, context),
+  );
+  const paying = tried.filter((attempt) => attempt.pays);
+  const chosen =
+    paying.find(
+      (attempt) => attempt.amountMinor >= Math.min(eligibleMinor(attempt.coupon, bill), record.bill.totalMinor),
+    ) ?? paying[0];
+  if (!chosen) {
+    const first = tried[0];
+    if (!first || first.pays) return refused('coupon.unknown');
+    return refused(
+      first.code,
+      '',
+      first.code === 'coupon.wrongHolder' ? noBalances : couponBalances(draft, first.coupon),
+    );
+  }
+  const { coupon, amountMinor } = chosen;
+  draft.post('coupon', [
+    move(couponBalance(coupon.id, coupon.currency), couponReserved(coupon.id, coupon.currency), amountMinor),
+  ]);
+  draft.put('sale', {
+    ...newSale(record, record.bill, draft.atMs),
+    memberId: coupon.memberId,
+    couponId: coupon.id,
+    coveredMinor: amountMinor,
+    state: 'reserved',
+    expiresAtMs: context.nowMs + context.policy.reservationMs,
+  });
+  return accepted(couponBalances(draft, coupon), {
+    coveredMinor: amountMinor,
+    notices: bill.recomputed ? ['price.recomputed'] : [],
+  });
+}
+
+/** A coupon that may pay again is found by its member, and written off when it has expired; an empty one costs nothing. */
+function refreshCoupon(draft: Draft, couponId: string): void {
+  const coupon = draft.get('coupon', couponId);
+  if (!coupon) return;
+  const left =
+    balanceOf(draft, couponBalance(coupon.id, coupon.currency)) +
+    balanceOf(draft, couponReserved(coupon.id, coupon.currency));
+  const openMember = left > 0 ? coupon.memberId : null;
+  const sweepAtMs = left > 0 ? coupon.expiresAtMs : null;
+  if (openMember !== coupon.openMember || sweepAtMs !== coupon.sweepAtMs)
+    draft.put('coupon', { ...coupon, openMember, sweepAtMs });
+}
+
+/** Takes a reservation for good; after a time-out from what the coupon has, the rest is borne by the merchant. @returns the sale and notices */
+export function postDeduct(
+  draft: Draft,
+  sale: Row<'sale'>,
+): { readonly sale: Row<'sale'>; readonly notices: readonly string[] } {
+  const couponId = sale.couponId ?? '';
+  const to = couponRedeemed(sale.terminalId, sale.currency);
+  if (sale.state === 'reserved') {
+    draft.post('coupon', [move(couponReserved(couponId, sale.currency), to, sale.coveredMinor)]);
+    refreshCoupon(draft, couponId);
+    return { sale, notices: [] };
+  }
+  const balance = couponBalance(couponId, sale.currency);
+  const taken = Math.min(balanceOf(draft, balance), sale.coveredMinor);
+  const riskMinor = sale.coveredMinor - taken;
+  draft.post('couponLate', [move(balance, to, taken), move(riskBorne(sale.currency), to, riskMinor)]);
+  refreshCoupon(draft, couponId);
+  return { sale: { ...sale, riskMinor }, notices: riskMinor > 0 ? ['coupon.late', 'coupon.risk'] : ['coupon.late'] };
+}
+
+/** Gives a reservation back to the coupon. */
+export function releaseDeduct(draft: Draft, sale: Row<'sale'>, cause: string): void {
+  const couponId = sale.couponId ?? '';
+  draft.post(cause, [
+    move(couponReserved(couponId, sale.currency), couponBalance(couponId, sale.currency), sale.coveredMinor),
+  ]);
+  refreshCoupon(draft, couponId);
+}
+
+/** Movements that give `amount` back: first what the merchant bore, then into `home`. @returns them and the sale's new risk */
+export function giveBack(
+  sale: Row<'sale'>,
+  home: Parameters<typeof move>[1],
+  amount: number,
+): { readonly movements: readonly Movement[]; readonly riskMinor: number } {
+  const from = couponRedeemed(sale.terminalId, sale.currency);
+  const borne = Math.min(sale.riskMinor, amount);
+  return {
+    movements: [move(from, riskBorne(sale.currency), borne), move(from, home, amount - borne)],
+    riskMinor: sale.riskMinor - borne,
+  };
+}
+
+/** Gives a posted deduction back in part or whole: `amount` minor units. @returns the sale with its risk */
+export function undoDeduct(draft: Draft, sale: Row<'sale'>, amount: number, cause: string): Row<'sale'> {
+  const couponId = sale.couponId ?? '';
+  const back = giveBack(sale, couponBalance(couponId, sale.currency), amount);
+  draft.post(cause, back.movements);
+  refreshCoupon(draft, couponId);
+  return { ...sale, riskMinor: back.riskMinor };
+}

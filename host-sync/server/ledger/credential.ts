@@ -1,0 +1,139 @@
+/**
+ * Credentials: who a record's credential names, and whether its proof holds and was never used before.
+ * Pure. Must not decide what the member may do with it beyond how strong it is.
+ */
+
+import { encodeContext, type Operation, type PresentationContext } from '../../../drivers/protocols/member/layout.js';
+import { cardKey, type Transcript, verifyPhoneProof } from '../../../drivers/protocols/member/proof.js';
+import { type Bytes, hex } from '../../../terminal/kernel/bytes.js';
+import { type Credential, type RecordBody, type TapCredential, transactionIdBytes } from '../../protocol/record.js';
+import type { RefusalCode } from '../../protocol/sync.js';
+import type { ApplyContext } from './context.js';
+import type { Collector, Facts } from './facts.js';
+import type { Row } from './tables.js';
+
+export interface Identity {
+  readonly memberId: string | null;
+  /** The coupon that was named by its code or lives on the card that proved. */
+  readonly coupon: Row<'coupon'> | null;
+}
+export type Identified =
+  | { readonly ok: true; readonly identity: Identity }
+  | { readonly ok: false; readonly code: RefusalCode; readonly alarm: boolean };
+
+const refusal = (code: RefusalCode, alarm = false): Identified => ({ ok: false, code, alarm });
+
+/** A tap as it is used up: exact for all time, so that a late batch is never taken for a replay. */
+export const tapKey = (tap: Pick<TapCredential, 'key' | 'keyId' | 'counter'>): string =>
+  `${tap.key}:${tap.keyId}:${tap.counter}`;
+
+/** States what `identify` reads. @returns the member as far as the facts tell yet */
+export function planCredential(need: Collector, credential: Credential): string | null {
+  switch (credential.method) {
+    case 'memberCode':
+      return need.get('member', credential.code)?.id ?? null;
+    case 'couponCode':
+      return need.get('coupon', credential.code)?.memberId ?? null;
+    case 'tap': {
+      need.find('record', 'tap', tapKey(credential));
+      if (credential.key === 'card') return need.find('coupon', 'cardKeyId', credential.keyId)[0]?.memberId ?? null;
+      const key = need.get('memberKey', credential.keyId);
+      return key ? (need.get('member', key.memberId)?.id ?? null) : null;
+    }
+  }
+}
+
+/** The key behind a tap, opened; null where it is unknown here. */
+export function keyOfTap(facts: Facts, tap: Pick<TapCredential, 'key' | 'keyId'>, context: ApplyContext): Bytes | null {
+  if (tap.key === 'card') {
+    const coupon = facts.find('coupon', 'cardKeyId', tap.keyId)[0];
+    return coupon ? cardKey(context.crypto, context.siteKey, hex(tap.keyId)) : null;
+  }
+  const key = facts.get('memberKey', tap.keyId);
+  return key ? context.unwrap(key.wrapped) : null;
+}
+
+/** What phone and terminal said, as the record tells it. */
+export const transcriptOf = (tap: TapCredential, context: Bytes): Transcript => ({
+  key: tap.key,
+  keyId: hex(tap.keyId),
+  terminalNonce: hex(tap.terminalNonce),
+  phoneNonce: hex(tap.phoneNonce),
+  counter: tap.counter,
+  context,
+});
+
+/** What the phone was shown for a record of this kind; null where the kind has no tap. */
+export function operationOf(
+  record: RecordBody,
+): Pick<PresentationContext, 'operation' | 'amountMinor' | 'currency' | 'points'> | null {
+  const on = (operation: Operation, amountMinor: number, currency: string, points: number) => ({
+    operation,
+    amountMinor,
+    currency,
+    points,
+  });
+  switch (record.kind) {
+    case 'pointsEarn':
+      return on('earn', record.bill.totalMinor, record.bill.currency, record.points);
+    case 'pointsSpend':
+      return on('spend', record.bill.totalMinor, record.bill.currency, record.points);
+    case 'couponDeduct':
+      return on('coupon', record.bill.totalMinor, record.bill.currency, 0);
+    case 'cardDebit':
+      return on('cardDebit', record.bill.totalMinor, record.bill.currency, 0);
+    default:
+      return null;
+  }
+}
+
+/** The 40 bytes the phone's proof covers, built anew from the record. `currency` of a card credit is its original's. */
+export function contextOf(record: RecordBody, originalCurrency: string | null): Bytes | null {
+  const shown =
+    record.kind === 'cardCredit' && originalCurrency !== null
+      ? ({ operation: 'cardCredit', amountMinor: record.amountMinor, currency: originalCurrency, points: 0 } as const)
+      : operationOf(record);
+  return (
+    shown &&
+    encodeContext({
+      transactionId: transactionIdBytes(record.transactionId),
+      terminal: hex(record.terminalId.slice(2)),
+      ...shown,
+    })
+  );
+}
+
+/**
+ * Who presented this credential. A tap must prove its key over the record's own context and its counter must be unused.
+ * A key that was blocked after the sale still earns what was earned before.
+ */
+export function identify(
+  facts: Facts,
+  record: RecordBody,
+  credential: Credential,
+  context: ApplyContext,
+  originalCurrency: string | null = null,
+): Identified {
+  if (credential.method === 'memberCode') {
+    const member = facts.get('member', credential.code);
+    return member ? { ok: true, identity: { memberId: member.id, coupon: null } } : refusal('credential.unknown');
+  }
+  if (credential.method === 'couponCode') {
+    const coupon = facts.get('coupon', credential.code);
+    return coupon ? { ok: true, identity: { memberId: coupon.memberId, coupon } } : refusal('coupon.unknown');
+  }
+  const key = keyOfTap(facts, credential, context);
+  const shown = contextOf(record, originalCurrency);
+  if (!key || !shown) return refusal('credential.unknown');
+  const memberKey = credential.key === 'member' ? facts.get('memberKey', credential.keyId) : undefined;
+  if (memberKey?.state === 'blocked' && !wasBefore(record, memberKey.blockedAtMs)) return refusal('credential.blocked');
+  if (!verifyPhoneProof(context.crypto, key, transcriptOf(credential, shown), hex(credential.proof)))
+    return refusal('credential.wrongProof', true);
+  if (facts.find('record', 'tap', tapKey(credential)).length > 0) return refusal('credential.replayed', true);
+  if (memberKey) return { ok: true, identity: { memberId: memberKey.memberId, coupon: null } };
+  const coupon = facts.find('coupon', 'cardKeyId', credential.keyId)[0] ?? null;
+  return { ok: true, identity: { memberId: coupon?.memberId ?? null, coupon } };
+}
+
+const wasBefore = (record: RecordBody, blockedAtMs: number | null): boolean =>
+  record.kind === 'pointsEarn' && !record.clockDoubtful && blockedAtMs !== null && record.atWallMs < blockedAtMs;

@@ -1,0 +1,84 @@
+/**
+ * Draft: one record's changes over the facts, so that later steps of the same record see the earlier ones.
+ * Pure. What is drafted is kept with the answer, also with a refusal: a handler refuses before it drafts.
+ */
+import { type Facts, put, remove, type Write } from './facts.js';
+import { type Movement, type Posting, post } from './posting.js';
+import type { Lookup, Row, TableName } from './tables.js';
+
+/** A time in ids that sort: 15 digits of milliseconds. */
+export const timeKey = (atMs: number): string => String(atMs).padStart(15, '0');
+
+/** A new alarm's row; `subject` says what it is about and makes it one row however often it is found. */
+export function alarmRow(
+  code: string,
+  terminalId: string | null,
+  subject: string,
+  detail: string,
+  atMs: number,
+): Row<'alarm'> {
+  const sameness = `${code}/${terminalId ?? '-'}/${subject}`;
+  return {
+    id: `${timeKey(atMs)}/${sameness}`,
+    sameness,
+    code,
+    terminalId,
+    subject,
+    detail: detail.slice(0, 400),
+    count: 1,
+    firstAtMs: atMs,
+    lastAtMs: atMs,
+  };
+}
+
+export class Draft implements Facts {
+  readonly writes: Write[] = [];
+  readonly postings: Posting[] = [];
+  readonly #rows = new Map<string, Row<TableName> | null>();
+
+  /** `entryId` names the entries that are posted, `record` what caused them; `atMs` is the host's time. */
+  constructor(
+    private readonly facts: Facts,
+    private readonly entryId: string,
+    readonly atMs: number,
+    private readonly record: string | null = entryId,
+  ) {}
+
+  get<T extends TableName>(table: T, id: string): Row<T> | undefined {
+    const drafted = this.#rows.get(`${table} ${id}`);
+    return drafted === undefined ? this.facts.get(table, id) : ((drafted ?? undefined) as Row<T> | undefined);
+  }
+
+  /** Rows found before the draft, as they are now. */
+  find<T extends TableName>(table: T, lookup: Lookup<T>, value: string): readonly Row<T>[] {
+    return this.facts.find(table, lookup, value).flatMap((row) => this.get(table, row.id) ?? []);
+  }
+
+  put<T extends TableName>(table: T, row: Row<T>): void {
+    this.#add(put(table, row));
+  }
+
+  remove(table: TableName, id: string): void {
+    this.#add(remove(table, id));
+  }
+
+  /** Posts one entry of this record; nothing where nothing moves. */
+  post(cause: string, movements: readonly Movement[]): void {
+    const suffix = this.postings.length === 0 ? '' : `/${this.postings.length}`;
+    const posting: Posting = { id: `${this.entryId}${suffix}`, cause, record: this.record, atMs: this.atMs, movements };
+    const writes = post(this, posting);
+    if (writes.length === 0) return;
+    this.postings.push(posting);
+    for (const write of writes) this.#add(write);
+  }
+
+  alarm(code: string, terminalId: string, subject: string, detail: string): void {
+    this.put('alarm', alarmRow(code, terminalId, subject, detail, this.atMs));
+  }
+
+  #add(write: Write): void {
+    const id = 'removed' in write ? write.removed : write.row.id;
+    this.#rows.set(`${write.table} ${id}`, 'removed' in write ? null : write.row);
+    this.writes.push(write);
+  }
+}

@@ -1,0 +1,248 @@
+// Identity, order and quarantine on a real store: faults 4–7, 27, 29, 58, 60, and bodies that nobody can read.
+// Boxes chain their records; the test delays, repeats, forges and restores them.
+import t from 'tap';
+import { utf8 } from '../../../terminal/kernel/bytes.js';
+import type { Envelope } from '../../protocol/sync.js';
+import { complete, earn, refund, spend, undo } from '../sim/sales.js';
+import { type Box, inWorld, keyed, newId, openWorld, said, type World } from '../sim/world.js';
+
+const plain = (totalMinor = 100) => ({ kind: 'plainSale', reference: null, bill: keyed(totalMinor) }) as const;
+const codes = async (world: World) => (await world.host.alarms()).rows.map((alarm) => alarm.code).sort();
+const answersOf = async (box: Box, ...records: readonly Envelope[]) => (await box.send(...records)).answers.map(said);
+
+inWorld(
+  t,
+  'fault 4: the same id with another body is refused, alarmed, and the first stands',
+  async (t, { world, box }) => {
+    const id = newId();
+    t.equal(said(await box.tell({ ...plain(), transactionId: id })), 'accepted');
+    const other = box.record({ ...plain(200), transactionId: id });
+    const first = await box.send(other);
+    t.equal(said(first.answers[0]), 'record.conflict');
+    t.equal(first.watermark.sequence, 2, 'the place is taken, the chain goes on');
+    t.same((await box.send(other)).answers, first.answers, 'again the same');
+    t.same(await codes(world), ['record.conflict']);
+    t.match((await world.host.deadLetters.list('open')).rows, [{ code: 'record.conflict', worthMinor: 200 }]);
+  },
+);
+
+inWorld(
+  t,
+  'order is free: spans merge, the watermark is contiguous, hashes are checked where they meet',
+  async (t, { box }) => {
+    const records = Array.from({ length: 6 }, () => box.record(plain()));
+    const [a, b, c, d, e, f] = records as [(typeof records)[0], ...typeof records];
+    if (!b || !c || !d || !e || !f) throw new Error('six records');
+    t.equal((await box.send(d)).watermark.sequence, 0);
+    t.equal((await box.send(f, b)).watermark.sequence, 0);
+    t.equal((await box.send(a)).watermark.sequence, 2);
+    t.equal((await box.send(e, c)).watermark.sequence, 6);
+  },
+);
+
+inWorld(
+  t,
+  'fault 5: two boxes with one identity: the first fork quarantines, nothing is lost, a person releases',
+  async (t, { world, box }) => {
+    const copy = box.clone();
+    await box.tell(plain());
+    const forked = copy.record(plain(200));
+    t.same(await answersOf(copy, forked), ['host.quarantined']);
+    t.same(await answersOf(box, box.record(plain())), ['host.quarantined'], 'nobody knows which of the two is true');
+    t.equal((await world.host.terminals.get(box.terminalId))?.state, 'quarantined');
+    t.equal((await world.host.terminals.get(box.terminalId))?.quarantinedCount, 2);
+    t.same(await answersOf(copy, forked), ['host.quarantined']);
+    t.equal((await world.host.terminals.get(box.terminalId))?.quarantinedCount, 2, 'held once');
+    await copy.raise('forked');
+    t.same(await answersOf(copy, copy.record(plain())), ['host.quarantined'], 'a new epoch alone frees nobody');
+    t.match(await world.host.terminals.releaseQuarantine(box.terminalId, 'owner'), {
+      value: { accepted: 2, refused: 1 },
+    });
+    t.same(await answersOf(copy, forked), ['record.chainBroken'], 'told for good');
+    t.match((await world.host.deadLetters.list('open')).rows, [{ code: 'record.chainBroken', worthMinor: 200 }]);
+    t.equal((await world.host.terminals.get(box.terminalId))?.quarantinedCount, 0);
+    t.ok((await codes(world)).includes('terminal.quarantined'));
+  },
+);
+
+inWorld(t, 'a hash that does not follow breaks the chain', async (t, { box }) => {
+  await box.tell(plain());
+  const record = box.record(plain());
+  t.same(await answersOf(box, { ...record, previousHash: '00'.repeat(32) }), ['host.quarantined']);
+});
+
+t.test('fault 6: the host restored from a backup takes everything again, once', async (t) => {
+  const folder = t.testdir();
+  const world = await openWorld({ path: `${folder}/host.sqlite` });
+  t.teardown(() => world.close());
+  const box = await world.box();
+  const phone = await world.phone('13800000000');
+  const before = box.record(earn(box, phone, 10_000));
+  await box.send(before);
+  await world.host.backup(`${folder}/backup.sqlite`);
+  const sale = earn(box, phone, 20_000);
+  const after = box.record(sale);
+  await box.send(after);
+  await box.raise('regressed');
+  const newest = box.record(undo(sale));
+  await box.send(newest);
+
+  const restored = await openWorld({ path: `${folder}/backup.sqlite`, seed: 99 });
+  t.teardown(() => restored.close());
+  const again = await restored.host.intake(box.terminalId, { records: [newest, after, before] });
+  t.same(again.ok && again.value.answers.map(said), ['accepted', 'accepted', 'accepted']);
+  t.match(await restored.host.members.byCode(phone.memberCode), { points: 100, pointsOwed: 0 });
+  t.ok((await restored.host.alarms()).rows.some((alarm) => alarm.code === 'chain.epochAhead'));
+  t.same(await restored.host.checkStore(), []);
+});
+
+inWorld(
+  t,
+  'fault 7: a box restored from an old snapshot is refused, and comes back with a new epoch',
+  async (t, { world, box }) => {
+    await box.tell(plain());
+    const snapshot = box.clone();
+    await box.tell(plain());
+    t.same(await answersOf(snapshot, snapshot.record(plain(300))), ['host.quarantined']);
+    await snapshot.raise('restored');
+    await world.host.terminals.releaseQuarantine(box.terminalId, 'owner');
+    const answer = await snapshot.send(snapshot.record(plain()));
+    t.same(answer.answers.map(said), ['accepted']);
+    t.match(answer.watermark, { epoch: 2, sequence: 1 });
+    world.clock.nowMs += 3 * 86_400_000;
+    t.same(await answersOf(box, box.record(plain())), ['host.quarantined'], 'the old epoch goes on: a copy lives');
+  },
+);
+
+inWorld(t, 'fault 27: records of another terminal are refused whole and alarmed', async (t, { world, box }) => {
+  const other = await world.box('other');
+  const answer = await world.host.intake(box.terminalId, { records: [box.record(plain()), other.record(plain())] });
+  t.match(answer, { ok: false, error: { code: 'record.foreign' } });
+  await world.host.intake(box.terminalId, { records: [other.record(plain())] });
+  t.match((await world.host.alarms()).rows, [{ code: 'record.foreign', count: 2 }]);
+  t.equal((await box.send(box.record(plain()))).watermark.sequence, 0, 'its first record was not taken either');
+  t.match(await world.host.intake('t-000000000000', { records: [other.record(plain())] }), {
+    error: { code: 'record.foreign' },
+  });
+});
+
+inWorld(t, 'fault 29: a revoked terminal’s records are held, and may still be judged', async (t, { world, box }) => {
+  const phone = await world.phone('13800000000');
+  await world.host.terminals.revoke(box.terminalId, 'stolen');
+  t.same(await answersOf(box, box.record(earn(box, phone, 10_000))), ['host.quarantined']);
+  t.match(await world.host.members.byCode(phone.memberCode), { points: 0 });
+  await world.host.terminals.releaseQuarantine(box.terminalId, 'owner');
+  t.match(await world.host.members.byCode(phone.memberCode), { points: 100 });
+  t.equal((await world.host.terminals.get(box.terminalId))?.state, 'revoked');
+});
+
+inWorld(
+  t,
+  'fault 60: one bad record goes alone; its place is found by its fields or by its hash',
+  async (t, { world, box }) => {
+    const good = box.record(plain());
+    box.sequence++;
+    const odd = box.seal(
+      utf8(
+        JSON.stringify({
+          version: 9,
+          transactionId: newId(),
+          terminalId: box.terminalId,
+          epoch: 1,
+          sequence: box.sequence,
+        }),
+      ),
+    );
+    box.sequence++;
+    const garbage = box.seal(utf8('{"what": is this'));
+    box.sequence++;
+    const more = box.seal(utf8('['));
+    const last = box.record(plain());
+    const response = await box.send(last, more, good, garbage, odd);
+    t.same(response.answers.map(said), [
+      'accepted',
+      'record.malformed',
+      'accepted',
+      'record.malformed',
+      'record.malformed',
+    ]);
+    t.equal(response.watermark.sequence, 5);
+    t.same((await box.send(garbage)).answers, [response.answers[3]]);
+    box.sequence++;
+    const alone = box.seal(utf8('not JSON'));
+    t.same(await answersOf(box, alone), ['record.malformed'], 'behind the record whose hash it follows');
+    t.equal((await world.host.deadLetters.list('open')).rows.length, 4);
+    const [letter] = (await world.host.deadLetters.list('open')).rows;
+    t.match(await world.host.deadLetters.settle(letter?.id ?? '', 'owner', 'looked at the box'), { ok: true });
+    t.match(await world.host.deadLetters.settle(letter?.id ?? '', 'owner', 'again'), { ok: false });
+    t.equal((await world.host.deadLetters.list('settled')).rows.length, 1);
+  },
+);
+
+inWorld(
+  t,
+  'fault 58: what refers to a record that is still on its way waits for it; a stranger’s is refused',
+  async (t, { world, box }) => {
+    const phone = await world.phone('13800000000');
+    const sale = earn(box, phone, 10_000);
+    const [first, second, third] = [box.record(sale), box.record(refund(sale, 4_000)), box.record(complete(sale))];
+    t.same(await answersOf(box, third, second), ['host.busy', 'host.busy']);
+    t.same(
+      await answersOf(box, third, second, first),
+      ['accepted', 'accepted', 'accepted'],
+      'in one batch the order is the box’s own',
+    );
+    t.match(await world.host.members.byCode(phone.memberCode), { points: 60 });
+    t.equal(said(await box.tell({ kind: 'void', reference: null, original: newId() })), 'original.unknown');
+  },
+);
+
+inWorld(t, 'realms never mix', async (t, { world, box }) => {
+  t.equal(said(await box.tell({ ...plain(), simulated: true })), 'record.wrongRealm');
+  t.equal((await world.host.deadLetters.list('open')).rows.length, 1);
+});
+
+inWorld(t, 'fault 14, 15: negative and oversized values never reach the ledger', async (t, { box }) => {
+  const phone = { tap: () => ({ method: 'memberCode', code: 'SLM0000000000000' }) } as never;
+  for (const points of [-1, 1.5, 2 ** 53, 1e308])
+    t.equal(said(await box.tell(earn(box, phone, 100, { points }))), 'record.malformed', String(points));
+  t.equal(said((await box.ask(spend(box, phone, 100, -5))).answer), 'record.malformed');
+});
+
+inWorld(t, 'consumption: one per sale, listed three ways, months counted as they come', async (t, { world, box }) => {
+  const phone = await world.phone('13800000000');
+  const keyId = Buffer.from(phone.keyId).toString('hex');
+  const sale = newId();
+  const consumption = (of: typeof sale, businessId: string | null, amountMinor: number) =>
+    ({
+      kind: 'consumption',
+      sale: of,
+      businessId,
+      amountMinor,
+      currency: 'CNY',
+      category: 'dining',
+      location: 'here',
+      merchant: 'm',
+    }) as const;
+  t.equal(said(await box.tell(consumption(sale, keyId, 5_000))), 'accepted');
+  t.match(await box.tell(consumption(sale, keyId, 5_000)), { notices: ['consumption.known'] });
+  await box.tell(consumption(newId(), phone.memberCode, 2_000));
+  await box.tell(consumption(newId(), null, 9_000));
+  await box.tell({ ...consumption(newId(), keyId, 1_000), atWallMs: world.clock.nowMs - 40 * 86_400_000 });
+  const list = async (by: Parameters<typeof world.host.consumption.list>[0], limit?: number) =>
+    (await world.host.consumption.list(by, limit ? { limit } : {})).rows.map((row) => row.amountMinor);
+  t.same(await list({ memberCode: phone.memberCode }), [5_000, 2_000, 1_000]);
+  t.same(await list({ businessId: keyId }), [5_000, 1_000]);
+  t.same(await list({ terminalId: box.terminalId }), [5_000, 2_000, 9_000, 1_000]);
+  const page = await world.host.consumption.list({ terminalId: box.terminalId }, { limit: 3 });
+  t.same(
+    (await world.host.consumption.list({ terminalId: box.terminalId }, { cursor: page.next })).rows.map(
+      (row) => row.amountMinor,
+    ),
+    [1_000],
+  );
+  t.match((await world.host.consumption.months(phone.memberCode)).rows, [
+    { month: '2026-01', count: 1, amountMinor: 1_000 },
+    { month: '2026-03', count: 2, amountMinor: 7_000 },
+  ]);
+});

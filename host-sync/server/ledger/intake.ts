@@ -1,0 +1,424 @@
+/**
+ * Intake: envelopes of one terminal to answers: identity, place in the chain, quarantine, dead letters, then apply.
+ * Pure. One bad record never takes another with it.
+ */
+import { type Bytes, hex, toHex, utf8 } from '../../../terminal/kernel/bytes.js';
+import { TerminalError } from '../../../terminal/kernel/errors.js';
+import { parseJson } from '../../../terminal/kernel/json.js';
+import type { Crypto, TransactionId } from '../../../terminal/kernel/ports.js';
+import {
+  bodyBytesMax,
+  bodyDigest,
+  chainHash,
+  decodeRecord,
+  type RecordBody,
+  terminalIdSchema,
+  transactionIdFromBytes,
+  transactionIdSchema,
+} from '../../protocol/record.js';
+import type { Envelope, RecordAnswer, RefusalCode } from '../../protocol/sync.js';
+import { later, noBalances, toAnswer } from './answer.js';
+import { type Applied, apply, type PlanContext, planRecord } from './apply.js';
+import { type Place, placeByHash, placeInChain, planChain, planPlaceByHash, positionKey } from './chain.js';
+import type { ApplyContext } from './context.js';
+import { alarmRow } from './draft.js';
+import { type Collector, put, remove, UnloadedFact, type WorkingSet, type Write } from './facts.js';
+import type { Row } from './tables.js';
+
+/** Most records of one terminal that are held in quarantine; beyond, the box keeps them and is told so. */
+export const quarantineRecordsMax = 100_000;
+
+/** An envelope as read, before anything is known about it. */
+export interface Letter {
+  readonly body: Bytes;
+  readonly digest: Bytes;
+  readonly previousHash: string;
+  /** The record, or null where the body cannot be read. */
+  readonly record: RecordBody | null;
+  readonly problem: string;
+  /** The transaction's id; where the body's own cannot be read: its digest's first bytes in the form of one. */
+  readonly transactionId: TransactionId;
+  /** The terminal that the body names, where that can be read. */
+  readonly terminalId: string | null;
+  /** Where it stands, where that can be read or follows from its neighbours in the batch. */
+  readonly place: Place | null;
+}
+
+/** An id made of a body's digest, in the form of a UUID version 7, for bodies whose own id is unreadable or another's. */
+export function idOfDigest(digest: Bytes): TransactionId {
+  const bytes = digest.slice(0, 16);
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x70;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  return transactionIdFromBytes(bytes);
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 1;
+
+function readLetter(crypto: Pick<Crypto, 'sha256'>, envelope: Envelope): Letter {
+  const body = utf8(envelope.body);
+  const digest = bodyDigest(crypto, body);
+  const read = decodeRecord(body);
+  const base = { body, digest, previousHash: envelope.previousHash };
+  if (read.ok) {
+    const { transactionId, terminalId, epoch, sequence } = read.value;
+    return {
+      ...base,
+      record: read.value,
+      problem: '',
+      transactionId,
+      terminalId,
+      place: { terminalId, epoch, sequence },
+    };
+  }
+  const json = parseJson(envelope.body, { lengthMax: bodyBytesMax, depthMax: 8 });
+  const fields = (json.ok && typeof json.value === 'object' && json.value !== null ? json.value : {}) as Readonly<
+    Record<string, unknown>
+  >;
+  const id = transactionIdSchema.safeParse(fields['transactionId']);
+  const terminal = terminalIdSchema.safeParse(fields['terminalId']);
+  const { epoch, sequence } = fields;
+  return {
+    ...base,
+    record: null,
+    problem: read.error.detail,
+    transactionId: id.success ? id.data : idOfDigest(digest),
+    terminalId: terminal.success ? terminal.data : null,
+    place:
+      terminal.success && isCount(epoch) && isCount(sequence) ? { terminalId: terminal.data, epoch, sequence } : null,
+  };
+}
+
+/** Reads a batch. Bodies that hide their place get it from the neighbour in the batch whose hash they follow. */
+export function readLetters(
+  crypto: Pick<Crypto, 'sha256'>,
+  terminalId: string,
+  envelopes: readonly Envelope[],
+): readonly Letter[] {
+  const letters = envelopes.map((envelope) => readLetter(crypto, envelope));
+  if (letters.every((letter) => letter.place)) return letters;
+  const placed = [...letters];
+  const followers = new Map<string, number[]>();
+  for (const [index, letter] of letters.entries())
+    if (!letter.place) followers.set(letter.previousHash, [...(followers.get(letter.previousHash) ?? []), index]);
+  const known = letters.filter((letter) => letter.place?.terminalId === terminalId);
+  for (let letter = known.pop(); letter; letter = known.pop()) {
+    const hash = toHex(chainHash(crypto, hex(letter.previousHash), letter.digest));
+    for (const index of followers.get(hash) ?? []) {
+      const follower = letters[index];
+      if (!follower || !letter.place) continue;
+      const found = { ...follower, place: { ...letter.place, sequence: letter.place.sequence + 1 } };
+      placed[index] = found;
+      known.push(found);
+    }
+    followers.delete(hash);
+  }
+  return placed;
+}
+
+/** States what taking in these letters of one terminal reads. */
+export function planLetters(
+  need: Collector,
+  terminalId: string,
+  letters: readonly Letter[],
+  context: PlanContext,
+): void {
+  const terminal = need.get('terminal', terminalId);
+  if (terminal) need.get('span', `${terminalId}/${terminal.epoch}/1`);
+  for (const letter of letters) {
+    need.get('record', letter.transactionId);
+    need.get('record', idOfDigest(letter.digest));
+    need.get('quarantine', toHex(letter.digest));
+    if (letter.place) planChain(need, letter.place);
+    else planPlaceByHash(need, terminalId, letter.previousHash);
+    if (letter.record) planRecord(need, letter.record, context);
+  }
+}
+
+interface Answered {
+  readonly answer: RecordAnswer;
+  readonly writes: readonly Write[];
+}
+
+/**
+ * Takes in the letters of one terminal, in the order of their places, each seeing what those before it did.
+ * `judged` is set where a person releases held records: then nothing is quarantined and forks are refused for good.
+ * @returns an answer each, in the order given, and what was posted
+ */
+export function takeIn(
+  facts: WorkingSet,
+  terminalId: string,
+  letters: readonly Letter[],
+  context: ApplyContext,
+  judged = false,
+): readonly RecordAnswer[] {
+  const answers: RecordAnswer[] = new Array(letters.length);
+  for (const { letter, index } of inOrder(letters)) {
+    const { answer, writes } = takeInOne(facts, terminalId, letter, context, judged);
+    facts.write(writes);
+    answers[index] = answer;
+  }
+  return answers;
+}
+
+/** Letters in the order of their places; those that hide theirs come last, as they were given. */
+export const inOrder = (letters: readonly Letter[]): readonly { readonly letter: Letter; readonly index: number }[] =>
+  letters.map((letter, index) => ({ letter, index })).sort((a, b) => byPlace(a.letter, b.letter) || a.index - b.index);
+
+/** How long after an epoch was closed its last records may be dated, for a box whose clock is ahead. */
+export const epochTailMs = 86_400_000;
+/** A closed epoch that still grows: a copy of the box lives on. */
+const isContinued = (terminal: Row<'terminal'>, record: RecordBody): boolean =>
+  record.epoch < terminal.epoch && !record.clockDoubtful && record.atWallMs > terminal.epochRaisedAtMs + epochTailMs;
+
+function byPlace(a: Letter, b: Letter): number {
+  if (!a.place || !b.place) return a.place ? -1 : b.place ? 1 : 0;
+  return a.place.epoch - b.place.epoch || a.place.sequence - b.place.sequence;
+}
+
+function takeInOne(
+  facts: WorkingSet,
+  terminalId: string,
+  letter: Letter,
+  context: ApplyContext,
+  judged: boolean,
+): Answered {
+  const digest = toHex(letter.digest);
+  const known = facts.get('record', letter.transactionId);
+  const stored = known?.digest === digest ? known : facts.get('record', idOfDigest(letter.digest));
+  if (stored) return { answer: JSON.parse(stored.answer) as RecordAnswer, writes: [] };
+  const terminal = facts.get('terminal', terminalId);
+  if (!terminal) return { answer: toAnswer(letter.transactionId, later('host.busy')), writes: [] };
+  if (terminal.state !== 'active' && !judged) return hold(facts, terminal, letter, context);
+  const place = letter.place ?? placeByHash(facts, terminalId, letter.previousHash);
+  if (!place) return { answer: toAnswer(letter.transactionId, later('host.busy')), writes: [] };
+  if (letter.record && isContinued(terminal, letter.record) && !judged)
+    return quarantine(
+      facts,
+      terminal,
+      letter,
+      `epoch ${place.epoch} goes on after epoch ${terminal.epoch} began`,
+      context,
+    );
+  const placed = placeInChain(context.crypto, facts, place, hex(letter.previousHash), letter.digest);
+  if (!placed.placed) {
+    if (place.epoch >= terminal.epoch && !judged)
+      return quarantine(facts, terminal, letter, `${placed.why} at ${positionKey(place)}`, context);
+    const alarm = alarmRow('chain.broken', terminalId, digest, `${placed.why} at ${positionKey(place)}`, context.nowMs);
+    return refuse(
+      facts,
+      terminal,
+      { letter, place: null, code: 'record.chainBroken', detail: placed.why, isConflict: true },
+      context,
+      [put('alarm', alarm)],
+    );
+  }
+  const chain: Write[] = [...placed.writes];
+  if (place.epoch > terminal.epoch) {
+    // A host restored from a backup may not know that it raised the epoch: the terminal goes on, a person looks.
+    chain.push(put('terminal', { ...terminal, epoch: place.epoch, epochRaisedAtMs: context.nowMs }));
+    chain.push(
+      put(
+        'alarm',
+        alarmRow('chain.epochAhead', terminalId, `${place.epoch}`, `the host knew ${terminal.epoch}`, context.nowMs),
+      ),
+    );
+  }
+  if (known) {
+    const alarm = alarmRow('record.conflict', terminalId, digest, `transaction ${letter.transactionId}`, context.nowMs);
+    return refuse(facts, terminal, { letter, place, code: 'record.conflict', detail: '', isConflict: true }, context, [
+      ...chain,
+      put('alarm', alarm),
+    ]);
+  }
+  if (!letter.record) {
+    const alarm = alarmRow('record.malformed', terminalId, digest, letter.problem, context.nowMs);
+    return refuse(
+      facts,
+      terminal,
+      { letter, place, code: 'record.malformed', detail: letter.problem, isConflict: false },
+      context,
+      [...chain, put('alarm', alarm)],
+    );
+  }
+  return applyOne(facts, terminal, { ...letter, record: letter.record, place }, context, chain);
+}
+
+type Readable = Letter & { readonly record: RecordBody; readonly place: Place };
+
+function applyOne(
+  facts: WorkingSet,
+  terminal: Row<'terminal'>,
+  letter: Readable,
+  context: ApplyContext,
+  chain: readonly Write[],
+): Answered {
+  let applied: Applied;
+  try {
+    applied = apply(facts, letter.record, context);
+  } catch (bug) {
+    // Together with others a record may need what only they brought; the caller tries it alone.
+    if (bug instanceof UnloadedFact && !context.isAlone) throw bug;
+    // A vault or store that fails is no fault of the record: it comes again.
+    if (bug instanceof TerminalError)
+      return { answer: toAnswer(letter.transactionId, later('host.storeFailed')), writes: [] };
+    // A record that the ledger cannot bear must not stop the others; it stays visible with its worth.
+    const detail = bug instanceof Error ? bug.message : 'unknown';
+    const alarm = alarmRow('record.poisoned', terminal.id, toHex(letter.digest), detail, context.nowMs);
+    return refuse(
+      facts,
+      terminal,
+      { letter, place: letter.place, code: 'record.malformed', detail: 'the host cannot apply it', isConflict: false },
+      context,
+      [...chain, put('alarm', alarm)],
+    );
+  }
+  const { answer } = applied;
+  if (answer.outcome === 'later') return { answer, writes: [] };
+  const writes: Write[] = [
+    ...chain,
+    ...applied.writes,
+    recordRow(letter, letter.place, letter.record.kind, answer, applied.tap, context, letter.transactionId),
+    ...dropHeld(facts, terminal, letter),
+  ];
+  if (
+    answer.outcome === 'refused' &&
+    !(answer.code === 'record.reversed' && letter.record.kind !== 'completion') &&
+    !(context.asked && isBusiness(answer.code))
+  )
+    writes.push(deadLetter(terminal.id, letter, answer.code, answer.detail, context.nowMs));
+  return { answer, writes };
+}
+
+/** Refusals that a box shows its clerk at once, where it asked; nothing was given on them. */
+const isBusiness = (code: RefusalCode): boolean => !code.startsWith('record.');
+
+interface Refused {
+  readonly letter: Letter;
+  readonly place: Place | null;
+  readonly code: RefusalCode;
+  readonly detail: string;
+  /** Its id belongs to another body: the answer is kept under its digest's. */
+  readonly isConflict: boolean;
+}
+
+function refuse(
+  facts: WorkingSet,
+  terminal: Row<'terminal'>,
+  refused: Refused,
+  context: ApplyContext,
+  also: readonly Write[],
+): Answered {
+  const { letter, code } = refused;
+  const detail = refused.detail.slice(0, 200);
+  const answer: RecordAnswer = {
+    outcome: 'refused',
+    transactionId: letter.transactionId,
+    code,
+    detail,
+    balances: noBalances,
+  };
+  const id = refused.isConflict ? idOfDigest(letter.digest) : letter.transactionId;
+  return {
+    answer,
+    writes: [
+      ...also,
+      recordRow(letter, refused.place, letter.record?.kind ?? 'unreadable', answer, null, context, id),
+      deadLetter(terminal.id, letter, code, detail, context.nowMs),
+      ...dropHeld(facts, terminal, letter),
+    ],
+  };
+}
+
+const recordRow = (
+  letter: Letter,
+  place: Place | null,
+  kind: string,
+  answer: Exclude<RecordAnswer, { outcome: 'later' }>,
+  tap: string | null,
+  context: ApplyContext,
+  id: string,
+): Write =>
+  put('record', {
+    id,
+    terminalId: place?.terminalId ?? letter.terminalId ?? '',
+    position: place && positionKey(place),
+    digest: toHex(letter.digest),
+    kind,
+    tap,
+    outcome: answer.outcome,
+    answer: JSON.stringify(answer),
+    postedAtMs: context.nowMs,
+  });
+
+/** What a record would have moved: for a person to judge. */
+function worthOf(record: RecordBody | null): Pick<Row<'deadLetter'>, 'worthMinor' | 'currency' | 'worthPoints'> {
+  if (!record) return { worthMinor: null, currency: null, worthPoints: null };
+  return {
+    worthMinor: 'amountMinor' in record ? record.amountMinor : 'bill' in record ? record.bill.totalMinor : null,
+    currency: 'bill' in record ? record.bill.currency : 'currency' in record ? record.currency : null,
+    worthPoints: 'points' in record ? record.points : null,
+  };
+}
+
+const deadLetter = (terminalId: string, letter: Letter, code: string, detail: string, atMs: number): Write =>
+  put('deadLetter', {
+    id: toHex(letter.digest),
+    terminalId,
+    transactionId: letter.transactionId,
+    kind: letter.record?.kind ?? 'unreadable',
+    code,
+    detail,
+    body: letter.body,
+    ...worthOf(letter.record),
+    atMs,
+    standing: 'open',
+    settledAtMs: null,
+    settledBy: null,
+    note: null,
+  });
+
+/** The copy in quarantine goes once its record has a final answer. */
+function dropHeld(facts: WorkingSet, terminal: Row<'terminal'>, letter: Letter): readonly Write[] {
+  if (terminal.quarantinedCount === 0 || !facts.get('quarantine', toHex(letter.digest))) return [];
+  const now = facts.get('terminal', terminal.id) ?? terminal;
+  return [
+    remove('quarantine', toHex(letter.digest)),
+    put('terminal', { ...now, quarantinedCount: now.quarantinedCount - 1 }),
+  ];
+}
+
+/** Keeps a record of a held terminal without applying it. */
+function hold(facts: WorkingSet, terminal: Row<'terminal'>, letter: Letter, context: ApplyContext): Answered {
+  const answer = toAnswer(letter.transactionId, later('host.quarantined'));
+  const id = toHex(letter.digest);
+  if (terminal.quarantinedCount >= quarantineRecordsMax || facts.get('quarantine', id)) return { answer, writes: [] };
+  return {
+    answer,
+    writes: [
+      put('quarantine', {
+        id,
+        terminalId: terminal.id,
+        body: letter.body,
+        previousHash: letter.previousHash,
+        atMs: context.nowMs,
+      }),
+      put('terminal', { ...terminal, quarantinedCount: terminal.quarantinedCount + 1 }),
+    ],
+  };
+}
+
+/** History forks or goes back under one identity: nothing more of this terminal is applied until a person has looked. */
+function quarantine(
+  facts: WorkingSet,
+  terminal: Row<'terminal'>,
+  letter: Letter,
+  reason: string,
+  context: ApplyContext,
+): Answered {
+  const held: Row<'terminal'> = { ...terminal, state: 'quarantined', reason };
+  facts.write([
+    put('terminal', held),
+    put('alarm', alarmRow('terminal.quarantined', terminal.id, toHex(letter.digest), reason, context.nowMs)),
+  ]);
+  return hold(facts, held, letter, context);
+}

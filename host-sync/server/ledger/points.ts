@@ -1,0 +1,159 @@
+/**
+ * Points: earning (posted at once) and spending (reserved, then posted, returned or late).
+ * Pure. Repays what is owed first, whichever way points come to a member, so that points and owed never stand side by side.
+ */
+import { pointsMax } from '../../../terminal/kernel/units.js';
+import type { RecordOf } from '../../protocol/record.js';
+import { type Account, memberOwed, memberPoints, memberReserved, pointsIssued, pointsRedeemed } from './accounts.js';
+import { accepted, later, memberBalances, type Outcome, refused } from './answer.js';
+import { billAddsUp } from './catalogue.js';
+import type { ApplyContext } from './context.js';
+import { identify, planCredential } from './credential.js';
+import type { Draft } from './draft.js';
+import type { Collector, Facts } from './facts.js';
+import { balanceOf, type Movement, move } from './posting.js';
+import { bonusFor, earnedFor, planRules, rulesFor, tierOf, worthOf } from './rules.js';
+import { newSale } from './sale.js';
+import type { Row } from './tables.js';
+
+/** States the accounts that points of this member move through, with the terminal whose books they are in. */
+export function planPointsAccounts(need: Collector, memberId: string, terminalId: string): void {
+  need.get('member', memberId);
+  for (const account of [
+    memberPoints(memberId),
+    memberOwed(memberId),
+    memberReserved(memberId),
+    pointsIssued(terminalId),
+    pointsRedeemed(terminalId),
+  ])
+    need.get('account', account.id);
+}
+
+/** Movements that give points to a member out of `from`: what is owed first, the rest to spend. */
+export function giveToMember(facts: Facts, memberId: string, from: Account, amount: number): readonly Movement[] {
+  const repaid = Math.min(balanceOf(facts, memberOwed(memberId)), amount);
+  return [move(from, memberOwed(memberId), repaid), move(from, memberPoints(memberId), amount - repaid)];
+}
+
+/** Movements that take points from a member into `to`: what is there, and the rest is owed. */
+export function takeFromMember(facts: Facts, memberId: string, to: Account, amount: number): readonly Movement[] {
+  const taken = Math.min(balanceOf(facts, memberPoints(memberId)), amount);
+  return [move(memberPoints(memberId), to, taken), move(memberOwed(memberId), to, amount - taken)];
+}
+
+export const planEarn = (need: Collector, record: RecordOf<'pointsEarn'>): void => {
+  planRules(need, record.rulesVersion);
+  const memberId = planCredential(need, record.credential);
+  if (memberId !== null) planPointsAccounts(need, memberId, record.terminalId);
+};
+
+/** Posts what the rules give for the bill, or what the clerk typed, and the tier's bonus on points by rule. */
+export function applyEarn(draft: Draft, record: RecordOf<'pointsEarn'>, context: ApplyContext): Outcome {
+  if (record.credential.method === 'couponCode') return refused('credential.tooWeak', 'a coupon code earns no points');
+  if (!billAddsUp(record.bill)) return refused('bill.wrongTotal');
+  const who = identify(draft, record, record.credential, context);
+  if (!who.ok) return refused(who.code);
+  const member = who.identity.memberId === null ? undefined : draft.get('member', who.identity.memberId);
+  if (!member) return refused('credential.unknown', 'this card belongs to no member');
+  const ruled = rulesFor(draft, record.rulesVersion, record.atWallMs, record.clockDoubtful, context);
+  if (!ruled) return later('host.busy');
+  if (!record.typed && ruled.rules.currency !== record.bill.currency)
+    return refused('points.notAllowed', `points are not earned in ${record.bill.currency}`);
+  if (record.typed && record.points > context.policy.typedPointsMax)
+    return refused('points.notAllowed', `more than ${context.policy.typedPointsMax} typed points`);
+  const notices: string[] = [];
+  const base = record.typed ? record.points : earnedFor(ruled.rules, record.bill.totalMinor);
+  if (!record.typed && ruled.replaced) notices.push('rules.replaced');
+  if (base !== record.points) notices.push('points.recomputed');
+  const basisPoints = record.typed ? 10_000 : tierOf(context.tiers, member.earnedPoints).multiplierBasisPoints;
+  const bonus = bonusFor(base, basisPoints);
+  if (bonus > 0) notices.push('tier.bonus');
+  const points = base + bonus;
+  if (balanceOf(draft, memberPoints(member.id)) + points > pointsMax)
+    return refused('points.notAllowed', 'more points than an account holds');
+  if (balanceOf(draft, memberOwed(member.id)) > 0 && points > 0) notices.push('points.owed');
+  draft.post('earn', giveToMember(draft, member.id, pointsIssued(record.terminalId), points));
+  draft.put('member', { ...member, earnedPoints: Math.min(member.earnedPoints + points, pointsMax) });
+  draft.put('sale', {
+    ...newSale(record, record.bill, draft.atMs),
+    memberId: member.id,
+    points,
+    rulesVersion: record.typed ? null : ruled.rules.version,
+    tierBasisPoints: basisPoints,
+    state: 'accepted',
+  });
+  return accepted(memberBalances(draft, member.id), { pointsPosted: points, notices });
+}
+
+export const planSpend = (need: Collector, record: RecordOf<'pointsSpend'>): void => {
+  planRules(need, record.rulesVersion);
+  const memberId = planCredential(need, record.credential);
+  if (memberId !== null) planPointsAccounts(need, memberId, record.terminalId);
+};
+
+/** Reserves points for a bill; only the member's own key may. */
+export function applySpend(draft: Draft, record: RecordOf<'pointsSpend'>, context: ApplyContext): Outcome {
+  if (record.credential.method !== 'tap' || record.credential.key !== 'member') return refused('credential.tooWeak');
+  if (!billAddsUp(record.bill)) return refused('bill.wrongTotal');
+  const who = identify(draft, record, record.credential, context);
+  if (!who.ok) return refused(who.code);
+  const memberId = who.identity.memberId;
+  if (memberId === null) return refused('credential.unknown');
+  const ruled = rulesFor(draft, record.rulesVersion, record.atWallMs, record.clockDoubtful, context);
+  if (!ruled) return later('host.busy');
+  const balances = memberBalances(draft, memberId);
+  const { rules } = ruled;
+  const coveredMinor = Math.min(worthOf(rules, record.points), record.bill.totalMinor);
+  if (rules.currency !== record.bill.currency || coveredMinor === 0)
+    return refused('points.notAllowed', 'these points pay nothing here', balances);
+  if (worthOf(rules, record.points - 1) >= record.bill.totalMinor)
+    return refused('points.notAllowed', 'fewer points pay this bill', balances);
+  if (balanceOf(draft, memberPoints(memberId)) < record.points) return refused('points.tooFew', '', balances);
+  draft.post('spend', [move(memberPoints(memberId), memberReserved(memberId), record.points)]);
+  draft.put('sale', {
+    ...newSale(record, record.bill, draft.atMs),
+    memberId,
+    points: record.points,
+    rulesVersion: rules.version,
+    coveredMinor,
+    state: 'reserved',
+    expiresAtMs: context.nowMs + context.policy.reservationMs,
+  });
+  const notices = [
+    ...(ruled.replaced ? ['rules.replaced'] : []),
+    ...(coveredMinor === record.coveredMinor ? [] : ['points.recomputed']),
+  ];
+  return accepted(memberBalances(draft, memberId), { pointsPosted: record.points, coveredMinor, notices });
+}
+
+/** A sale's member; a sale of points always has one. */
+const memberOf = (sale: Row<'sale'>): string => sale.memberId ?? '';
+
+/** Takes reserved points for good; after a time-out from what the member has, the rest is owed. @returns notices */
+export function postSpend(draft: Draft, sale: Row<'sale'>): readonly string[] {
+  const memberId = memberOf(sale);
+  const to = pointsRedeemed(sale.terminalId);
+  if (sale.state === 'reserved') {
+    draft.post('spend', [move(memberReserved(memberId), to, sale.points)]);
+    return [];
+  }
+  const isOwed = balanceOf(draft, memberPoints(memberId)) < sale.points;
+  draft.post('spendLate', takeFromMember(draft, memberId, to, sale.points));
+  return isOwed ? ['points.late', 'points.owed'] : ['points.late'];
+}
+
+/** Gives reserved points back. */
+export const releaseSpend = (draft: Draft, sale: Row<'sale'>, cause: string): void =>
+  draft.post(cause, giveToMember(draft, memberOf(sale), memberReserved(memberOf(sale)), sale.points));
+
+/** Takes earned points back, or gives spent ones back: `amount` points of this sale. */
+export function undoPoints(draft: Draft, sale: Row<'sale'>, amount: number, cause: string): void {
+  const memberId = memberOf(sale);
+  if (sale.kind === 'pointsSpend') {
+    draft.post(cause, giveToMember(draft, memberId, pointsRedeemed(sale.terminalId), amount));
+    return;
+  }
+  draft.post(cause, takeFromMember(draft, memberId, pointsIssued(sale.terminalId), amount));
+  const member = draft.get('member', memberId);
+  if (member) draft.put('member', { ...member, earnedPoints: Math.max(0, member.earnedPoints - amount) });
+}

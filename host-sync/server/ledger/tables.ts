@@ -1,0 +1,330 @@
+/**
+ * The host's tables as data: columns with their kinds, and which columns can be looked up. Row types follow from them.
+ * Pure; engines read it to load and write rows. Every table has one text key `id`; no engine's dialect may appear here.
+ */
+import type { Bytes } from '../../../terminal/kernel/bytes.js';
+
+interface ColumnOf<Kind extends 'text' | 'integer' | 'bytes', Nullable extends boolean, Value> {
+  readonly kind: Kind;
+  readonly nullable: Nullable;
+  /** Never set: carries the type only. */
+  readonly value?: Value;
+}
+export type Column = ColumnOf<'text' | 'integer' | 'bytes', boolean, unknown>;
+
+const text = { kind: 'text', nullable: false } as ColumnOf<'text', false, string>;
+const textOrNull = { kind: 'text', nullable: true } as ColumnOf<'text', true, string>;
+const integer = { kind: 'integer', nullable: false } as ColumnOf<'integer', false, number>;
+const integerOrNull = { kind: 'integer', nullable: true } as ColumnOf<'integer', true, number>;
+const bytes = { kind: 'bytes', nullable: false } as ColumnOf<'bytes', false, Bytes>;
+/** Text that is one of these words. */
+const oneOf = <const Words extends readonly string[]>(..._words: Words): ColumnOf<'text', false, Words[number]> => ({
+  kind: 'text',
+  nullable: false,
+});
+
+export const tables = {
+  /** Merchant, realm, policy, versions: small named JSON values. */
+  setting: { columns: { id: text, value: text }, lookups: [] },
+  terminal: {
+    columns: {
+      id: text,
+      name: text,
+      state: oneOf('active', 'quarantined', 'revoked'),
+      /** Why it is not active; empty while it is. */
+      reason: text,
+      epoch: integer,
+      /** When that epoch began; 0 for the first. */
+      epochRaisedAtMs: integer,
+      /** SHA-256 of the current certificate in hex; null until one is issued. */
+      fingerprint: textOrNull,
+      certificateEndsMs: integerOrNull,
+      enrolledAtMs: integer,
+      quarantinedCount: integer,
+    },
+    lookups: [],
+  },
+  /** One-time codes; the id is the SHA-256 of the code in hex. */
+  enrolmentCode: {
+    columns: { id: text, name: text, expiresAtMs: integer, usedBy: textOrNull },
+    lookups: [],
+  },
+  /** Wrong codes per place they came from. */
+  enrolmentAttempt: { columns: { id: text, failures: integer, lockedUntilMs: integer }, lookups: [] },
+  /** One unbroken run of a terminal's chain; id is terminal/epoch/first. The run that starts at 1 is the watermark. */
+  span: {
+    columns: {
+      id: text,
+      terminalId: text,
+      epoch: integer,
+      first: integer,
+      last: integer,
+      /** Hash that the first record says it follows, and the hash of the last, in hex. */
+      firstPrevious: text,
+      lastHash: text,
+      /** terminal/epoch/last. */
+      endKey: text,
+      /** terminal/lastHash. */
+      hashKey: text,
+    },
+    lookups: ['endKey', 'hashKey'],
+  },
+  /** Every record with its final answer; id is the transaction's. */
+  record: {
+    columns: {
+      id: text,
+      terminalId: text,
+      /** terminal/epoch/sequence, unique; null where an unreadable body had no place. */
+      position: textOrNull,
+      digest: text,
+      kind: text,
+      /** key name:key id:counter of a verified tap, unique; null without one. */
+      tap: textOrNull,
+      outcome: oneOf('accepted', 'refused'),
+      /** The answer's JSON text as it was given. */
+      answer: text,
+      postedAtMs: integer,
+    },
+    lookups: ['position', 'tap'],
+  },
+  /** A reversal that came before its original; id is the original's transaction. */
+  tombstone: { columns: { id: text, terminalId: text, reversal: text, atMs: integer }, lookups: [] },
+  /** What void, refund, completion and time-out need of an accepted transaction; id is its record's. */
+  sale: {
+    columns: {
+      id: text,
+      kind: oneOf('plainSale', 'pointsEarn', 'pointsSpend', 'couponDeduct', 'cardDebit', 'cardCredit'),
+      terminalId: text,
+      memberId: textOrNull,
+      couponId: textOrNull,
+      currency: text,
+      totalMinor: integer,
+      /** Earn: points posted with bonus. Spend: points that pay. */
+      points: integer,
+      /** Earn by rule: the rule's version, and the tier's multiplier in basis points; typed points have no version. */
+      rulesVersion: integerOrNull,
+      tierBasisPoints: integer,
+      coveredMinor: integer,
+      /** Correction due that the card's write takes along. */
+      correctionMinor: integer,
+      /** Of a cardCredit: the sale it gives back, and whether it did so itself. */
+      originalId: textOrNull,
+      originalRefundMinor: integer,
+      /** reserved: held; pending: the card alone knows; accepted: posted; the rest are ends. */
+      state: oneOf('reserved', 'pending', 'accepted', 'timedOut', 'reversed', 'voided'),
+      refundedMinor: integer,
+      /** Points or minor units already undone by refunds. */
+      undone: integer,
+      /** When the reservation falls back; null where none is open. */
+      expiresAtMs: integerOrNull,
+      /** Of what it covered: borne by the merchant, since it could not be taken. */
+      riskMinor: integer,
+      /** The card's counter that the debit or credit writes; null without a card. */
+      cardCounter: integerOrNull,
+      /** 1 once the card is known to hold the write. */
+      cardWritten: integer,
+      atMs: integer,
+    },
+    lookups: [],
+  },
+  member: {
+    columns: {
+      /** The member code: SLM and 13 digits. */
+      id: text,
+      phone: text,
+      name: text,
+      /** Points earned in all, less what was taken back; decides the tier. */
+      earnedPoints: integer,
+      registeredAtMs: integer,
+    },
+    lookups: ['phone'],
+  },
+  /** A member's business ids: keys of phones and cards; id is the key id in hex. */
+  memberKey: {
+    columns: {
+      id: text,
+      memberId: text,
+      state: oneOf('active', 'blocked'),
+      blockedAtMs: integerOrNull,
+      /** The key as the vault wrapped it. */
+      wrapped: bytes,
+      registeredAtMs: integer,
+    },
+    lookups: ['memberId'],
+  },
+  coupon: {
+    columns: {
+      /** SLC and 13 digits. */
+      id: text,
+      /** Only one holder, ever. */
+      holder: oneOf('host', 'card'),
+      memberId: textOrNull,
+      /** memberId while a host-held coupon may still pay; null afterwards, so that old ones cost nothing. */
+      openMember: textOrNull,
+      cardKeyId: textOrNull,
+      currency: text,
+      initialMinor: integer,
+      expiresAtMs: integerOrNull,
+      /** When its rest may be written off; null when it has been or never will. */
+      sweepAtMs: integerOrNull,
+      limitCategory: textOrNull,
+      /** JSON list of product codes; null: not limited to products. */
+      limitProducts: textOrNull,
+      state: oneOf('active', 'blocked'),
+      /** Counter of the card's record that the mirror stands at; 0 for a host-held one. */
+      cardCounter: integer,
+      /** The debit or credit that is authorised but not yet known to be written or not. */
+      pendingSale: textOrNull,
+      issuedAtMs: integer,
+    },
+    lookups: ['openMember', 'cardKeyId', 'memberId'],
+  },
+  account: {
+    columns: {
+      id: text,
+      unit: text,
+      side: oneOf('debit', 'credit'),
+      /** On the normal side; never negative, by a constraint of every store. */
+      balance: integer,
+      /** How many lines it has. */
+      lines: integer,
+    },
+    lookups: [],
+  },
+  /** Immutable. */
+  entry: { columns: { id: text, cause: text, record: textOrNull, atMs: integer }, lookups: [] },
+  /** Immutable; id is account#ordinal, so that a statement is a range of ids. */
+  line: {
+    columns: {
+      id: text,
+      entry: text,
+      account: text,
+      unit: text,
+      /** Debit positive, credit negative. */
+      amount: integer,
+      balanceAfter: integer,
+      atMs: integer,
+    },
+    lookups: [],
+  },
+  rules: {
+    columns: { id: text, version: integer, value: text, validFromMs: integer, validToMs: integerOrNull },
+    lookups: [],
+  },
+  catalogueVersion: {
+    columns: { id: text, version: integer, publishedAtMs: integer, replacedAtMs: integerOrNull, products: integer },
+    lookups: [],
+  },
+  /** The current catalogue; id is the product's code. */
+  product: {
+    columns: { id: text, name: text, priceMinor: integer, category: text, sinceVersion: integer },
+    lookups: [],
+  },
+  /** What a product was from a version on; only changes. id is code@version. */
+  productHistory: {
+    columns: { id: text, code: text, version: integer, priceMinor: integerOrNull, category: text },
+    lookups: ['code'],
+  },
+  /** One per sale; id is the sale's transaction. */
+  consumption: {
+    columns: {
+      id: text,
+      record: text,
+      memberId: textOrNull,
+      businessId: textOrNull,
+      terminalId: text,
+      amountMinor: integer,
+      currency: text,
+      category: text,
+      location: text,
+      merchant: text,
+      atMs: integer,
+      clockDoubtful: integer,
+    },
+    lookups: ['memberId', 'businessId', 'terminalId'],
+  },
+  /** Running sums; id is member/month/category/currency. */
+  consumptionMonth: {
+    columns: {
+      id: text,
+      memberId: text,
+      month: text,
+      category: text,
+      currency: text,
+      count: integer,
+      amountMinor: integer,
+    },
+    lookups: ['memberId'],
+  },
+  deadLetter: {
+    columns: {
+      /** The body's SHA-256 in hex. */
+      id: text,
+      terminalId: text,
+      transactionId: text,
+      kind: text,
+      code: text,
+      detail: text,
+      body: bytes,
+      /** What the record was worth: minor units with currency, and points; null where it could not be read. */
+      worthMinor: integerOrNull,
+      currency: textOrNull,
+      worthPoints: integerOrNull,
+      atMs: integer,
+      standing: oneOf('open', 'settled'),
+      settledAtMs: integerOrNull,
+      settledBy: textOrNull,
+      note: textOrNull,
+    },
+    lookups: ['terminalId', 'standing'],
+  },
+  /** Records of a terminal that is held; id is the body's SHA-256 in hex. */
+  quarantine: {
+    columns: { id: text, terminalId: text, body: bytes, previousHash: text, atMs: integer },
+    lookups: ['terminalId'],
+  },
+  /** One row per thing that happened, with a count; id begins with its first time, so that ids sort by it. */
+  alarm: {
+    columns: {
+      id: text,
+      /** code/terminal/subject: what makes two alarms the same. */
+      sameness: text,
+      code: text,
+      terminalId: textOrNull,
+      subject: text,
+      detail: text,
+      count: integer,
+      firstAtMs: integer,
+      lastAtMs: integer,
+    },
+    lookups: ['terminalId', 'sameness'],
+  },
+  /** Keys of the site, wrapped by the vault. */
+  secret: { columns: { id: text, wrapped: bytes }, lookups: [] },
+} as const;
+
+export type TableName = keyof typeof tables;
+type ValueOf<C> =
+  C extends ColumnOf<'text' | 'integer' | 'bytes', infer Nullable, infer Value>
+    ? Nullable extends true
+      ? Value | null
+      : Value
+    : never;
+type RowOf<T extends TableName> = {
+  readonly [Name in keyof (typeof tables)[T]['columns']]: ValueOf<(typeof tables)[T]['columns'][Name]>;
+};
+/** The row type of each table. */
+export type Rows = { readonly [T in TableName]: RowOf<T> };
+export type Row<T extends TableName> = Rows[T];
+/** Columns of a table that can be looked up by equality. */
+export type Lookup<T extends TableName> = (typeof tables)[T]['lookups'][number];
+/** Columns by which due rows are found. */
+export interface DueColumns {
+  readonly sale: 'expiresAtMs';
+  readonly coupon: 'sweepAtMs';
+}
+
+/** Tables whose rows are written once and never changed. */
+export const immutableTables: readonly TableName[] = ['entry', 'line'];
+/** Most rows that one value of a lookup may load; a plan that needs more must page. */
+export const lookupRowsMax = 256;

@@ -1,0 +1,96 @@
+/**
+ * Options of the host, as rows for the configuration schema and the host's command line. Data only.
+ */
+export const hostOptions = [
+  {
+    key: 'port',
+    type: 'integer',
+    default: 8443,
+    min: 0,
+    max: 65_535,
+    help: 'TCP port of the terminals’ interface (mutual TLS); 0: any free one.',
+  },
+  {
+    key: 'listenAddress',
+    type: 'text',
+    default: '127.0.0.1',
+    help: 'Address to listen on. 0.0.0.0 or :: lets other boxes of the site in; name the host in hostNames then.',
+  },
+  {
+    key: 'hostNames',
+    type: 'list',
+    default: [],
+    help: 'DNS names and addresses by which boxes reach this host, besides localhost, 127.0.0.1 and ::1. They go into its certificate.',
+  },
+  {
+    key: 'merchant',
+    type: 'text',
+    default: 'Shouli',
+    help: 'Name of the merchant on receipts and in records, at the first start.',
+  },
+  {
+    key: 'location',
+    type: 'text',
+    default: 'Main shop',
+    help: 'Where the merchant’s boxes stand, at the first start.',
+  },
+  {
+    key: 'currency',
+    type: 'choice',
+    default: 'CNY',
+    choices: ['CNY', 'GBP', 'EUR', 'USD', 'JPY', 'KWD'],
+    help: 'Currency of the first rules: 1 point a whole unit, 100 points pay 1 whole unit.',
+  },
+  {
+    key: 'merchantId',
+    type: 'text',
+    default: 'SHOULI',
+    help: 'The merchant as members’ phones know it: 1 to 16 ASCII letters and digits. Never change it: registered phones are bound to it.',
+  },
+  {
+    key: 'merchantNumber',
+    type: 'text',
+    default: '10690000',
+    help: 'Number that the host’s messages come from and members’ phones answer to: 3 to 15 digits.',
+  },
+  {
+    key: 'messageFolder',
+    type: 'text',
+    default: '',
+    help: 'Folder of messages as files (out/, in/, done/, bad/); empty: messages/ in the data folder.',
+  },
+  {
+    key: 'messageLookMs',
+    type: 'integer',
+    default: 1_000,
+    min: 50,
+    max: 60_000,
+    unit: 'ms',
+    help: 'How often incoming messages are looked for.',
+  },
+  {
+    key: 'registrationHours',
+    type: 'integer',
+    default: 72,
+    min: 1,
+    max: 720,
+    unit: 'hours',
+    help: 'How long a phone may take to answer its registration message.',
+  },
+  {
+    key: 'certificateDays',
+    type: 'integer',
+    default: 397,
+    min: 1,
+    max: 3_650,
+    unit: 'days',
+    help: 'How long a terminal’s certificate is valid. It renews by itself, also after it has expired.',
+  },
+  {
+    key: 'logLevel',
+    type: 'choice',
+    default: 'info',
+    choices: ['fatal', 'error', 'warn', 'info', 'debug'],
+    help: 'How much the host logs (JSON lines on standard error).',
+  },
+] as const;

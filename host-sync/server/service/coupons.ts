@@ -1,0 +1,211 @@
+/**
+ * Coupons: issue in either form, views, statements, blocking. A coupon has one holder from its issue on.
+ * Must not keep or log a card's key: it is derived from the site key when the coupon is issued, and handed over once.
+ */
+
+import { encodeCardRecord } from '../../../drivers/protocols/member/card-record.js';
+import { keyIdBytes } from '../../../drivers/protocols/member/layout.js';
+import { cardKey, recordKey } from '../../../drivers/protocols/member/proof.js';
+import { toHex } from '../../../terminal/kernel/bytes.js';
+import type { Clock, Random } from '../../../terminal/kernel/ports.js';
+import { ok } from '../../../terminal/kernel/result.js';
+import { amountMinor, isCurrency } from '../../../terminal/kernel/units.js';
+import { productCodeSchema } from '../../protocol/record.js';
+import {
+  cardCorrection,
+  cardMirror,
+  cardReserved,
+  couponBalance,
+  couponFunded,
+  couponReserved,
+} from '../ledger/accounts.js';
+import { codeRandomBytes, couponNumber, drawCouponCode } from '../ledger/codes.js';
+import { fitsCardLimit } from '../ledger/coupon.js';
+import { type Collector, type Facts, put } from '../ledger/facts.js';
+import { balanceOf, move, post } from '../ledger/posting.js';
+import type { Row } from '../ledger/tables.js';
+import type { HostStore } from '../storage/port.js';
+import { isPlainText } from './inputs.js';
+import { statementOf } from './members.js';
+import { pageOf, refusal } from './paging.js';
+import type { Standing } from './settings.js';
+import type { CouponAdmin, CouponView, IssueCouponRequest, IssuedCoupon, Refusal } from './types.js';
+
+export const limitProductsMax = 200;
+const codesDrawn = 4;
+
+function planCoupon(need: Collector, coupon: Pick<Row<'coupon'>, 'id' | 'currency'>): void {
+  for (const account of [couponBalance, couponReserved, cardMirror, cardReserved, cardCorrection])
+    need.get('account', account(coupon.id, coupon.currency).id);
+}
+
+function viewOf(facts: Facts, coupon: Row<'coupon'>): CouponView {
+  const balance = (account: typeof couponBalance): number => balanceOf(facts, account(coupon.id, coupon.currency));
+  const isHost = coupon.holder === 'host';
+  return {
+    code: coupon.id,
+    holder: coupon.holder,
+    memberCode: coupon.memberId,
+    cardKeyId: coupon.cardKeyId,
+    currency: isCurrency(coupon.currency) ? coupon.currency : 'CNY',
+    initialMinor: coupon.initialMinor,
+    balanceMinor: balance(isHost ? couponBalance : cardMirror),
+    reservedMinor: balance(isHost ? couponReserved : cardReserved),
+    correctionMinor: balance(cardCorrection),
+    expiresAtMs: coupon.expiresAtMs,
+    limitCategory: coupon.limitCategory,
+    limitProducts: coupon.limitProducts === null ? null : (JSON.parse(coupon.limitProducts) as string[]),
+    state: coupon.state,
+    issuedAtMs: coupon.issuedAtMs,
+  };
+}
+
+/** What is wrong with a request; null: nothing. */
+function problemOf(request: IssueCouponRequest): Refusal | null {
+  const { limitCategory = null, limitProducts = null } = request;
+  if (!amountMinor(request.amountMinor).ok || request.amountMinor < 1)
+    return { code: 'value.outOfRange', detail: 'amount' };
+  if (!isCurrency(request.currency)) return { code: 'input.unsupported', detail: 'currency' };
+  if (request.expiresAtMs !== null && !(Number.isSafeInteger(request.expiresAtMs) && request.expiresAtMs > 0))
+    return { code: 'input.outOfRange', detail: 'expiry' };
+  if (limitCategory !== null && limitProducts !== null) return { code: 'input.malformed', detail: 'one limit at most' };
+  if (limitCategory !== null && !isPlainText(limitCategory, 32)) return { code: 'input.malformed', detail: 'category' };
+  if (limitProducts !== null && (limitProducts.length < 1 || limitProducts.length > limitProductsMax))
+    return { code: 'input.tooLong', detail: `1 to ${limitProductsMax} products` };
+  if (limitProducts?.some((code) => !productCodeSchema.safeParse(code).success))
+    return { code: 'input.malformed', detail: 'product code' };
+  if (request.holder === 'host') return null;
+  if (limitProducts !== null) return { code: 'input.unsupported', detail: 'a card takes a category only' };
+  return limitCategory === null || fitsCardLimit(limitCategory)
+    ? null
+    : { code: 'input.outOfRange', detail: 'a card takes 16 ASCII characters' };
+}
+
+export interface CouponParts {
+  readonly store: HostStore;
+  readonly standing: Standing;
+  readonly random: Random;
+  readonly clock: Clock;
+}
+
+export function createCoupons({ store, standing, random, clock }: CouponParts): CouponAdmin {
+  const view = (code: string): Promise<CouponView | null> =>
+    store.read(
+      (need) => {
+        const coupon = need.get('coupon', code);
+        if (coupon) planCoupon(need, coupon);
+      },
+      (facts) => {
+        const coupon = facts.get('coupon', code);
+        return coupon ? viewOf(facts, coupon) : null;
+      },
+    );
+
+  /** The first record of a card, counter 1, and the keys that go with it. */
+  const cardOf = (
+    code: string,
+    cardKeyId: Uint8Array,
+    request: IssueCouponRequest,
+  ): NonNullable<IssuedCoupon['card']> => ({
+    cardKeyId,
+    cardKey: cardKey(standing.crypto, standing.siteKey, cardKeyId),
+    record: encodeCardRecord(standing.crypto, recordKey(standing.crypto, standing.siteKey, cardKeyId), {
+      cardKeyId,
+      couponNumber: couponNumber(code),
+      counter: 1,
+      balanceMinor: request.amountMinor,
+      currency: request.currency,
+      expiresAtSeconds: request.expiresAtMs === null ? 0 : Math.floor(request.expiresAtMs / 1000),
+      lastTransactionId: new Uint8Array(16),
+      lastTerminal: new Uint8Array(6),
+      lastKind: 'issue',
+      lastAmountMinor: request.amountMinor,
+      limitCategory: request.limitCategory ?? '',
+    }),
+  });
+
+  return {
+    issue: async (request) => {
+      const problem = problemOf(request);
+      if (problem) return refusal(problem.code, problem.detail);
+      const codes = Array.from({ length: codesDrawn }, () => drawCouponCode(random.bytes(codeRandomBytes)));
+      const cardKeyId = request.holder === 'card' ? random.bytes(keyIdBytes) : null;
+      const { memberCode, currency } = request;
+      const plan = (need: Collector): void => {
+        if (memberCode !== null) need.get('member', memberCode);
+        if (cardKeyId) {
+          need.find('coupon', 'cardKeyId', toHex(cardKeyId));
+          need.get('memberKey', toHex(cardKeyId));
+        }
+        need.get('account', couponFunded(currency).id);
+        for (const code of codes) {
+          need.get('coupon', code);
+          need.get('account', couponBalance(code, currency).id);
+          need.get('account', cardMirror(code, currency).id);
+        }
+      };
+      return store.transact(plan, (facts) => {
+        if (memberCode !== null && !facts.get('member', memberCode))
+          return refusal('credential.unknown', 'no such member');
+        const code = codes.find((drawn) => !facts.get('coupon', drawn));
+        const isTaken =
+          cardKeyId &&
+          (facts.find('coupon', 'cardKeyId', toHex(cardKeyId)).length > 0 || facts.get('memberKey', toHex(cardKeyId)));
+        if (code === undefined || isTaken) return refusal('host.busy', 'no free code was drawn');
+        const nowMs = clock.wallMs();
+        const home = request.holder === 'host' ? couponBalance(code, currency) : cardMirror(code, currency);
+        facts.write([
+          put('coupon', {
+            id: code,
+            holder: request.holder,
+            memberId: memberCode,
+            openMember: request.holder === 'host' ? memberCode : null,
+            cardKeyId: cardKeyId && toHex(cardKeyId),
+            currency,
+            initialMinor: request.amountMinor,
+            expiresAtMs: request.expiresAtMs,
+            sweepAtMs: request.holder === 'host' ? request.expiresAtMs : null,
+            limitCategory: request.limitCategory ?? null,
+            limitProducts: request.limitProducts ? JSON.stringify(request.limitProducts) : null,
+            state: 'active',
+            cardCounter: request.holder === 'card' ? 1 : 0,
+            pendingSale: null,
+            issuedAtMs: nowMs,
+          }),
+          ...post(facts, {
+            id: `issue/${code}`,
+            cause: 'issue',
+            record: null,
+            atMs: nowMs,
+            movements: [move(couponFunded(currency), home, request.amountMinor)],
+          }),
+        ]);
+        return ok({ code, card: cardKeyId && cardOf(code, cardKeyId, request) });
+      });
+    },
+    byCode: view,
+    ofMember: async (memberCode, options) => {
+      const { rows, next } = await pageOf(store, 'coupon', { lookup: 'memberId', value: memberCode }, options);
+      const plan = (need: Collector): void => {
+        for (const coupon of rows) planCoupon(need, coupon);
+      };
+      return store.read(plan, (facts) => ({ next, rows: rows.map((coupon) => viewOf(facts, coupon)) }));
+    },
+    setState: async (code, state) =>
+      store.transact(
+        (need) => void need.get('coupon', code),
+        (facts) => {
+          const coupon = facts.get('coupon', code);
+          if (!coupon) return refusal('coupon.unknown');
+          facts.write([put('coupon', { ...coupon, state })]);
+          return ok(undefined);
+        },
+      ),
+    statement: async (code, options) => {
+      const coupon = await view(code);
+      if (!coupon) return { rows: [], next: null };
+      const home = coupon.holder === 'host' ? couponBalance : cardMirror;
+      return statementOf(store, home(code, coupon.currency).id, options);
+    },
+  };
+}

@@ -1,0 +1,160 @@
+/**
+ * Members: registration, keys (kept only wrapped), views and statements.
+ * Must not show a key, and must not move points.
+ */
+
+import { keyIdBytes } from '../../../drivers/protocols/member/layout.js';
+import { equalBytes, toHex } from '../../../terminal/kernel/bytes.js';
+import type { Clock, Random } from '../../../terminal/kernel/ports.js';
+import { ok } from '../../../terminal/kernel/result.js';
+import { memberOwed, memberPoints, memberReserved, sideSign } from '../ledger/accounts.js';
+import { codeRandomBytes, drawMemberCode } from '../ledger/codes.js';
+import type { KeyVault } from '../ledger/context.js';
+import { type Collector, type Facts, put } from '../ledger/facts.js';
+import { balanceOf } from '../ledger/posting.js';
+import { tierOf } from '../ledger/rules.js';
+import type { Row } from '../ledger/tables.js';
+import type { HostStore } from '../storage/port.js';
+import { isPhone, isPlainText } from './inputs.js';
+import { pageOf, refusal } from './paging.js';
+import { setting } from './settings.js';
+import type { MemberAdmin, MemberView, Page, PageOptions, StatementLine } from './types.js';
+
+/** Codes drawn at once, so that one that is taken costs nothing. */
+const codesDrawn = 4;
+/** Most keys of one member. */
+export const memberKeysMax = 32;
+const memberKeyBytes = 16;
+
+function planMember(need: Collector, memberId: string): void {
+  need.get('member', memberId);
+  need.get('setting', 'tiers');
+  need.find('memberKey', 'memberId', memberId);
+  for (const account of [memberPoints, memberOwed, memberReserved]) need.get('account', account(memberId).id);
+}
+
+function viewOf(facts: Facts, member: Row<'member'>): MemberView {
+  return {
+    memberCode: member.id,
+    phone: member.phone,
+    name: member.name,
+    tier: tierOf(setting(facts, 'tiers'), member.earnedPoints).name,
+    points: balanceOf(facts, memberPoints(member.id)),
+    pointsOwed: balanceOf(facts, memberOwed(member.id)),
+    pointsReserved: balanceOf(facts, memberReserved(member.id)),
+    earnedPoints: member.earnedPoints,
+    registeredAtMs: member.registeredAtMs,
+    keys: facts
+      .find('memberKey', 'memberId', member.id)
+      .map(({ id, state, registeredAtMs }) => ({ keyId: id, state, registeredAtMs })),
+  };
+}
+
+/** A page of an account's lines, the newest first, each with its entry's cause. */
+export async function statementOf(
+  store: HostStore,
+  accountId: string,
+  options: PageOptions = {},
+): Promise<Page<StatementLine>> {
+  const { rows, next } = await pageOf(store, 'line', { prefix: `${accountId}#` }, options, 'newest');
+  const plan = (need: Collector): void => {
+    need.get('account', accountId);
+    for (const line of rows) need.get('entry', line.entry);
+  };
+  return store.read(plan, (facts) => {
+    const sign = sideSign(facts.get('account', accountId)?.side ?? 'credit');
+    return {
+      next,
+      rows: rows.map((line) => {
+        const entry = facts.get('entry', line.entry);
+        return {
+          entry: line.entry,
+          cause: entry?.cause ?? '',
+          record: entry?.record ?? null,
+          change: sign * line.amount,
+          balanceAfter: line.balanceAfter,
+          atMs: line.atMs,
+        };
+      }),
+    };
+  });
+}
+
+export interface MemberParts {
+  readonly store: HostStore;
+  readonly vault: KeyVault;
+  readonly random: Random;
+  readonly clock: Clock;
+}
+
+export function createMembers({ store, vault, random, clock }: MemberParts): MemberAdmin {
+  const view = (find: (need: Collector | Facts) => string | undefined): Promise<MemberView | null> =>
+    store.read(
+      (need) => {
+        const memberId = find(need);
+        if (memberId !== undefined) planMember(need, memberId);
+      },
+      (facts) => {
+        const memberId = find(facts);
+        const member = memberId === undefined ? undefined : facts.get('member', memberId);
+        return member ? viewOf(facts, member) : null;
+      },
+    );
+
+  return {
+    register: async ({ phone, name, keyId, key }) => {
+      if (!isPhone(phone)) return refusal('input.malformed', 'phone');
+      if (!isPlainText(name, 64)) return refusal('input.malformed', 'name');
+      if (keyId.length !== keyIdBytes || key.length !== memberKeyBytes)
+        return refusal('input.malformed', 'key or key id');
+      const id = toHex(keyId);
+      const wrapped = vault.wrap(key);
+      const codes = Array.from({ length: codesDrawn }, () => drawMemberCode(random.bytes(codeRandomBytes)));
+      const nowMs = clock.wallMs();
+      const plan = (need: Collector): void => {
+        need.find('coupon', 'cardKeyId', id);
+        const known = need.get('memberKey', id);
+        if (known) planMember(need, known.memberId);
+        for (const member of need.find('member', 'phone', phone)) planMember(need, member.id);
+        for (const code of codes) planMember(need, code);
+      };
+      return store.transact(plan, (facts) => {
+        const known = facts.get('memberKey', id);
+        const owner = facts.find('member', 'phone', phone)[0];
+        if (known) {
+          const isSame = known.memberId === owner?.id && equalBytes(vault.unwrap(known.wrapped), key);
+          return isSame && owner ? ok(viewOf(facts, owner)) : refusal('record.conflict', 'this key id is taken');
+        }
+        if (facts.find('coupon', 'cardKeyId', id).length > 0) return refusal('record.conflict', 'this key id is taken');
+        const memberId = owner?.id ?? codes.find((code) => !facts.get('member', code));
+        if (memberId === undefined) return refusal('host.busy', 'no free member code was drawn');
+        if (facts.find('memberKey', 'memberId', memberId).length >= memberKeysMax)
+          return refusal('input.tooLong', `more than ${memberKeysMax} keys`);
+        const member = owner ?? { id: memberId, phone, name, earnedPoints: 0, registeredAtMs: nowMs };
+        facts.write([
+          ...(owner ? [] : [put('member', member)]),
+          put('memberKey', { id, memberId, state: 'active', blockedAtMs: null, wrapped, registeredAtMs: nowMs }),
+        ]);
+        return ok(viewOf(facts, member));
+      });
+    },
+    setKeyState: async (keyId, state) => {
+      const plan = (need: Collector): void => void need.get('memberKey', keyId);
+      return store.transact(plan, (facts) => {
+        const key = facts.get('memberKey', keyId);
+        if (!key) return refusal('credential.unknown');
+        if (key.state !== state)
+          facts.write([put('memberKey', { ...key, state, blockedAtMs: state === 'blocked' ? clock.wallMs() : null })]);
+        return ok(undefined);
+      });
+    },
+    byCode: (memberCode) => view((facts) => facts.get('member', memberCode)?.id),
+    byPhone: (phone) => view((facts) => facts.find('member', 'phone', phone)[0]?.id),
+    byKey: (keyId) => view((facts) => facts.get('memberKey', keyId)?.memberId),
+    list: (options) => pageOf(store, 'member', null, options),
+    statement: (memberCode, account, options) => {
+      const accounts = { points: memberPoints, owed: memberOwed, reserved: memberReserved };
+      return statementOf(store, accounts[account](memberCode).id, options);
+    },
+  };
+}

@@ -1,0 +1,170 @@
+// Administration: enrolment codes, members and their keys, catalogue versions, directives, realms, grouping, what is stored.
+// Runs on a real store; looks into the file where a secret must not be.
+import { readFileSync } from 'node:fs';
+import t from 'tap';
+import { toHex } from '../../../terminal/kernel/bytes.js';
+import { nativeCrypto } from '../../../terminal/kernel/native.js';
+import { checkDigit, codeIsSound } from '../ledger/codes.js';
+import { monthOf } from '../ledger/consumption.js';
+import { earn } from '../sim/sales.js';
+import { inWorld, must, openWorld, said } from '../sim/world.js';
+
+t.test('codes carry the GS1 check digit', async (t) => {
+  t.equal(checkDigit('400638133393'), '1', 'EAN-13 of GS1’s own example');
+  t.ok(codeIsSound('SLC4006381333931'));
+  t.notOk(codeIsSound('SLC4006381333932'));
+});
+
+t.test('months follow the offset, leap days and years', async (t) => {
+  for (const at of [
+    '2024-02-29T23:59:59Z',
+    '2025-12-31T15:59:59Z',
+    '2025-12-31T16:00:00Z',
+    '1970-01-01T00:00:00Z',
+    '2100-03-01T00:00:00Z',
+  ])
+    t.equal(monthOf(Date.parse(at), 480), new Date(Date.parse(at) + 480 * 60_000).toISOString().slice(0, 7), at);
+});
+
+inWorld(t, 'fault 28: an enrolment code works once, ends, and guessing is locked out', async (t, { world }) => {
+  const { terminals } = world.host;
+  const claim = (code: string, source = 'a') => terminals.claimEnrolmentCode({ code, source, realm: 'real' });
+  const { code } = await terminals.drawEnrolmentCode('till');
+  t.match(code, /^[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}$/);
+  t.match(await terminals.claimEnrolmentCode({ code, source: 'a', realm: 'simulated' }), {
+    error: { code: 'record.wrongRealm' },
+  });
+  const enrolled = must(await claim(code));
+  t.match(enrolled, { name: 'till', epoch: 1, siteKey: null });
+  t.match(await claim(code), { error: { code: 'enrolment.codeWrong' } }, 'used');
+  const short = await terminals.drawEnrolmentCode('till', 60_000);
+  world.clock.nowMs += 60_000;
+  t.match(await claim(short.code), { error: { code: 'enrolment.codeWrong' } }, 'too late');
+  await claim('AAAA-AAAA-AAAA-AAAA');
+  await claim('AAAA-AAAA-AAAA-AAAA');
+  t.match(await claim('AAAA-AAAA-AAAA-AAAA'), { error: { code: 'enrolment.locked' } });
+  const good = await terminals.drawEnrolmentCode('till');
+  t.match(await claim(good.code), { error: { code: 'enrolment.locked' } }, 'locked also for the right one');
+  world.clock.nowMs += 15 * 60_000;
+  t.match(await claim(good.code), { ok: true });
+  await world.host.rules.setPolicy({ siteKeyOnBoxes: true });
+  const { code: withKey } = await terminals.drawEnrolmentCode('till');
+  t.equal(must(await claim(withKey)).siteKey?.length, 16);
+});
+
+inWorld(t, 'one phone number owns several business ids; a key id belongs to one', async (t, { world, box }) => {
+  const first = await world.phone('13800000000');
+  const second = await world.phone('13800000000');
+  t.equal(first.memberCode, second.memberCode);
+  t.ok(codeIsSound(first.memberCode));
+  const again = { phone: '13800000000', name: 'x', keyId: first.keyId, key: first.key };
+  t.match(await world.host.members.register(again), { ok: true }, 'the same registration again');
+  t.match(await world.host.members.register({ ...again, key: second.key }), { error: { code: 'record.conflict' } });
+  t.match(await world.host.members.register({ ...again, phone: '13900000000' }), {
+    error: { code: 'record.conflict' },
+  });
+  t.match(await world.host.members.register({ ...again, phone: "1'; DROP TABLE member" }), {
+    error: { code: 'input.malformed' },
+  });
+  t.equal(said(await box.tell(earn(box, second, 10_000))), 'accepted');
+  t.match(await world.host.members.byPhone('13800000000'), {
+    points: 100,
+    keys: [{ state: 'active' }, { state: 'active' }],
+  });
+  t.match(await world.host.members.byKey(toHex(second.keyId)), { memberCode: first.memberCode });
+  t.equal(await world.host.members.byPhone('13911111111'), null);
+});
+
+inWorld(t, 'directives: a change raises the version, an unchanged catalogue does not travel', async (t, { world }) => {
+  const product = { code: 'A', name: 'a', priceMinor: 1, category: 'c' };
+  const before = must(await world.host.directives(null));
+  t.same(before.catalogue, []);
+  t.match(await world.host.catalogue.replace([product, { ...product, code: 'B' }]), {
+    value: { version: 1, changed: 2 },
+  });
+  t.match(await world.host.catalogue.replace([product, { ...product, code: 'B' }]), {
+    value: { version: 1, changed: 0 },
+  });
+  t.match(await world.host.catalogue.replace([product, product]), { ok: false });
+  t.match(await world.host.catalogue.replace([{ ...product, priceMinor: 2 }]), { value: { version: 2, changed: 2 } });
+  const after = must(await world.host.directives(1));
+  t.same(after.catalogue, [{ ...product, priceMinor: 2 }]);
+  t.ok(after.version > before.version);
+  t.equal(must(await world.host.directives(2)).catalogue, null);
+  await world.host.rules.setMerchant('面包店', 'Shanghai');
+  t.match(must(await world.host.directives(2)), { merchant: '面包店', version: after.version + 1 });
+  t.match(await world.host.rules.setTiers([{ name: 'x', earnedPointsMin: 5, multiplierBasisPoints: 10_000 }]), {
+    ok: false,
+  });
+  t.match(await world.host.rules.setPolicy({ reservationMs: 1 }), { error: { code: 'input.outOfRange' } });
+});
+
+t.test('no rules yet: directives are refused, an earn waits and is not lost', async (t) => {
+  const world = await openWorld({ rules: false });
+  t.teardown(() => world.close());
+  t.match(await world.host.directives(null), { error: { code: 'rules.unknown' } });
+  const box = await world.box();
+  const phone = await world.phone('13800000000');
+  const record = box.record(earn(box, phone, 10_000));
+  t.same((await box.send(record)).answers.map(said), ['host.busy']);
+  await world.host.rules.publish({
+    currency: 'CNY',
+    earnPoints: 1,
+    earnPerMinor: 100,
+    spendMinor: 1,
+    spendPerPoints: 1,
+    couponPartial: false,
+  });
+  t.same((await box.send(record)).answers.map(said), ['accepted']);
+});
+
+t.test('a store is of one realm for life, and holds no key or code in clear', async (t) => {
+  const path = `${t.testdir()}/host.sqlite`;
+  const world = await openWorld({ path });
+  const phone = await world.phone('13800000000');
+  const { code } = await world.host.terminals.drawEnrolmentCode('till');
+  const issued = must(
+    await world.host.coupons.issue({
+      holder: 'card',
+      memberCode: null,
+      currency: 'CNY',
+      amountMinor: 5,
+      expiresAtMs: null,
+    }),
+  );
+  await world.close();
+  await t.rejects(openWorld({ path, realm: 'simulated' }), { code: 'record.wrongRealm' });
+  const file = readFileSync(path);
+  for (const secret of [phone.key, issued.card?.cardKey ?? new Uint8Array(16)]) {
+    t.notOk(file.includes(Buffer.from(secret)));
+    t.notOk(file.includes(toHex(secret)));
+  }
+  t.notOk(file.includes(code), 'the code');
+  t.ok(file.includes(toHex(nativeCrypto.sha256(Buffer.from(code)))), 'but its hash');
+});
+
+inWorld(t, 'concurrent requests share a commit and keep their own answers', async (t, { world }) => {
+  const boxes = await Promise.all(Array.from({ length: 10 }, () => world.box()));
+  const phone = await world.phone('13800000000');
+  let commits = 0;
+  const { transact } = world.store;
+  world.store.transact = (plan, decide) => {
+    commits++;
+    return transact.call(world.store, plan, decide) as never;
+  };
+  const answers = await Promise.all(boxes.map((box, i) => box.tell(earn(box, phone, 100 * (i + 1)))));
+  t.same(
+    answers.map((answer) => answer.outcome === 'accepted' && answer.pointsPosted),
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+  );
+  t.equal(commits, 1);
+});
+
+t.test('a store that fails is told as such', async (t) => {
+  const world = await openWorld();
+  const box = await world.box();
+  const phone = await world.phone('13800000000');
+  const record = box.record(earn(box, phone, 10_000));
+  await world.close();
+  t.match(await world.host.intake(box.terminalId, { records: [record] }), { error: { code: 'host.storeFailed' } });
+});

@@ -1,0 +1,106 @@
+/**
+ * Settings of the host as facts: realm, merchant, policy, tiers, versions. One place that names their keys and reads them.
+ * Must not decide; whoever changes what boxes work by raises the directives' version here.
+ */
+import { z } from 'zod';
+import type { Bytes } from '../../../terminal/kernel/bytes.js';
+import type { Crypto } from '../../../terminal/kernel/ports.js';
+import { plainText } from '../../protocol/record.js';
+import { rulesSchema } from '../../protocol/sync.js';
+import { type ApplyContext, type KeyVault, policyDefault, type Realm, tierDefault } from '../ledger/context.js';
+import { type Collector, type Facts, put, type Write } from '../ledger/facts.js';
+import { planRules } from '../ledger/rules.js';
+
+const dayMs = 86_400_000;
+export const tiersMax = 20;
+export const policySchema = z.strictObject({
+  reservationMs: z.int().min(10_000).max(dayMs),
+  versionGraceMs: z
+    .int()
+    .min(0)
+    .max(90 * dayMs),
+  typedPointsMax: z.int().min(0).max(999_999_999_999),
+  utcOffsetMinutes: z.int().min(-720).max(840),
+  siteKeyOnBoxes: z.boolean(),
+});
+export const tiersSchema = z
+  .array(
+    z.strictObject({
+      name: plainText(32),
+      earnedPointsMin: z.int().min(0).max(999_999_999_999),
+      multiplierBasisPoints: z.int().min(10_000).max(1_000_000),
+    }),
+  )
+  .min(1)
+  .max(tiersMax)
+  .refine(
+    (tiers) =>
+      tiers[0]?.earnedPointsMin === 0 &&
+      tiers.every((tier, i) => i === 0 || tier.earnedPointsMin > (tiers[i - 1]?.earnedPointsMin ?? 0)),
+    'thresholds start at 0 and rise',
+  );
+const count = z.int().min(0);
+const schemas = {
+  realm: z.enum(['real', 'simulated']),
+  merchant: z.strictObject({ merchant: plainText(64), location: plainText(64) }),
+  policy: policySchema,
+  tiers: tiersSchema,
+  rules: rulesSchema.nullable(),
+  catalogueVersion: count,
+  directivesVersion: count,
+} as const;
+type Schemas = typeof schemas;
+export type SettingName = keyof Schemas;
+export type SettingValue<Name extends SettingName> = z.infer<Schemas[Name]>;
+
+const defaults: { readonly [Name in Exclude<SettingName, 'realm'>]: SettingValue<Name> } = {
+  merchant: { merchant: 'Shouli', location: '-' },
+  policy: policyDefault,
+  tiers: [tierDefault],
+  rules: null,
+  catalogueVersion: 0,
+  directivesVersion: 0,
+};
+
+/** A setting, or its default where it was never set. */
+export function setting<Name extends Exclude<SettingName, 'realm'>>(facts: Facts, name: Name): SettingValue<Name> {
+  const row = facts.get('setting', name);
+  return row ? (schemas[name].parse(JSON.parse(row.value)) as SettingValue<Name>) : defaults[name];
+}
+
+export const putSetting = <Name extends SettingName>(name: Name, value: SettingValue<Name>): Write =>
+  put('setting', { id: name, value: JSON.stringify(value) });
+
+/** Raises the version that tells boxes to fetch their directives again. */
+export const raiseDirectives = (facts: Facts): Write =>
+  putSetting('directivesVersion', setting(facts, 'directivesVersion') + 1);
+
+/** States what `contextOf` reads. */
+export function planContext(need: Collector): void {
+  for (const name of ['policy', 'tiers', 'rules', 'catalogueVersion', 'directivesVersion', 'merchant'])
+    need.get('setting', name);
+  const rules = setting(need, 'rules');
+  if (rules) planRules(need, rules.version);
+}
+
+/** What of the context is the same for every decision of this host. */
+export interface Standing {
+  readonly crypto: Crypto;
+  readonly unwrap: KeyVault['unwrap'];
+  readonly siteKey: Bytes;
+  readonly realm: Realm;
+}
+
+/** The context of one decision. */
+export const contextOf = (
+  facts: Facts,
+  standing: Standing,
+  at: Pick<ApplyContext, 'nowMs' | 'asked' | 'isAlone'>,
+): ApplyContext => ({
+  ...standing,
+  ...at,
+  policy: setting(facts, 'policy'),
+  tiers: setting(facts, 'tiers'),
+  rules: setting(facts, 'rules'),
+  catalogueVersion: setting(facts, 'catalogueVersion'),
+});

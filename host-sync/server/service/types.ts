@@ -1,0 +1,263 @@
+/**
+ * What HTTP, administration and messages call of the host, as types. Must hold no logic.
+ * Whole requests that are refused come back as a Problem; business refusals are answers.
+ */
+import type { Bytes } from '../../../terminal/kernel/bytes.js';
+import type { ErrorCode } from '../../../terminal/kernel/errors.js';
+import type { Clock, Crypto, Random } from '../../../terminal/kernel/ports.js';
+import type { Result } from '../../../terminal/kernel/result.js';
+import type { Currency } from '../../../terminal/kernel/units.js';
+import type {
+  AuthoriseRequest,
+  AuthoriseResponse,
+  Directives,
+  Product,
+  RecordsRequest,
+  RecordsResponse,
+  Rules,
+  SessionRequest,
+  SessionResponse,
+  Watermark,
+} from '../../protocol/sync.js';
+import type { KeyVault, Policy, Realm, Tier } from '../ledger/context.js';
+import type { Row } from '../ledger/tables.js';
+import type { HostStore } from '../storage/port.js';
+
+export type { KeyVault, Policy, Realm, Tier } from '../ledger/context.js';
+
+export interface HostOptions {
+  readonly store: HostStore;
+  readonly crypto: Crypto;
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly vault: KeyVault;
+  /** Stamped on a new store; an old one must have it, else `record.wrongRealm` is thrown. */
+  readonly realm: Realm;
+  /** Runs a task soon but after the requests already waiting (setImmediate); groups concurrent requests into one commit. */
+  readonly soon: (task: () => void) => void;
+}
+
+export interface Refusal {
+  readonly code: ErrorCode;
+  /** For the technician; holds no secret. */
+  readonly detail: string;
+}
+export type Answered<T> = Promise<Result<T, Refusal>>;
+
+/** One page; `next` is the cursor of the page after, null at the end. */
+export interface Page<T> {
+  readonly rows: readonly T[];
+  readonly next: string | null;
+}
+export interface PageOptions {
+  readonly cursor?: string | null;
+  /** 1…1000, default 100. */
+  readonly limit?: number;
+}
+
+export interface MemberView {
+  readonly memberCode: string;
+  readonly phone: string;
+  readonly name: string;
+  readonly tier: string;
+  readonly points: number;
+  readonly pointsOwed: number;
+  readonly pointsReserved: number;
+  readonly earnedPoints: number;
+  readonly registeredAtMs: number;
+  readonly keys: readonly {
+    readonly keyId: string;
+    readonly state: 'active' | 'blocked';
+    readonly registeredAtMs: number;
+  }[];
+}
+export interface StatementLine {
+  readonly entry: string;
+  /** earn, spend, refund, void, reversal, expiry… */
+  readonly cause: string;
+  readonly record: string | null;
+  /** Positive: the balance rose. */
+  readonly change: number;
+  readonly balanceAfter: number;
+  readonly atMs: number;
+}
+export interface CouponView {
+  readonly code: string;
+  readonly holder: 'host' | 'card';
+  readonly memberCode: string | null;
+  readonly cardKeyId: string | null;
+  readonly currency: Currency;
+  readonly initialMinor: number;
+  /** Host-held: spendable. Card-held: what the host knows to be on the card. */
+  readonly balanceMinor: number;
+  readonly reservedMinor: number;
+  /** Given back, to be written to the card at its next online tap. */
+  readonly correctionMinor: number;
+  readonly expiresAtMs: number | null;
+  readonly limitCategory: string | null;
+  readonly limitProducts: readonly string[] | null;
+  readonly state: 'active' | 'blocked';
+  readonly issuedAtMs: number;
+}
+export interface IssueCouponRequest {
+  readonly holder: 'host' | 'card';
+  readonly memberCode: string | null;
+  readonly currency: Currency;
+  /** Minor units, 1…amountMinorMax. */
+  readonly amountMinor: number;
+  /** null: never. For a card it is kept in whole seconds, rounded down. */
+  readonly expiresAtMs: number | null;
+  /** At most one of the two; a card-held coupon takes a category of at most 16 ASCII characters only. */
+  readonly limitCategory?: string | null;
+  readonly limitProducts?: readonly string[] | null;
+}
+export interface IssuedCoupon {
+  readonly code: string;
+  /** Card-held only: what goes to the card over the messaging channel. The key is secret: never log or store it. */
+  readonly card: { readonly cardKeyId: Bytes; readonly cardKey: Bytes; readonly record: Bytes } | null;
+}
+
+export interface TerminalFacing {
+  /**
+   * A batch of records of one terminal: one commit, an answer each, in their order.
+   * Refused whole: `record.foreign` (a body names another terminal; alarmed) · `access.denied` (unknown terminal).
+   */
+  intake(terminalId: string, request: RecordsRequest): Answered<RecordsResponse>;
+  /** One record that the box waits for. The session's keys are computed anew each time and never stored. */
+  authorise(terminalId: string, request: AuthoriseRequest): Answered<AuthoriseResponse>;
+  /** A session before a card's record is read. Moves nothing and uses no counter up. */
+  openSession(terminalId: string, request: SessionRequest): Answered<SessionResponse>;
+  /** `rules.unknown` until rules are published. The catalogue is null when the version named is current. */
+  directives(catalogueVersion: number | null): Answered<Directives>;
+  /** Closes the terminal's chain and begins a new one. */
+  raiseEpoch(
+    terminalId: string,
+    reason: 'restored' | 'regressed' | 'forked',
+  ): Answered<{ readonly epoch: number; readonly previous: Watermark }>;
+}
+
+export interface TerminalAdmin {
+  /** A code to be shown once; only its hash is kept. `ttlMs` 1 minute … 7 days, default 1 hour. */
+  drawEnrolmentCode(name: string, ttlMs?: number): Promise<{ readonly code: string; readonly expiresAtMs: number }>;
+  /**
+   * Uses a code up and creates its terminal. `source` is where the request came from: wrong codes are counted by it.
+   * `enrolment.codeWrong` · `enrolment.locked` · `record.wrongRealm`.
+   */
+  claimEnrolmentCode(request: { readonly code: string; readonly source: string; readonly realm: Realm }): Answered<{
+    readonly terminalId: string;
+    readonly name: string;
+    readonly epoch: number;
+    readonly siteKey: Bytes | null;
+  }>;
+  /** After enrolment and after each renewal. `fingerprint`: SHA-256 of the certificate in hex. */
+  setCertificate(terminalId: string, fingerprint: string, endsAtMs: number): Answered<void>;
+  get(terminalId: string): Promise<Row<'terminal'> | null>;
+  list(options?: PageOptions): Promise<Page<Row<'terminal'>>>;
+  revoke(terminalId: string, reason: string): Answered<void>;
+  quarantine(terminalId: string, reason: string): Answered<void>;
+  /**
+   * A person has judged the held records: they are applied as if they came now; forks among them become dead letters.
+   * A quarantined terminal is active again, a revoked one stays revoked. @returns how many were accepted and refused
+   */
+  releaseQuarantine(
+    terminalId: string,
+    by: string,
+  ): Answered<{ readonly accepted: number; readonly refused: number; readonly waiting: number }>;
+  watermark(terminalId: string): Answered<Watermark>;
+}
+
+export interface MemberAdmin {
+  /**
+   * Registers a phone's key; a phone number seen before gets the key added to the member it already is.
+   * `key` is 16 bytes and is wrapped at once. The same key id and key again: the same member. `record.conflict`: the id is taken.
+   */
+  register(request: {
+    readonly phone: string;
+    readonly name: string;
+    readonly keyId: Bytes;
+    readonly key: Bytes;
+  }): Answered<MemberView>;
+  setKeyState(keyId: string, state: 'active' | 'blocked'): Answered<void>;
+  byCode(memberCode: string): Promise<MemberView | null>;
+  byPhone(phone: string): Promise<MemberView | null>;
+  byKey(keyId: string): Promise<MemberView | null>;
+  list(options?: PageOptions): Promise<Page<Row<'member'>>>;
+  /** The newest lines first. */
+  statement(
+    memberCode: string,
+    account: 'points' | 'owed' | 'reserved',
+    options?: PageOptions,
+  ): Promise<Page<StatementLine>>;
+}
+
+export interface CouponAdmin {
+  issue(request: IssueCouponRequest): Answered<IssuedCoupon>;
+  byCode(code: string): Promise<CouponView | null>;
+  ofMember(memberCode: string, options?: PageOptions): Promise<Page<CouponView>>;
+  setState(code: string, state: 'active' | 'blocked'): Answered<void>;
+  statement(code: string, options?: PageOptions): Promise<Page<StatementLine>>;
+}
+
+export interface CatalogueAdmin {
+  /** Replaces the whole catalogue; codes must be unique. @returns the new version, or the present one when nothing changed */
+  replace(products: readonly Product[]): Answered<{ readonly version: number; readonly changed: number }>;
+  current(): Promise<{ readonly version: number; readonly products: readonly Product[] }>;
+  product(code: string): Promise<Product | null>;
+}
+
+export interface RulesAdmin {
+  /** Publishes the next version; it is current at once. */
+  publish(rules: Omit<Rules, 'version'>): Answered<Rules>;
+  current(): Promise<Rules | null>;
+  setMerchant(merchant: string, location: string): Promise<void>;
+  /** Lowest threshold first, the first at 0. */
+  setTiers(tiers: readonly Tier[]): Answered<void>;
+  setPolicy(policy: Partial<Policy>): Answered<Policy>;
+  policy(): Promise<Policy>;
+  tiers(): Promise<readonly Tier[]>;
+}
+
+export interface DeadLetterAdmin {
+  list(standing: 'open' | 'settled', options?: PageOptions): Promise<Page<Row<'deadLetter'>>>;
+  settle(id: string, by: string, note: string): Answered<void>;
+}
+
+export interface ConsumptionAdmin {
+  list(
+    by: { readonly memberCode: string } | { readonly businessId: string } | { readonly terminalId: string },
+    options?: PageOptions,
+  ): Promise<Page<Row<'consumption'>>>;
+  /** Sums per month, category and currency, the oldest first. */
+  months(memberCode: string, options?: PageOptions): Promise<Page<Row<'consumptionMonth'>>>;
+}
+
+export interface LedgerReport {
+  readonly entries: number;
+  readonly lines: number;
+  readonly accounts: number;
+  /** Sum of every account by kind and unit, on its normal side: `issued points: 300`. */
+  readonly totals: Readonly<Record<string, number>>;
+  /** Empty: every entry adds up to nothing and every balance is the sum of its lines. */
+  readonly problems: readonly string[];
+}
+
+export interface Host extends TerminalFacing {
+  readonly terminals: TerminalAdmin;
+  readonly members: MemberAdmin;
+  readonly coupons: CouponAdmin;
+  readonly catalogue: CatalogueAdmin;
+  readonly rules: RulesAdmin;
+  readonly deadLetters: DeadLetterAdmin;
+  readonly consumption: ConsumptionAdmin;
+  alarms(options?: PageOptions & { readonly terminalId?: string }): Promise<Page<Row<'alarm'>>>;
+  /** Raises an alarm of the shell's own (a foreign certificate, a guessed code). Repeats only count up. */
+  alarm(code: string, terminalId: string | null, subject: string, detail: string): Promise<void>;
+  /** Returns reservations that ran out and writes expired coupons off; call it every few seconds. */
+  expire(): Promise<{ readonly reservations: number; readonly coupons: number }>;
+  /** Recomputes the ledger from its lines; reads everything. */
+  verifyLedger(): Promise<LedgerReport>;
+  /** The engine's check and the ledger's; empty: sound. */
+  checkStore(): Promise<readonly string[]>;
+  backup(path: string): Promise<void>;
+  gauges(): Promise<{ readonly deadLettersOpen: number; readonly terminals: number; readonly members: number }>;
+}

@@ -1,0 +1,268 @@
+/**
+ * Migrations of the embedded host's SQLite file, in order; each is applied once and never edited after a release.
+ * Must only hold SQL. Constraints here are the last line: what they refuse is a bug above.
+ */
+
+/** Marks the file as ours (PRAGMA application_id): "SHLH". */
+export const applicationId = 0x53484c48;
+
+const first = `
+CREATE TABLE setting (id TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE secret (id TEXT NOT NULL PRIMARY KEY, wrapped BLOB NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE terminal (
+  id TEXT NOT NULL PRIMARY KEY,
+  name TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('active', 'quarantined', 'revoked')),
+  reason TEXT NOT NULL,
+  epoch INTEGER NOT NULL CHECK (epoch >= 1),
+  epochRaisedAtMs INTEGER NOT NULL,
+  fingerprint TEXT,
+  certificateEndsMs INTEGER,
+  enrolledAtMs INTEGER NOT NULL,
+  quarantinedCount INTEGER NOT NULL CHECK (quarantinedCount >= 0)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE enrolmentCode (
+  id TEXT NOT NULL PRIMARY KEY,
+  name TEXT NOT NULL,
+  expiresAtMs INTEGER NOT NULL,
+  usedBy TEXT
+) STRICT, WITHOUT ROWID;
+CREATE TABLE enrolmentAttempt (
+  id TEXT NOT NULL PRIMARY KEY,
+  failures INTEGER NOT NULL,
+  lockedUntilMs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE span (
+  id TEXT NOT NULL PRIMARY KEY,
+  terminalId TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  first INTEGER NOT NULL CHECK (first >= 1),
+  last INTEGER NOT NULL CHECK (last >= first),
+  firstPrevious TEXT NOT NULL,
+  lastHash TEXT NOT NULL,
+  endKey TEXT NOT NULL,
+  hashKey TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX spanByEnd ON span (endKey);
+CREATE INDEX spanByHash ON span (hashKey);
+
+CREATE TABLE record (
+  id TEXT NOT NULL PRIMARY KEY,
+  terminalId TEXT NOT NULL,
+  position TEXT,
+  digest TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  tap TEXT,
+  outcome TEXT NOT NULL CHECK (outcome IN ('accepted', 'refused')),
+  answer TEXT NOT NULL,
+  postedAtMs INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX recordByPosition ON record (position) WHERE position IS NOT NULL;
+CREATE UNIQUE INDEX recordByTap ON record (tap) WHERE tap IS NOT NULL;
+CREATE TABLE tombstone (
+  id TEXT NOT NULL PRIMARY KEY,
+  terminalId TEXT NOT NULL,
+  reversal TEXT NOT NULL,
+  atMs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sale (
+  id TEXT NOT NULL PRIMARY KEY,
+  kind TEXT NOT NULL CHECK (kind IN ('plainSale', 'pointsEarn', 'pointsSpend', 'couponDeduct', 'cardDebit', 'cardCredit')),
+  terminalId TEXT NOT NULL,
+  memberId TEXT,
+  couponId TEXT,
+  currency TEXT NOT NULL,
+  totalMinor INTEGER NOT NULL CHECK (totalMinor >= 0),
+  points INTEGER NOT NULL CHECK (points >= 0),
+  rulesVersion INTEGER,
+  tierBasisPoints INTEGER NOT NULL,
+  coveredMinor INTEGER NOT NULL CHECK (coveredMinor >= 0),
+  correctionMinor INTEGER NOT NULL CHECK (correctionMinor >= 0),
+  originalId TEXT,
+  originalRefundMinor INTEGER NOT NULL CHECK (originalRefundMinor >= 0),
+  state TEXT NOT NULL CHECK (state IN ('reserved', 'pending', 'accepted', 'timedOut', 'reversed', 'voided')),
+  refundedMinor INTEGER NOT NULL CHECK (refundedMinor >= 0 AND refundedMinor <= totalMinor),
+  undone INTEGER NOT NULL CHECK (undone >= 0),
+  expiresAtMs INTEGER,
+  riskMinor INTEGER NOT NULL CHECK (riskMinor >= 0),
+  cardCounter INTEGER,
+  cardWritten INTEGER NOT NULL CHECK (cardWritten IN (0, 1)),
+  atMs INTEGER NOT NULL
+) STRICT;
+CREATE INDEX saleByExpiry ON sale (expiresAtMs) WHERE expiresAtMs IS NOT NULL;
+
+CREATE TABLE member (
+  id TEXT NOT NULL PRIMARY KEY,
+  phone TEXT NOT NULL,
+  name TEXT NOT NULL,
+  earnedPoints INTEGER NOT NULL CHECK (earnedPoints >= 0),
+  registeredAtMs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX memberByPhone ON member (phone);
+CREATE TABLE memberKey (
+  id TEXT NOT NULL PRIMARY KEY,
+  memberId TEXT NOT NULL REFERENCES member (id) DEFERRABLE INITIALLY DEFERRED,
+  state TEXT NOT NULL CHECK (state IN ('active', 'blocked')),
+  blockedAtMs INTEGER,
+  wrapped BLOB NOT NULL,
+  registeredAtMs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX memberKeyByMember ON memberKey (memberId);
+
+CREATE TABLE coupon (
+  id TEXT NOT NULL PRIMARY KEY,
+  holder TEXT NOT NULL CHECK (holder IN ('host', 'card')),
+  memberId TEXT REFERENCES member (id) DEFERRABLE INITIALLY DEFERRED,
+  openMember TEXT,
+  cardKeyId TEXT,
+  currency TEXT NOT NULL,
+  initialMinor INTEGER NOT NULL CHECK (initialMinor >= 1),
+  expiresAtMs INTEGER,
+  sweepAtMs INTEGER,
+  limitCategory TEXT,
+  limitProducts TEXT,
+  state TEXT NOT NULL CHECK (state IN ('active', 'blocked')),
+  cardCounter INTEGER NOT NULL CHECK (cardCounter >= 0),
+  pendingSale TEXT,
+  issuedAtMs INTEGER NOT NULL,
+  CHECK ((holder = 'card') = (cardKeyId IS NOT NULL))
+) STRICT;
+CREATE INDEX couponByMember ON coupon (memberId) WHERE memberId IS NOT NULL;
+CREATE INDEX couponByOpenMember ON coupon (openMember) WHERE openMember IS NOT NULL;
+CREATE UNIQUE INDEX couponByCard ON coupon (cardKeyId) WHERE cardKeyId IS NOT NULL;
+CREATE INDEX couponBySweep ON coupon (sweepAtMs) WHERE sweepAtMs IS NOT NULL;
+CREATE TRIGGER couponKeepsItsHolder BEFORE UPDATE OF holder ON coupon WHEN new.holder <> old.holder
+  BEGIN SELECT RAISE(ABORT, 'a coupon has one holder'); END;
+
+CREATE TABLE account (
+  id TEXT NOT NULL PRIMARY KEY,
+  unit TEXT NOT NULL,
+  side TEXT NOT NULL CHECK (side IN ('debit', 'credit')),
+  balance INTEGER NOT NULL CHECK (balance >= 0),
+  lines INTEGER NOT NULL CHECK (lines >= 0)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE entry (
+  id TEXT NOT NULL PRIMARY KEY,
+  cause TEXT NOT NULL,
+  record TEXT,
+  atMs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE line (
+  id TEXT NOT NULL PRIMARY KEY,
+  entry TEXT NOT NULL REFERENCES entry (id) DEFERRABLE INITIALLY DEFERRED,
+  account TEXT NOT NULL REFERENCES account (id) DEFERRABLE INITIALLY DEFERRED,
+  unit TEXT NOT NULL,
+  amount INTEGER NOT NULL CHECK (amount <> 0),
+  balanceAfter INTEGER NOT NULL CHECK (balanceAfter >= 0),
+  atMs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER entryIsImmutable BEFORE UPDATE ON entry BEGIN SELECT RAISE(ABORT, 'an entry is immutable'); END;
+CREATE TRIGGER entryStays BEFORE DELETE ON entry BEGIN SELECT RAISE(ABORT, 'an entry is immutable'); END;
+CREATE TRIGGER lineIsImmutable BEFORE UPDATE ON line BEGIN SELECT RAISE(ABORT, 'a line is immutable'); END;
+CREATE TRIGGER lineStays BEFORE DELETE ON line BEGIN SELECT RAISE(ABORT, 'a line is immutable'); END;
+
+CREATE TABLE rules (
+  id TEXT NOT NULL PRIMARY KEY,
+  version INTEGER NOT NULL,
+  value TEXT NOT NULL,
+  validFromMs INTEGER NOT NULL,
+  validToMs INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE catalogueVersion (
+  id TEXT NOT NULL PRIMARY KEY,
+  version INTEGER NOT NULL,
+  publishedAtMs INTEGER NOT NULL,
+  replacedAtMs INTEGER,
+  products INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE product (
+  id TEXT NOT NULL PRIMARY KEY,
+  name TEXT NOT NULL,
+  priceMinor INTEGER NOT NULL CHECK (priceMinor >= 0),
+  category TEXT NOT NULL,
+  sinceVersion INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE productHistory (
+  id TEXT NOT NULL PRIMARY KEY,
+  code TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  priceMinor INTEGER CHECK (priceMinor >= 0),
+  category TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX productHistoryByCode ON productHistory (code);
+
+CREATE TABLE consumption (
+  id TEXT NOT NULL PRIMARY KEY,
+  record TEXT NOT NULL,
+  memberId TEXT,
+  businessId TEXT,
+  terminalId TEXT NOT NULL,
+  amountMinor INTEGER NOT NULL CHECK (amountMinor >= 0),
+  currency TEXT NOT NULL,
+  category TEXT NOT NULL,
+  location TEXT NOT NULL,
+  merchant TEXT NOT NULL,
+  atMs INTEGER NOT NULL,
+  clockDoubtful INTEGER NOT NULL CHECK (clockDoubtful IN (0, 1))
+) STRICT;
+CREATE INDEX consumptionByMember ON consumption (memberId, id) WHERE memberId IS NOT NULL;
+CREATE INDEX consumptionByBusinessId ON consumption (businessId, id) WHERE businessId IS NOT NULL;
+CREATE INDEX consumptionByTerminal ON consumption (terminalId, id);
+CREATE TABLE consumptionMonth (
+  id TEXT NOT NULL PRIMARY KEY,
+  memberId TEXT NOT NULL,
+  month TEXT NOT NULL,
+  category TEXT NOT NULL,
+  currency TEXT NOT NULL,
+  count INTEGER NOT NULL CHECK (count >= 0),
+  amountMinor INTEGER NOT NULL CHECK (amountMinor >= 0)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX consumptionMonthByMember ON consumptionMonth (memberId, id);
+
+CREATE TABLE deadLetter (
+  id TEXT NOT NULL PRIMARY KEY,
+  terminalId TEXT NOT NULL,
+  transactionId TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  code TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  body BLOB NOT NULL,
+  worthMinor INTEGER,
+  currency TEXT,
+  worthPoints INTEGER,
+  atMs INTEGER NOT NULL,
+  standing TEXT NOT NULL CHECK (standing IN ('open', 'settled')),
+  settledAtMs INTEGER,
+  settledBy TEXT,
+  note TEXT
+) STRICT;
+CREATE INDEX deadLetterByTerminal ON deadLetter (terminalId, id);
+CREATE INDEX deadLetterByStanding ON deadLetter (standing, id);
+CREATE TABLE quarantine (
+  id TEXT NOT NULL PRIMARY KEY,
+  terminalId TEXT NOT NULL,
+  body BLOB NOT NULL,
+  previousHash TEXT NOT NULL,
+  atMs INTEGER NOT NULL
+) STRICT;
+CREATE INDEX quarantineByTerminal ON quarantine (terminalId, id);
+CREATE TABLE alarm (
+  id TEXT NOT NULL PRIMARY KEY,
+  sameness TEXT NOT NULL,
+  code TEXT NOT NULL,
+  terminalId TEXT,
+  subject TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  count INTEGER NOT NULL CHECK (count >= 1),
+  firstAtMs INTEGER NOT NULL,
+  lastAtMs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX alarmBySameness ON alarm (sameness);
+CREATE INDEX alarmByTerminal ON alarm (terminalId, id) WHERE terminalId IS NOT NULL;
+`;
+
+/** The schema's version is how many of these have been applied (PRAGMA user_version). */
+export const migrations: readonly string[] = [first];

@@ -1,0 +1,290 @@
+/**
+ * The demo: plays the worked examples (a 300.00 bill earns points that pay part of another; a 300.00 coupon pays a 100.00
+ * cake, from the card in the phone and from a code on its screen) on simulated devices, checks every figure, and ends.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { loadConfig } from '../config/load.js';
+import { formatAmount } from '../terminal/kernel/units.js';
+import type { SaleBody } from '../terminal/local-api/schema.js';
+import { type AdminClient, openAdminClient } from './host/admin-client.js';
+import { type Box, startBox } from './start-parts/box.js';
+import { type SimulatedSet, startSimulatedSet } from './start-parts/simulated-set.js';
+
+const number = '13800138000';
+const currency = 'CNY';
+const clerk = '小李';
+/** How long one expected thing may take, in milliseconds. */
+const patienceMs = 20_000;
+
+interface Stage {
+  readonly box: Box;
+  readonly set: SimulatedSet;
+  readonly admin: AdminClient;
+  readonly token: string;
+  readonly say: Say;
+}
+
+/** Prints for people or as JSON lines, and remembers whether every check held. */
+class Say {
+  failures = 0;
+  constructor(private readonly json: boolean) {}
+
+  step(step: string, text: string): void {
+    if (this.json) this.#line({ step, text });
+    else console.log(`\n■ ${text}`);
+  }
+  receipt(step: string, sale: SaleBody): void {
+    if (this.json) this.#line({ step, sale });
+    else console.log(sale.receipt.map((line) => `    ${line}`).join('\n'));
+  }
+  check(step: string, what: string, found: unknown, wanted: unknown, unit: 'minor' | 'points' | 'text'): void {
+    const holds = found === wanted;
+    if (!holds) this.failures += 1;
+    if (this.json) return this.#line({ step, check: what, unit, found: found ?? null, wanted, ok: holds });
+    const show = (value: unknown): string =>
+      unit === 'minor' && typeof value === 'number' ? `${formatAmount(value, currency)} ${currency}` : String(value);
+    console.log(`  ${holds ? '✓' : '✗'} ${what}: ${show(found)}${holds ? '' : `, expected ${show(wanted)}`}`);
+  }
+  end(): void {
+    if (this.json) this.#line({ ok: this.failures === 0, failures: this.failures });
+    else console.log(this.failures === 0 ? '\nAll as designed. 全部正确。' : `\n${this.failures} check(s) failed.`);
+  }
+  #line(value: unknown): void {
+    process.stdout.write(`${JSON.stringify(value)}\n`);
+  }
+}
+
+/** Asks again and again until there is an answer; fails with what was waited for. */
+async function until<T>(what: string, look: () => Promise<T | null>): Promise<T> {
+  const endAt = Date.now() + patienceMs;
+  for (;;) {
+    const seen = await look();
+    if (seen !== null) return seen;
+    if (Date.now() > endAt) throw new Error(`waited ${patienceMs / 1000} s for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+async function call<T>({ box, token }: Stage, method: string, at: string, body?: unknown): Promise<T> {
+  const port = box.terminal.ready.localApi?.port;
+  const response = await fetch(`http://127.0.0.1:${port}${at}`, {
+    method,
+    headers: {
+      authorization: `Bearer ${token}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const answer: unknown = await response.json();
+  if (!response.ok) throw new Error(`${method} ${at}: ${response.status} ${JSON.stringify(answer)}`);
+  return answer as T;
+}
+
+const balancesOf = (sale: SaleBody) =>
+  sale.outcome && sale.outcome.result !== 'unknown' ? sale.outcome.balances : null;
+const ended = (stage: Stage, reference: string): Promise<SaleBody> =>
+  until(`the end of ${reference}`, async () => {
+    const sale = await call<SaleBody>(stage, 'GET', `/v1/sales/${reference}?wait=15`);
+    return sale.phase === 'ended' ? sale : null;
+  });
+
+/** A sale by the till: put, tap, and its end. */
+async function sellByTap(
+  stage: Stage,
+  step: string,
+  reference: string,
+  body: Readonly<Record<string, unknown>>,
+): Promise<SaleBody> {
+  await call(stage, 'PUT', `/v1/sales/${reference}`, { clerk, ...body });
+  await stage.set.phone.request({ do: 'tap', until: 'result' });
+  const sale = await ended(stage, reference);
+  await stage.set.phone.request({ do: 'remove' });
+  stage.say.receipt(step, sale);
+  return sale;
+}
+
+/** The member joins: the merchant's message, the phone's own key in its answer. */
+async function join(stage: Stage): Promise<void> {
+  const { admin, say } = stage;
+  say.step('join', `P1  注册 the member's phone ${number} registers by the merchant's message`);
+  await admin.call('member.register', { phone: number, name: '王芳' });
+  // The member exists from the moment that the phone's answer came.
+  const keys = await until('the phone to answer with its key', async () => {
+    const { rows } = await admin.call<{ rows: { phone: string }[] }>('member.list');
+    if (!rows.some(({ phone }) => phone === number)) return null;
+    return (await admin.call<{ keys: unknown[] }>('member.show', { who: number })).keys.length;
+  });
+  say.check('join', 'keys bound to the member', keys, 1, 'text');
+}
+
+async function points(stage: Stage): Promise<void> {
+  const { say } = stage;
+  say.step('P7', 'P7  积分累计 a restaurant bill of 300.00, the member taps');
+  const earned = await sellByTap(stage, 'P7', 'demo-p7-earn', { service: 'pointsEarn', amountMinor: 30_000 });
+  say.check('P7', 'outcome', earned.outcome?.result, 'accepted', 'text');
+  say.check('P7', 'points earned', earned.outcome?.result === 'accepted' ? earned.outcome.points : null, 300, 'points');
+  say.check('P7', 'points balance', balancesOf(earned)?.points, 300, 'points');
+
+  say.step('P7', 'P7  积分消费 200 of them pay part of a bill of 80.00');
+  const spent = await sellByTap(stage, 'P7', 'demo-p7-spend', {
+    service: 'pointsSpend',
+    amountMinor: 8_000,
+    points: 200,
+  });
+  say.check(
+    'P7',
+    'paid by points',
+    spent.outcome?.result === 'accepted' ? spent.outcome.coveredMinor : null,
+    200,
+    'minor',
+  );
+  say.check('P7', 'left to pay', spent.outcome?.result === 'accepted' ? spent.outcome.restMinor : null, 7_800, 'minor');
+  say.check('P7', 'points balance', balancesOf(spent)?.points, 100, 'points');
+}
+
+async function catalogue(stage: Stage): Promise<void> {
+  const { admin, say } = stage;
+  say.step('C2', 'C2  商品 the catalogue: a cake for 100.00');
+  const { id } = await admin.call<{ id: string }>('catalogue.begin', { currency });
+  const rows = [
+    { code: '6901234567892', name: '奶油蛋糕 Cream cake', priceMinor: 10_000, category: 'cake' },
+    { code: '6901234567908', name: '绿茶 Green tea', priceMinor: 800, category: 'drink' },
+  ];
+  await admin.call('catalogue.add', { id, rows });
+  await admin.call('catalogue.commit', { id });
+  // The next contact with the host brings it; a small sale is one.
+  await call(stage, 'PUT', '/v1/sales/demo-c2', { service: 'plainSale', clerk, amountMinor: 800 });
+  await until('the catalogue on the box', async () => {
+    const status = await call<{ catalogueVersion: number | null }>(stage, 'GET', '/v1/status');
+    return status.catalogueVersion && status.catalogueVersion > 0 ? status : null;
+  });
+}
+
+async function cardCoupon(stage: Stage): Promise<void> {
+  const { admin, say, set } = stage;
+  say.step('C7a', 'C7(a)  卡内优惠券 a coupon of 300.00 for cake on the card in the phone; a cake of 100.00');
+  await admin.call('coupon.issue', {
+    holder: 'card',
+    member: number,
+    currency,
+    amountMinor: 30_000,
+    limitCategory: 'cake',
+  });
+  await until('the coupon on the card', async () => ((await set.phone.request({ do: 'show' })).card ? true : null));
+  const sale = await sellByTap(stage, 'C7a', 'demo-c7a', {
+    service: 'couponCard',
+    lines: [{ code: '6901234567892', quantity: 1 }],
+  });
+  say.check('C7a', 'outcome', sale.outcome?.result, 'accepted', 'text');
+  say.check(
+    'C7a',
+    'paid by the coupon',
+    sale.outcome?.result === 'accepted' ? sale.outcome.coveredMinor : null,
+    10_000,
+    'minor',
+  );
+  const phone = await set.phone.request({ do: 'show' });
+  say.check('C7a', 'written back to the card', phone.card?.record?.balanceMinor, 20_000, 'minor');
+}
+
+async function screenCoupon(stage: Stage): Promise<void> {
+  const { admin, say, set } = stage;
+  say.step(
+    'C7b',
+    'C7(b)  手机屏幕上的券码 a coupon of 300.00 at the host, its code on the screen; everything is scanned',
+  );
+  const coupon = await admin.call<{ code: string }>('coupon.issue', {
+    holder: 'host',
+    member: number,
+    currency,
+    amountMinor: 30_000,
+    limitCategory: 'cake',
+  });
+  set.scan('6901234567892');
+  set.scan('SL!COUPON');
+  await until('the sale to wait for the code', async () => {
+    const status = await call<{ sale: SaleBody | null }>(stage, 'GET', '/v1/status');
+    return status.sale?.phase === 'waiting' ? true : null;
+  });
+  set.scan(coupon.code);
+  const sale = await until('the end of the scanned sale', async () => {
+    const { sales } = await call<{ sales: SaleBody[] }>(stage, 'GET', '/v1/sales?limit=1');
+    const [newest] = sales;
+    return newest?.service === 'couponHost' && newest.phase === 'ended' ? newest : null;
+  });
+  say.receipt('C7b', sale);
+  say.check('C7b', 'outcome', sale.outcome?.result, 'accepted', 'text');
+  say.check('C7b', 'new balance told to the till', balancesOf(sale)?.couponMinor, 20_000, 'minor');
+  const stored = await admin.call<{ balanceMinor: number }>('coupon.show', { code: coupon.code });
+  say.check('C7b', 'stored at the host', stored.balanceMinor, 20_000, 'minor');
+}
+
+/** Everything reached the host once, and its books add up. */
+async function reconcile(stage: Stage): Promise<void> {
+  const { admin, say } = stage;
+  say.step('books', '对账 the queue is empty and the ledger adds up');
+  await until('the queue to empty', async () => {
+    const { queue } = await call<{ queue: { unsent: number } }>(stage, 'GET', '/v1/status');
+    return queue.unsent === 0 ? true : null;
+  });
+  const member = await admin.call<{ memberCode: string; points: number }>('member.show', { who: number });
+  const records = await admin.call<{ rows: unknown[] }>('consumption.list', { by: { memberCode: member.memberCode } });
+  const { ledger } = await admin.call<{ ledger: { problems: readonly unknown[] } }>('verify');
+  say.check('books', 'points at the host', member.points, 100, 'points');
+  say.check('books', 'consumption records of the member', records.rows.length, 4, 'text');
+  say.check('books', 'problems in the ledger', ledger.problems.length, 0, 'text');
+}
+
+/** Plays everything in a data folder of its own. @returns the exit code: 0 when every check held */
+export async function runDemo(options: { readonly json: boolean }): Promise<number> {
+  const say = new Say(options.json);
+  const dataFolder = mkdtempSync(path.join(tmpdir(), 'shouli-demo-'));
+  const defaults = loadConfig(
+    '[host]\nmerchant = "好味餐厅 Haowei"\nlocation = "人民路店 Renmin Road"\n[terminal]\ncategory = "dining"\n',
+  );
+  if (!defaults.ok) throw new Error(JSON.stringify(defaults.error));
+  const stops: (() => Promise<void>)[] = [];
+  const stopAll = async (): Promise<void> => {
+    for (const stop of stops.splice(0).reverse()) await stop();
+    rmSync(dataFolder, { recursive: true, force: true });
+  };
+  const interrupted = (): void => {
+    void stopAll().then(() => process.exit(130));
+  };
+  process.once('SIGINT', interrupted);
+  process.once('SIGTERM', interrupted);
+  try {
+    if (!options.json) console.log('SIMULATED 模拟: virtual reader, phone and scanner on the shipped drivers');
+    const set = await startSimulatedSet({
+      dataFolder,
+      number,
+      hostMessages: path.join(dataFolder, 'host', 'messages'),
+    });
+    stops.push(set.stop);
+    const box = await startBox({
+      dataFolder,
+      config: defaults.value,
+      configFile: path.join(dataFolder, 'shouli.toml'),
+      simulated: true,
+      scannerLine: set.scannerLine,
+      freePorts: true,
+    });
+    stops.push(box.stop);
+    const admin = openAdminClient(path.join(dataFolder, 'host'));
+    stops.push(() => admin.close());
+    const token = readFileSync(box.terminal.ready.localApi?.tokenFile ?? '', 'utf8').trim();
+    const stage: Stage = { box, set, admin, token, say };
+    for (const play of [join, points, catalogue, cardCoupon, screenCoupon, reconcile]) await play(stage);
+  } catch (error) {
+    say.failures += 1;
+    console.error(`demo: ${error instanceof Error ? error.message : String(error)}`);
+  } finally {
+    await stopAll();
+    process.off('SIGINT', interrupted);
+    process.off('SIGTERM', interrupted);
+  }
+  say.end();
+  return say.failures === 0 ? 0 : 1;
+}

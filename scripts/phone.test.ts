@@ -1,0 +1,219 @@
+// Shows the phone as a process: it is made, registered by message files, shown, tapped and torn over its control socket, and it
+// keeps its counter when it is killed. A reader's end of vpcd is played here over TCP, so that no pcscd is needed.
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import t from 'tap';
+import { formatRegistration } from '../drivers/protocols/member/messages.js';
+import { decodePresentAnswer, presentCommand, selectCommand } from '../drivers/protocols/member/session.js';
+import { PhoneControl } from '../drivers/sim/phone/control.js';
+import type { PhoneEvent, PhoneView } from '../drivers/sim/phone/phone.js';
+import { nativeKeyAgreement } from '../terminal/kernel/native.js';
+
+const script = fileURLToPath(new URL('./phone.js', import.meta.url));
+const run = async (...options: string[]): Promise<string> =>
+  (await promisify(execFile)(process.execPath, [script, ...options])).stdout;
+
+/** The reader's end of vpcd: listens, powers what connects, and sends commands. */
+class ReaderSlot {
+  readonly #server: Server = createServer();
+  #socket: Socket | null = null;
+  #received = Buffer.alloc(0);
+  #arrived: () => void = () => {};
+
+  static async open(): Promise<ReaderSlot> {
+    const slot = new ReaderSlot();
+    slot.#server.listen(0, '127.0.0.1');
+    await once(slot.#server, 'listening');
+    return slot;
+  }
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === 'object' && address ? address.port : 0;
+  }
+  /** Waits for a card, powers it and gives its ATR. */
+  async card(): Promise<Buffer> {
+    const [socket] = (await once(this.#server, 'connection')) as [Socket];
+    this.#socket = socket;
+    this.#received = Buffer.alloc(0);
+    socket.on('error', () => {});
+    socket.on('data', (chunk: Buffer) => {
+      this.#received = Buffer.concat([this.#received, chunk]);
+      this.#arrived();
+    });
+    socket.on('close', () => this.#arrived());
+    this.#send(Uint8Array.of(1));
+    return this.ask(Uint8Array.of(4));
+  }
+  /** One message and its answer; rejects when the card left. */
+  async ask(message: Uint8Array): Promise<Buffer> {
+    this.#send(message);
+    for (;;) {
+      const length = this.#received.length >= 2 ? this.#received.readUInt16BE(0) : Number.POSITIVE_INFINITY;
+      if (this.#received.length >= 2 + length) {
+        const answer = this.#received.subarray(2, 2 + length);
+        this.#received = this.#received.subarray(2 + length);
+        return answer;
+      }
+      if (this.#socket?.closed) throw new Error('the card left');
+      await new Promise<void>((arrived) => {
+        this.#arrived = arrived;
+      });
+    }
+  }
+  #send(message: Uint8Array): void {
+    this.#socket?.write(Buffer.concat([Uint8Array.of(message.length >> 8, message.length & 255), message]));
+  }
+  close(): void {
+    this.#socket?.destroy();
+    this.#server.close();
+  }
+}
+
+async function startServing(...options: string[]): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [script, 'serve', ...options], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout });
+  for await (const line of lines) if (line.includes('"ready"')) return child;
+  throw new Error('the phone did not start');
+}
+
+t.test('a phone as a process', { timeout: 60_000 }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'phone-'));
+  const slot = await ReaderSlot.open();
+  const children: ChildProcess[] = [];
+  t.teardown(() => {
+    for (const child of children) child.kill('SIGKILL');
+    slot.close();
+    rmSync(folder, { recursive: true });
+  });
+  const [state, socket, inbox, outbox] = ['phone.json', 'control', 'in', 'out'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ];
+  mkdirSync(inbox);
+  const serve = async () => {
+    const child = await startServing(
+      '--state',
+      state,
+      '--control',
+      socket,
+      '--port',
+      String(slot.port),
+      '--in',
+      inbox,
+      '--out',
+      outbox,
+    );
+    children.push(child);
+    return child;
+  };
+  const context = new Uint8Array(40);
+  const nonce = new Uint8Array(16);
+  const presented = async () => {
+    await slot.ask(selectCommand());
+    const answer = decodePresentAnswer(await slot.ask(presentCommand('member', nonce, context)));
+    return answer.ok ? answer.value.counter : answer.error.code;
+  };
+
+  t.match(await run('--help'), /serve/);
+  await run('new', '--state', state, '--number', '13800138000');
+  await t.rejects(run('new', '--state', state, '--number', '13800138000'), 'a phone is not made twice');
+  t.match(await run('show', '--state', state), /not registered/);
+
+  const merchant = nativeKeyAgreement.generateKeyPair();
+  const message = `from: 1069001\nto: 13800138000\n\n${formatRegistration('M1', '0123456789ABCDEF', merchant.publicKey)}\n`;
+  writeFileSync(join(inbox, 'r1.sms'), message);
+  let child = await serve();
+  t.same([readdirSync(inbox), readdirSync(outbox)], [[], ['r1-answer.sms']], 'what waited was answered at the start');
+  await t.rejects(
+    run('messages', '--state', state, '--in', inbox, '--out', outbox),
+    /in use/,
+    'one process for one phone',
+  );
+  const shown = JSON.parse(await run('show', '--state', state, '--json')) as PhoneView;
+  t.match(shown, { merchantId: 'M1', useCounter: 0, card: null });
+
+  const events: PhoneEvent[] = [];
+  let control = await PhoneControl.open(socket, (event) => events.push(event));
+  await control.request({ do: 'follow' });
+  const first = slot.card();
+  t.match(await control.request({ do: 'tap' }), { taps: 1, inField: true });
+  t.equal((await first).toString('hex'), '3b86800153484f554c4903');
+  t.equal(await presented(), 1);
+  t.match(await control.ask({ do: 'tap' }), { ok: false }, 'it is at the reader already');
+  t.match(await control.request({ do: 'remove' }), { inField: false, useCounter: 1, commandsInTap: 2 });
+  t.match(events, [
+    { event: 'inField' },
+    { instruction: 'select', status: '9000' },
+    { instruction: 'present', status: '9000' },
+    { event: 'leftField' },
+  ]);
+
+  await control.request({ do: 'tearAt', apdu: 2, moment: 'after' });
+  const second = slot.card();
+  await control.request({ do: 'tap' });
+  await second;
+  await t.rejects(presented(), /the card left/);
+  t.match(await control.request({ do: 'show' }), { inField: false, useCounter: 2 });
+
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  await t.rejects(control.request({ do: 'show' }));
+  child = await serve();
+  control = await PhoneControl.open(socket);
+  const third = slot.card();
+  await control.request({ do: 'tap', until: 'presented' });
+  await third;
+  t.equal(await presented(), 3, 'a killed phone never uses a counter again');
+  await t.rejects(slot.ask(selectCommand()), 'it left when it had presented');
+
+  t.match(await control.ask({ do: 'dance' } as never), { ok: false }, 'a request that there is not');
+  t.match(await control.ask({ do: 'tap', until: 'never' } as never), { ok: false });
+  t.match(await control.ask({ do: 'tearAt', apdu: 1, moment: 'after', bytes: 97 }), { ok: false });
+  await control.request({ do: 'stop' });
+  const [code] = await once(child, 'exit');
+  t.equal(code, 0);
+  t.match(await run('show', '--state', state), /member of M1.*\ntaps proved: 3/);
+  t.notMatch(
+    await run('show', '--state', state, '--json'),
+    new RegExp(JSON.parse(readFileSync(state, 'utf8')).registration.memberKey),
+  );
+});
+
+t.test('tap from the command line', { timeout: 60_000 }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'phone-'));
+  const slot = await ReaderSlot.open();
+  t.teardown(() => {
+    slot.close();
+    rmSync(folder, { recursive: true });
+  });
+  const state = join(folder, 'phone.json');
+  await run('new', '--state', state, '--number', '+8613800138000');
+  const card = slot.card();
+  const tapped = run(
+    'tap',
+    '--state',
+    state,
+    '--port',
+    String(slot.port),
+    '--until',
+    'removed',
+    '--seconds',
+    '3600',
+    '--json',
+  );
+  await card;
+  t.equal((await slot.ask(selectCommand())).toString('hex'), '6a82', 'an unregistered phone has no application');
+  slot.close();
+  t.match(await tapped, /"inField"[\s\S]*"select","status":"6a82"[\s\S]*"leftField"/);
+  await t.rejects(run('tap', '--state', state, '--port', '1'), 'no reader there');
+  await t.rejects(run('tap', '--state', state, '--seconds', '0x5'), /whole number/);
+});

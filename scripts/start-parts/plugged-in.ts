@@ -1,0 +1,47 @@
+/**
+ * Is a real reader or scanner there? Looks at the USB bus and the configuration; opens nothing.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Config } from '../../config/schema.js';
+import { discoverScanners } from '../../drivers/serial/serial-transport.js';
+
+const usbFolder = '/sys/bus/usb/devices';
+/** USB class of smart card readers (CCID). */
+const smartCardClass = '0b';
+/** ACS, whose ACR122U says class 0b too; Sony, whose PaSoRi readers say a vendor class. */
+const readerVendors = ['072f', '054c'];
+
+function attribute(device: string, name: string): string {
+  try {
+    return readFileSync(`${usbFolder}/${device}/${name}`, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
+function usbReader(): string | null {
+  let devices: string[];
+  try {
+    devices = readdirSync(usbFolder);
+  } catch {
+    return null;
+  }
+  const found = devices.find(
+    (device) =>
+      attribute(device, 'bInterfaceClass') === smartCardClass || readerVendors.includes(attribute(device, 'idVendor')),
+  );
+  if (!found) return null;
+  const product = attribute(found, 'product') || attribute(found.split(':')[0] ?? found, 'product');
+  return product || 'smart card reader';
+}
+
+/** What is plugged in or configured, in words; null: nothing, so that the simulated set may start. */
+export async function realDevices(config: Config): Promise<string | null> {
+  const { readers, scanners } = config;
+  if (readers.names.length > 0) return `configured readers: ${readers.names.join(', ')}`;
+  if (scanners.paths.length > 0) return `configured scanners: ${scanners.paths.join(', ')}`;
+  const reader = usbReader();
+  if (reader) return `reader: ${reader}`;
+  const [scanner] = await discoverScanners();
+  return scanner ? `scanner: ${scanner}` : null;
+}

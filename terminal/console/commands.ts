@@ -1,0 +1,239 @@
+/**
+ * Commands: runs one parsed command against the terminal port and prints what came of it.
+ * Must not know lines, keys or PINs; log-in and log-out belong to the dialogue.
+ */
+import { type ErrorCode, TerminalError } from '../kernel/errors.js';
+import type { Currency } from '../kernel/units.js';
+import { journalView } from '../runtime/journal-port.js';
+import type { SaleView, TerminalPort } from '../runtime/port.js';
+import type { Command, Language } from './grammar.js';
+import { helpLines } from './help.js';
+import { say } from './texts.js';
+import {
+  auditLines,
+  deviceLines,
+  eventLine,
+  journalLines,
+  jsonLine,
+  queueLines,
+  receiptLines,
+  refusalLines,
+  saleLines,
+  salesLines,
+  statusLines,
+  syncLines,
+} from './views.js';
+
+/** Where a command prints and how a person stops it. */
+export interface Output {
+  print(lines: readonly string[]): void;
+  /** False while the line cannot take more: what is only nice to see is then left out. */
+  ready(): boolean;
+  /** From now on any key (or the line's end) stops the command. */
+  untilKey(): AbortSignal;
+}
+
+export interface CommandContext {
+  readonly port: TerminalPort;
+  readonly currency: Currency;
+  readonly language: Language;
+  /** Who is at the line, for the audit chain. */
+  readonly actor: string;
+}
+
+/** Null: done. Else the refusal, already printed. */
+export type CommandResult = ErrorCode | null;
+
+/** Longest that `wait` and `--wait` watch one sale. */
+const waitMostMs = 600_000;
+/** Most queue rows of each kind that are fetched. */
+const deadRowsMax = 20;
+
+type Reading = Extract<Command, { name: 'status' | 'devices' | 'queue' | 'journal' | 'sales' | 'audit' | 'show' }>;
+type Acting = Exclude<Command, Reading | { name: 'set-pin' | 'logout' | 'language' }>;
+export type RunnableCommand = Reading | Acting;
+
+function refuse(output: Output, code: ErrorCode, detail = ''): ErrorCode {
+  output.print(refusalLines(code, detail));
+  return code;
+}
+
+const isReading = (command: RunnableCommand): command is Reading =>
+  ['status', 'devices', 'queue', 'journal', 'sales', 'audit', 'show'].includes(command.name);
+
+/**
+ * Runs one command. Operational failures are printed with their code; anything else thrown is a bug and is thrown on.
+ * @returns null, or the code of the refusal that was printed
+ */
+export async function runCommand(
+  command: RunnableCommand,
+  context: CommandContext,
+  output: Output,
+): Promise<CommandResult> {
+  try {
+    return isReading(command) ? read(command, context, output) : await act(command, context, output);
+  } catch (error) {
+    if (error instanceof TerminalError) return refuse(output, error.code, error.detail);
+    throw error;
+  }
+}
+
+function read(command: Reading, context: CommandContext, output: Output): CommandResult {
+  const { port, currency, language } = context;
+  const show = (value: unknown, lines: () => string[]): null => {
+    output.print(command.json ? [jsonLine(value)] : lines());
+    return null;
+  };
+  switch (command.name) {
+    case 'status': {
+      const status = port.status();
+      return show(status, () => statusLines(status, currency, language));
+    }
+    case 'devices': {
+      const devices = port.devices();
+      return show(devices, () => deviceLines(devices, language));
+    }
+    case 'queue': {
+      const { gauges, unsent, dead } = port.queue(command.limit);
+      const sync = port.status().sync;
+      const shown = { gauges, unsent: unsent.map(journalView), dead: dead.slice(0, deadRowsMax).map(journalView) };
+      return show({ ...shown, sync }, () => queueLines(shown, sync, currency, language));
+    }
+    case 'journal': {
+      const entries = port.journal(command.limit, null).map(journalView);
+      return show(entries, () => journalLines(entries, currency, language));
+    }
+    case 'sales': {
+      const sales = port.sales(command.limit, null);
+      return show(sales, () => salesLines(sales, language));
+    }
+    case 'audit': {
+      const entries = port.audit(command.limit);
+      return show(entries, () => auditLines(entries, language));
+    }
+    case 'show': {
+      const sale = port.sale(command.id);
+      if (!sale) return refuse(output, 'sale.unknown', command.id);
+      return show(sale, () => saleLines(sale, language));
+    }
+  }
+}
+
+async function act(command: Acting, context: CommandContext, output: Output): Promise<CommandResult> {
+  const { port, language, actor } = context;
+  switch (command.name) {
+    case 'help':
+      output.print(helpLines(command.topic));
+      return null;
+    case 'sale':
+      return startSale(command, context, output);
+    case 'wait':
+      return watch(command.id, context, output);
+    case 'cancel':
+      return cancel(command.id, context, output);
+    case 'receipt': {
+      const sale = port.sale(command.id);
+      if (!sale) return refuse(output, 'sale.unknown', command.id);
+      output.print(receiptLines(sale, language));
+      if (sale.receipt.length > 0) port.recordAudit(actor, 'receipt.copy', sale.transactionId);
+      return null;
+    }
+    case 'sync': {
+      const sync = await port.syncNow();
+      output.print(syncLines(sync, language));
+      return sync.lastError ? refuse(output, sync.lastError.code, sync.lastError.detail) : null;
+    }
+    case 'backup':
+      await port.backup(command.file);
+      port.recordAudit(actor, 'store.backup', command.file);
+      output.print([say(language, 'backup.done') + command.file]);
+      return null;
+    case 'follow':
+      await follow(context, output);
+      return null;
+  }
+}
+
+async function startSale(
+  command: Extract<Command, { name: 'sale' }>,
+  context: CommandContext,
+  output: Output,
+): Promise<CommandResult> {
+  const { port, language, actor } = context;
+  const started = await port.startSale(command.sale);
+  if (!started.ok) return refuse(output, started.error.code, started.error.detail);
+  const sale = started.value;
+  port.recordAudit(actor, `sale.${sale.service}`, `${sale.transactionId} for clerk ${sale.clerk}`);
+  output.print(saleLines(sale, language));
+  if (sale.phase === 'ended') return ended(sale);
+  return command.wait ? watch(sale.transactionId, context, output) : null;
+}
+
+async function cancel(id: string | null, context: CommandContext, output: Output): Promise<CommandResult> {
+  const { port, language, actor } = context;
+  const target = id ?? port.status().sale?.transactionId;
+  if (target === undefined) return refuse(output, 'sale.unknown');
+  const cancelled = await port.cancelSale(target);
+  if (!cancelled.ok) return refuse(output, cancelled.error.code, cancelled.error.detail);
+  port.recordAudit(actor, 'sale.cancel', cancelled.value.transactionId);
+  output.print(saleLines(cancelled.value, language));
+  return null;
+}
+
+/** A sale that was not accepted is a refusal too, whose text the view has shown. */
+const ended = (sale: SaleView): CommandResult =>
+  sale.outcome && sale.outcome.result !== 'accepted' ? sale.outcome.code : null;
+
+async function watch(id: string, context: CommandContext, output: Output): Promise<CommandResult> {
+  const { port, language } = context;
+  const sale = port.sale(id);
+  if (!sale) return refuse(output, 'sale.unknown', id);
+  let last = sale;
+  if (sale.phase !== 'ended') {
+    output.print([say(language, 'wait.begin')]);
+    const signal = output.untilKey();
+    const stop = port.follow(null, (numbered) => {
+      const event = numbered?.event;
+      if (event?.type === 'sale' && event.sale.transactionId === sale.transactionId && output.ready())
+        output.print([eventLine(event, language)]);
+    });
+    try {
+      last = (await Promise.race([port.saleEnded(id, waitMostMs), aborted(signal)])) ?? port.sale(id) ?? sale;
+    } finally {
+      stop();
+    }
+  }
+  if (last.phase !== 'ended') {
+    output.print([say(language, 'wait.stopped')]);
+    return null;
+  }
+  output.print(saleLines(last, language));
+  return ended(last);
+}
+
+function aborted(signal: AbortSignal): Promise<null> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(null);
+    else signal.addEventListener('abort', () => resolve(null), { once: true });
+  });
+}
+
+async function follow({ port, language }: CommandContext, output: Output): Promise<void> {
+  output.print([say(language, 'follow.begin')]);
+  let skipped = false;
+  const stop = port.follow(null, (numbered) => {
+    if (!output.ready()) {
+      skipped = true;
+      return;
+    }
+    const lines = skipped ? [say(language, 'follow.skipped')] : [];
+    skipped = false;
+    lines.push(numbered ? eventLine(numbered.event, language) : say(language, 'follow.reset'));
+    output.print(lines);
+  });
+  try {
+    await aborted(output.untilKey());
+  } finally {
+    stop();
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Shows that what is printed fits 80 columns with Chinese in it, carries no control characters, and says what is unknown.
+ */
+import fc from 'fast-check';
+import stringWidth from 'string-width';
+import t from 'tap';
+import { wallMs } from '../kernel/units.js';
+import { journalView } from '../runtime/journal-port.js';
+import { journalEntry, PortDouble } from '../sim/port-double.js';
+import { fit, renderTable } from './table.js';
+import {
+  auditLines,
+  clockText,
+  deviceLines,
+  durationText,
+  eventLine,
+  journalLines,
+  jsonLine,
+  queueLines,
+  receiptLines,
+  refusalLines,
+  saleLines,
+  salesLines,
+  statusLines,
+} from './views.js';
+
+const hostile = `${'长名字'.repeat(40)}\u001b[2J\r\n\u202e\u009b`;
+
+t.test('every view fits the screen and is safe, whatever the box says', async (t) => {
+  const port = new PortDouble();
+  port.sync = {
+    state: 'offline',
+    lastContactWallMs: null,
+    lastError: { code: 'host.unreachable', detail: hostile },
+    nextAttemptInMs: 5_000,
+  };
+  port.stopped = { code: 'store.full', detail: hostile };
+  port.deviceList = [
+    {
+      device: hostile,
+      bus: 'serial',
+      state: 'failing',
+      description: hostile,
+      simulated: true,
+      sinceWallMs: wallMs(0),
+      error: { code: 'device.denied', detail: hostile },
+      counters: {},
+    },
+  ];
+  port.recordAudit(hostile, hostile, hostile);
+  const status = port.status();
+  port.stopped = null;
+  const started = await port.startSale({
+    command: { service: 'plainSale' },
+    reference: null,
+    clerk: hostile,
+    origin: 'till',
+  });
+  if (!started.ok) throw new Error(started.error.code);
+  const sale = { ...started.value, receipt: [hostile] };
+  const refused = {
+    outcome: 'refused' as const,
+    transactionId: sale.transactionId,
+    code: 'credential.blocked' as const,
+    detail: hostile,
+    balances: {} as never,
+  };
+  const entries = [
+    journalEntry(1),
+    journalEntry(2, { state: 'dead', answer: refused }),
+    journalEntry(3, { body: '{' }),
+  ].map(journalView);
+  const queue = { gauges: status.queue, unsent: entries, dead: entries };
+  for (const language of ['en', 'zh'] as const) {
+    const screens = [
+      statusLines(status, 'CNY', language),
+      deviceLines(port.devices(), language),
+      queueLines(queue, status.sync, 'CNY', language),
+      journalLines(entries, 'CNY', language),
+      salesLines([sale], language),
+      saleLines(sale, language),
+      receiptLines(sale, language),
+      auditLines(port.audit(5), language),
+      [eventLine({ type: 'scan', device: hostile, code: hostile }, language)],
+    ];
+    for (const line of screens.flat()) {
+      t.ok(stringWidth(line) <= 80, line);
+      t.notMatch(line, /[\u0000-\u001f\u007f-\u009f\u202e]/);
+    }
+  }
+  for (const line of refusalLines('sale.busy', hostile)) t.notMatch(line, /[\u0000-\u001f\u007f-\u009f\u202e]/);
+  t.match(refusalLines('sale.busy').join('\n'), /sale\.busy.*有未完成的交易/s);
+});
+
+t.test('a record that cannot be read has no worth, not a worth of zero', async (t) => {
+  const view = journalView(journalEntry(3, { body: '{"kind":"plainSale"}' }));
+  t.equal(view.worthMinor, null);
+  t.equal(journalView(journalEntry(3)).worthMinor, 30_000);
+  t.notMatch(jsonLine(view), 'body');
+});
+
+t.test('a receipt is marked as a copy exactly once', async (t) => {
+  const port = new PortDouble();
+  await port.startSale({ command: { service: 'plainSale' }, reference: 'r', clerk: 'c', origin: 'till' });
+  const sale = port.end('r');
+  t.equal(receiptLines(sale, 'en').filter((line) => line.includes('COPY')).length, 1);
+  t.equal(receiptLines({ ...sale, receipt: ['COPY 副本'] }, 'zh').length, 1);
+});
+
+t.test('columns stay in line and never overflow; JSON shows no raw control character', async (t) => {
+  const cell = fc.string({ unit: fc.constantFrom('a', '积', '🍰', '\u0301', ' ', '\u001b'), maxLength: 60 });
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.array(fc.tuple(cell, cell, cell), { maxLength: 5 }), (rows) => {
+        const lines = renderTable(
+          [
+            { title: 'one', least: 4 },
+            { title: '二', right: true, least: 4 },
+            { title: 'three', least: 4 },
+          ],
+          rows,
+        );
+        return lines.length === rows.length + 1 && lines.every((line) => stringWidth(line) <= 80);
+      }),
+    ),
+  );
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        const json = jsonLine({ text });
+        return (
+          !/[\u0000-\u001f\u007f-\u009f\u2028-\u202e]/.test(json) &&
+          (JSON.parse(json) as { text: string }).text === text
+        );
+      }),
+    ),
+  );
+  t.equal(fit('积分积分', 5), '积分…');
+  t.equal(durationText(3_723_000), '1 h 2 min');
+  t.match(clockText(0), /^\d\d-\d\d \d\d:\d\d:\d\d$/);
+  t.equal(clockText(Number.NaN), '?');
+});

@@ -1,0 +1,65 @@
+/**
+ * Codes: what a scanned text is: a member, a coupon, a command for the box, or a product. Pure classification.
+ */
+
+/** `SL!` begins a command barcode; what follows names the command. Printed for clerks, see docs/console.md. */
+const commandPrefix = 'SL!';
+
+export type CommandBarcode =
+  | { readonly command: 'cancel' }
+  | { readonly command: 'plain' }
+  | { readonly command: 'earn' }
+  | { readonly command: 'spend'; readonly points: number }
+  | { readonly command: 'coupon' }
+  | { readonly command: 'couponCard' }
+  /** Sets the quantity of the next product. */
+  | { readonly command: 'quantity'; readonly quantity: number }
+  /** Takes the last product off the bill. */
+  | { readonly command: 'removeLast' };
+
+export type ScannedCode =
+  | { readonly kind: 'member'; readonly code: string }
+  | { readonly kind: 'coupon'; readonly code: string }
+  | { readonly kind: 'command'; readonly barcode: CommandBarcode }
+  | { readonly kind: 'product'; readonly code: string }
+  | { readonly kind: 'unreadable' };
+
+const plainCommands: Readonly<Record<string, CommandBarcode>> = {
+  CANCEL: { command: 'cancel' },
+  PLAIN: { command: 'plain' },
+  EARN: { command: 'earn' },
+  COUPON: { command: 'coupon' },
+  CARD: { command: 'couponCard' },
+  REMOVE: { command: 'removeLast' },
+};
+
+/** The GS1 modulo-10 check digit of a run of digits (GS1 General Specifications §7.9). */
+export function checkDigit(digits: string): number {
+  let sum = 0;
+  for (let i = 0; i < digits.length; i++)
+    sum += (digits.charCodeAt(digits.length - 1 - i) - 48) * (i % 2 === 0 ? 3 : 1);
+  return (10 - (sum % 10)) % 10;
+}
+const checked = (digits: string): boolean => checkDigit(digits.slice(0, -1)) === Number(digits.at(-1));
+
+/** Takes 1…256 characters as a scanner sent them. A member or coupon code with a wrong check digit is unreadable, not a product. */
+export function classifyCode(text: string): ScannedCode {
+  if (text.startsWith(commandPrefix)) return classifyCommand(text.slice(commandPrefix.length));
+  const own = /^SL([MC])([0-9]{13})$/.exec(text);
+  if (own?.[2])
+    return checked(own[2]) ? { kind: own[1] === 'M' ? 'member' : 'coupon', code: text } : { kind: 'unreadable' };
+  return /^[\x21-\x7e]{1,48}$/.test(text) ? { kind: 'product', code: text } : { kind: 'unreadable' };
+}
+
+function classifyCommand(name: string): ScannedCode {
+  if (Object.hasOwn(plainCommands, name)) {
+    const barcode = plainCommands[name];
+    if (barcode) return { kind: 'command', barcode };
+  }
+  const numbered = /^(SPEND|QTY) ?([0-9]{1,9})$/.exec(name);
+  const count = Number(numbered?.[2]);
+  if (numbered?.[1] === 'SPEND' && count >= 1) return { kind: 'command', barcode: { command: 'spend', points: count } };
+  if (numbered?.[1] === 'QTY' && count >= 1 && count <= 99_999)
+    return { kind: 'command', barcode: { command: 'quantity', quantity: count } };
+  return { kind: 'unreadable' };
+}

@@ -1,0 +1,150 @@
+/**
+ * Moves: the steps that several phases share: ask the member, commit an intent, end a sale in each of its ways.
+ */
+import type { Credential, RecordDraft, RecordOf } from '../../host-sync/protocol/record.js';
+import type { Balances } from '../../host-sync/protocol/sync.js';
+import type { ErrorCode } from '../kernel/errors.js';
+import type { DurationMs } from '../kernel/units.js';
+import type { Effect, Prompt } from './effect.js';
+import type { At } from './event.js';
+import type { CardWork, SaleOutcome, SaleRequest } from './sale.js';
+import type { AcceptedAnswer } from './services/service.js';
+import { completionRecord, endRecords, reversalRecord, serviceOf } from './services/services.js';
+import type { State, Unsettled } from './state.js';
+
+export type Step = readonly [State, readonly Effect[]];
+/** What every state of an open sale carries. */
+export interface Open {
+  readonly generation: number;
+  readonly request: SaleRequest;
+}
+
+export const stay = (state: State): Step => [state, []];
+export const prompt = (request: SaleRequest, what: Prompt): Effect => ({
+  type: 'prompt',
+  prompt: what,
+  transactionId: request.ids.transaction,
+});
+const startTimer = (generation: number, duration: DurationMs): Effect => ({ type: 'startTimer', generation, duration });
+
+export function askForCredential({ generation, request }: Open): Step {
+  const next = generation + 1;
+  return [
+    { phase: 'awaitingCredential', generation: next, request },
+    [prompt(request, 'present'), startTimer(next, request.terms.credentialTimeout)],
+  ];
+}
+
+/** The write is not certain: the same card is wanted, for as long as the terms say. */
+export function askForCardAgain({ generation, request }: Open, { credential, card }: Unsettled): Step {
+  const next = generation + 1;
+  return [
+    { phase: 'awaitingCardAgain', generation: next, request, credential, card },
+    [prompt(request, 'tapAgain'), startTimer(next, request.terms.cardAgainTimeout)],
+  ];
+}
+
+/** Commit point `intent`: from here value may move, and a restart knows of it. */
+export function intend(
+  { generation, request }: Open,
+  at: At,
+  credential: Credential,
+  card: CardWork | null,
+  linkId: string | null,
+): Step {
+  return [
+    { phase: 'persistingIntent', generation, request, credential, card, linkId, cancelled: false },
+    [
+      {
+        type: 'persist',
+        sale: { commit: 'intent', request, credential, card },
+        records: [serviceOf(request).record(credential, card, at)],
+      },
+    ],
+  ];
+}
+
+interface Ending {
+  readonly outcome: SaleOutcome;
+  readonly records: readonly RecordDraft[];
+  readonly credential: Credential | null;
+  readonly cardKeyId: string | null;
+  readonly linkId: string | null;
+  /** Is this the sale's first commit? Then a refusal of the store means that nothing happened. */
+  readonly first: boolean;
+}
+
+/** Commit point `ended`: the decision and the records it needs, in one commit, before anybody is told. */
+export function end({ generation, request }: Open, ending: Ending): Step {
+  const { outcome, records, credential, cardKeyId, linkId, first } = ending;
+  return [
+    { phase: 'persistingEnd', generation, request, outcome, linkId, first },
+    [{ type: 'persist', sale: { commit: 'ended', request, credential, cardKeyId, outcome }, records }],
+  ];
+}
+
+export function endAccepted(
+  open: Open,
+  at: At,
+  credential: Credential | null,
+  answer: AcceptedAnswer | null,
+  card: CardWork | null,
+  linkId: string | null,
+): Step {
+  const service = serviceOf(open.request);
+  return end(open, {
+    outcome: service.accepted(answer, card),
+    records: endRecords(open.request, credential, at),
+    credential,
+    cardKeyId: card?.cardKeyId ?? null,
+    linkId,
+    first: service.rules.authority === 'box',
+  });
+}
+
+type Linked = Open & { readonly linkId?: string | null; readonly credential?: Credential };
+
+/** Refused with nothing to undo. `afterIntent`: by the host's own word on an intent, whose sale is stored already. */
+export function endRefused(open: Linked, code: ErrorCode, balances: Balances | null = null, afterIntent = false): Step {
+  return end(open, {
+    outcome: { result: 'refused', code, balances },
+    records: [],
+    credential: open.credential ?? null,
+    cardKeyId: null,
+    linkId: open.linkId ?? null,
+    first: !afterIntent,
+  });
+}
+
+/** An intent without a final word, whose card was not touched: its reversal goes out first, whether the host saw it or not. */
+export function endReversed(
+  open: Open & { readonly linkId?: string | null; readonly credential: Credential },
+  at: At,
+  reason: RecordOf<'reversal'>['reason'],
+  code: ErrorCode,
+): Step {
+  return end(open, {
+    outcome: { result: 'refused', code, balances: null },
+    records: [reversalRecord(open.request, reason, at)],
+    credential: open.credential,
+    cardKeyId: null,
+    linkId: open.linkId ?? null,
+    first: false,
+  });
+}
+
+/** The card did not come back: it holds the write or not, and the host settles it when the card is seen again. */
+export function abandonCard(open: Open & { readonly linkId?: string | null }, at: At, cardKeyId: string): Step {
+  return end(open, {
+    outcome: { result: 'unknown', code: 'card.unknown' },
+    records: [completionRecord(open.request, 'cardUnknown', at)],
+    credential: null,
+    cardKeyId,
+    linkId: open.linkId ?? null,
+    first: false,
+  });
+}
+
+export function halt({ generation }: Open, code: ErrorCode): Step {
+  return [{ phase: 'halted', generation, code }, []];
+}

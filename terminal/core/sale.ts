@@ -1,0 +1,138 @@
+/**
+ * Sale: what is asked for, what came of it, and what of both is persisted. Data only; the flow is in transition.ts.
+ */
+
+import type { Bill, CardWrite, Credential, TapCredential } from '../../host-sync/protocol/record.js';
+import type { Balances, FinalAnswer, Rules } from '../../host-sync/protocol/sync.js';
+import type { ErrorCode } from '../kernel/errors.js';
+import type { TransactionId } from '../kernel/ports.js';
+import type { AmountMinor, DurationMs, Points } from '../kernel/units.js';
+
+/** The accepted sale that a void or refund undoes, as this box's journal knows it. */
+export interface OriginalSale {
+  readonly transactionId: TransactionId;
+  readonly service: ServiceName;
+  readonly bill: Bill;
+  readonly outcome: AcceptedOutcome;
+  /** The card that paid, for a card-held coupon: only it takes the amount back. */
+  readonly cardKeyId: string | null;
+  /** Sum of earlier refunds of it, minor units. */
+  readonly refundedMinor: AmountMinor;
+  readonly voided: boolean;
+}
+
+/** What the clerk, the till or a command barcode asks the box to do with one bill. */
+export type Service =
+  /** A sale without a member. */
+  | { readonly name: 'plainSale' }
+  /** Points are earned; `typedPoints` replaces the rule's figure and needs a right. */
+  | { readonly name: 'pointsEarn'; readonly typedPoints: Points | null }
+  /** Points pay: as many as asked, at most what the bill takes. */
+  | { readonly name: 'pointsSpend'; readonly points: Points }
+  /** A coupon kept at the host pays, found by its code on the screen or by the tapped member. */
+  | { readonly name: 'couponHost'; readonly couponCode: string | null }
+  /** A coupon kept on the card pays: the card is written. */
+  | { readonly name: 'couponCard' }
+  /** The whole of an accepted sale is undone. */
+  | { readonly name: 'void'; readonly original: OriginalSale }
+  /** A part of an accepted sale is given back. */
+  | { readonly name: 'refund'; readonly original: OriginalSale; readonly amountMinor: AmountMinor }
+  /** A void or refund of a card-held coupon's sale: the card is written. */
+  | { readonly name: 'cardCredit'; readonly original: OriginalSale; readonly amountMinor: AmountMinor };
+export type ServiceName = Service['name'];
+
+/** By what terms the box works when the sale begins; fixed for the sale. */
+export interface Terms {
+  readonly rules: Rules;
+  readonly merchant: string;
+  readonly location: string;
+  /** Consumption category of the merchant where no line says one. */
+  readonly category: string;
+  readonly simulated: boolean;
+  readonly credentialTimeout: DurationMs;
+  readonly authorisationTimeout: DurationMs;
+  /** How long an accepted earn waits for the host's balance before it is announced without. */
+  readonly balanceTimeout: DurationMs;
+  readonly cardAgainTimeout: DurationMs;
+  /** Most one card may pay offline under the site key in one day, minor units; 0: no site key or not allowed. */
+  readonly siteDailyMaxMinor: AmountMinor;
+}
+
+/** Ids that the shell drew for the records a sale may need. */
+export interface SaleIds {
+  readonly transaction: TransactionId;
+  /** Of the completion or the reversal: one sale needs at most one of them. */
+  readonly closing: TransactionId;
+  readonly consumption: TransactionId;
+}
+
+export interface SaleRequest {
+  readonly ids: SaleIds;
+  /** The till's own reference; null for console and command barcodes. */
+  readonly reference: string | null;
+  /** SHA-256 (hex) of what was asked under the reference: the same reference must ask for the same. */
+  readonly requestDigest: string;
+  readonly origin: 'till' | 'console' | 'scanner';
+  readonly clerk: string;
+  readonly service: Service;
+  readonly bill: Bill;
+  readonly terms: Terms;
+}
+
+export interface AcceptedOutcome {
+  readonly result: 'accepted';
+  /** Who decided: the host, the box by its rules (earn, void, refund, plain sale), or the site key on the box. */
+  readonly authority: 'host' | 'box' | 'site';
+  /** Points earned (box's figure until the host has posted) or spent or given back; null where points play no part. */
+  readonly points: Points | null;
+  /** What points or coupon paid of the bill, or what was given back. */
+  readonly coveredMinor: AmountMinor;
+  /** What is left to pay otherwise. */
+  readonly restMinor: AmountMinor;
+  readonly balances: Balances | null;
+}
+export type SaleOutcome =
+  | AcceptedOutcome
+  /** Nothing was charged (or what may have been is being reversed). `code` says why, in the words of the error table. */
+  | { readonly result: 'refused'; readonly code: ErrorCode; readonly balances: Balances | null }
+  /** The card may or may not have been written; the host settles it when the card is seen again. */
+  | { readonly result: 'unknown'; readonly code: 'card.unknown' };
+
+/** A card-writing sale from its intent on: what was read, what is to be written. */
+export interface CardWork {
+  readonly cardKeyId: string;
+  /** Both slots as read before the write, hex. */
+  readonly slots: string;
+  readonly authority: 'host' | 'site';
+  /** Null until the host has answered. */
+  readonly write: CardWrite | null;
+  readonly coveredMinor: AmountMinor | null;
+  /** After the write, as host or site key computed them; null until decided. */
+  readonly balances: Balances | null;
+}
+
+/** What the store keeps of a sale at each commit point. Recovery is a total function of it. */
+export type PersistedSale =
+  /** Value may move from here on: the intent's record is in the outbox. */
+  | {
+      readonly commit: 'intent';
+      readonly request: SaleRequest;
+      readonly credential: Credential;
+      readonly card: CardWork | null;
+    }
+  /** The card said that it took the record. */
+  | {
+      readonly commit: 'written';
+      readonly request: SaleRequest;
+      readonly credential: TapCredential;
+      readonly card: CardWork & { readonly write: CardWrite; readonly coveredMinor: AmountMinor };
+    }
+  | {
+      readonly commit: 'ended';
+      readonly request: SaleRequest;
+      readonly credential: Credential | null;
+      readonly cardKeyId: string | null;
+      readonly outcome: SaleOutcome;
+    };
+export type CommitPoint = PersistedSale['commit'];
+export type HostWord = FinalAnswer;

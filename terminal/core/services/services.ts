@@ -1,0 +1,109 @@
+/**
+ * The services by name, and the records that close any sale: completion, reversal, consumption.
+ */
+import type { Credential, RecordDraft, RecordOf } from '../../../host-sync/protocol/record.js';
+import type { ErrorCode } from '../../kernel/errors.js';
+import type { AmountMinor, Points } from '../../kernel/units.js';
+import type { At } from '../event.js';
+import type { AcceptedOutcome, CardWork, SaleRequest, ServiceName } from '../sale.js';
+import { couponCard, couponHost } from './coupon.js';
+import { plainSale } from './plain-sale.js';
+import { pointsEarn, pointsSpend } from './points.js';
+import { type AcceptedAnswer, type RequestFor, recordBase, type ServiceRules } from './service.js';
+import { cardCredit, refundSale, voidSale } from './undo.js';
+
+const services: { readonly [Name in ServiceName]: ServiceRules<Name> } = {
+  plainSale,
+  pointsEarn,
+  pointsSpend,
+  couponHost,
+  couponCard,
+  void: voidSale,
+  refund: refundSale,
+  cardCredit,
+};
+
+/** A request's rules with the request filled in, so that callers need not know which service it is. */
+export interface BoundService {
+  readonly rules: Pick<
+    ServiceRules<ServiceName>,
+    'identify' | 'authority' | 'asksBalance' | 'siteAllowed' | 'key' | 'operation'
+  >;
+  context(): { readonly amountMinor: AmountMinor; readonly points: Points };
+  refusal(credential: Credential | null): ErrorCode | null;
+  record(credential: Credential | null, card: CardWork | null, at: At): RecordDraft;
+  accepted(answer: AcceptedAnswer | null, card: CardWork | null): AcceptedOutcome;
+}
+
+export function serviceOf(request: SaleRequest): BoundService {
+  const bind = <Name extends ServiceName>(rules: ServiceRules<Name>): BoundService => {
+    const own = request as unknown as RequestFor<Name>;
+    return {
+      rules,
+      context: () => rules.context(own),
+      refusal: (credential) => rules.refusal(own, credential),
+      record: (credential, card, at) => rules.record(own, credential, card, at),
+      accepted: (answer, card) => rules.accepted(own, answer, card),
+    };
+  };
+  return bind(services[request.service.name] as ServiceRules<ServiceName>);
+}
+
+/** The accepted sale's word to the host that its reservation is used, or that the card's state is not known. */
+export const completionRecord = (
+  request: SaleRequest,
+  outcome: RecordOf<'completion'>['outcome'],
+  at: At,
+): RecordDraft => ({
+  ...recordBase(request, at),
+  transactionId: request.ids.closing,
+  kind: 'completion',
+  original: request.ids.transaction,
+  outcome,
+});
+
+export const reversalRecord = (request: SaleRequest, reason: RecordOf<'reversal'>['reason'], at: At): RecordDraft => ({
+  ...recordBase(request, at),
+  transactionId: request.ids.closing,
+  kind: 'reversal',
+  original: request.ids.transaction,
+  reason,
+});
+
+/** The member as the consumption record names it: a key id, or the shown code. */
+export const businessIdOf = (credential: Credential | null): string | null =>
+  credential === null ? null : credential.method === 'tap' ? credential.keyId : credential.code;
+
+/** One purchase for the member's features; an undo is none. */
+export function consumptionRecords(
+  request: SaleRequest,
+  credential: Credential | null,
+  at: At,
+): readonly RecordDraft[] {
+  if (request.service.name === 'void' || request.service.name === 'refund' || request.service.name === 'cardCredit')
+    return [];
+  return [
+    {
+      ...recordBase(request, at),
+      transactionId: request.ids.consumption,
+      kind: 'consumption',
+      sale: request.ids.transaction,
+      businessId: businessIdOf(credential),
+      amountMinor: request.bill.totalMinor,
+      currency: request.bill.currency,
+      category: request.terms.category,
+      location: request.terms.location,
+      merchant: request.terms.merchant,
+    },
+  ];
+}
+
+/** The records of an accepted sale's last commit point. */
+export function endRecords(request: SaleRequest, credential: Credential | null, at: At): readonly RecordDraft[] {
+  const service = serviceOf(request);
+  const own =
+    service.rules.authority === 'box'
+      ? service.record(credential, null, at)
+      : completionRecord(request, 'accepted', at);
+  return [own, ...consumptionRecords(request, credential, at)];
+}

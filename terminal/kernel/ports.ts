@@ -1,0 +1,53 @@
+/**
+ * Ports to what is not pure: time, randomness, ids and cryptography, as the core and the codecs see them.
+ * Must hold no implementation; native.ts has the real one, a simulator brings its own.
+ */
+import type { Bytes } from './bytes.js';
+import type { MonotonicMs, WallMs } from './units.js';
+
+export interface Clock {
+  monotonicMs(): MonotonicMs;
+  wallMs(): WallMs;
+}
+
+export interface Random {
+  /** `length` bytes that nobody can foresee. */
+  bytes(length: number): Bytes;
+}
+
+/** A transaction's identity: UUID version 7 (RFC 9562), lower-case with hyphens. */
+export type TransactionId = string & { readonly __transactionId: true };
+
+export interface Ids {
+  transactionId(): TransactionId;
+}
+
+/** The synchronous cryptography that pure code may call. Keys are 16 or 32 bytes, blocks 16. */
+export interface Crypto {
+  sha256(data: Bytes): Bytes;
+  hmacSha256(key: Bytes, data: Bytes): Bytes;
+  /** AES-CMAC, NIST SP 800-38B, 16 bytes. */
+  aesCmac(key: Bytes, data: Bytes): Bytes;
+  /** AES-CBC without padding; data a multiple of 16. */
+  aesCbcEncrypt(key: Bytes, iv: Bytes, data: Bytes): Bytes;
+  aesCbcDecrypt(key: Bytes, iv: Bytes, data: Bytes): Bytes;
+}
+
+/** A P-256 key pair (NIST SP 800-186 §3.2.1.3): private key 32 bytes, public key compressed to 33 (SEC 1 §2.3.3). */
+export interface KeyPair {
+  readonly privateKey: Bytes;
+  readonly publicKey: Bytes;
+}
+
+/** Key agreement and authenticated encryption for messages that cross a network nobody trusts. */
+export interface KeyAgreement {
+  generateKeyPair(): KeyPair;
+  /** The x-coordinate both sides come to, 32 bytes; null when `publicKey` is not a compressed point of the curve. */
+  sharedSecret(privateKey: Bytes, publicKey: Bytes): Bytes | null;
+  /** HKDF with SHA-256, RFC 5869. `length` is 1…8,160 bytes. */
+  hkdfSha256(secret: Bytes, salt: Bytes, info: Bytes, length: number): Bytes;
+  /** AES-128-GCM, NIST SP 800-38D; iv 12 bytes. Gives ciphertext ‖ tag(16). A key and iv must never meet twice. */
+  aesGcmEncrypt(key: Bytes, iv: Bytes, associated: Bytes, data: Bytes): Bytes;
+  /** The plaintext of ciphertext ‖ tag(16), or null when the tag is wrong. */
+  aesGcmDecrypt(key: Bytes, iv: Bytes, associated: Bytes, data: Bytes): Bytes | null;
+}

@@ -1,0 +1,147 @@
+/**
+ * The terminal process. A sale's whole course: a command from till, console or scanner (step 6) becomes a priced request
+ * (runtime/sale-desk.ts), the acceptance machine decides step by step (core/transition.ts), the runner performs its effects,
+ * persist first (runtime/sale-runner.ts), cards answer through runtime/card-links.ts, and what was decided goes to the host
+ * from the outbox (host-sync/client). Must hold no rule of its own.
+ */
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import type { Config } from '../config/schema.js';
+import type { Driver, Schedule } from '../drivers/contract/driver.js';
+import { createDrivers } from '../drivers/registry.js';
+import { startConsole } from './console/start.js';
+import type { Effect } from './core/effect.js';
+import { nativeClock, nativeCrypto, nativeIds, nativeRandom } from './kernel/native.js';
+import type { WallMs } from './kernel/units.js';
+import { startLocalApi } from './local-api/server.js';
+import { HostConnection } from './runtime/host-link.js';
+import { Terminal } from './runtime/terminal.js';
+import { openTerminalStore } from './store/open.js';
+
+export interface TerminalStart {
+  readonly dataFolder: string;
+  readonly config: Config;
+  /** Simulated boxes have a realm, a data folder and a host of their own. */
+  readonly simulated: boolean;
+  readonly version: string;
+  /** Where the embedded host left code, fingerprint and port; empty: no embedded host. */
+  readonly bootstrapFile: string;
+  /** Instead of those the configuration names; for tests. */
+  readonly drivers?: readonly Driver[];
+  readonly print?: (lines: readonly string[]) => void;
+  /** A broken invariant or a bug: the caller ends the process, and the next start recovers. */
+  readonly crashed: (error: unknown) => void;
+  readonly watch?: (moment: 'before' | 'after', effect: Effect) => void;
+}
+
+export interface RunningTerminal {
+  readonly terminal: Terminal;
+  readonly localApi: { readonly port: number; readonly tokenFile: string } | null;
+  readonly consoleSocket: string | null;
+  /** Drawn at the first start, to be shown once. */
+  readonly firstPin: string | null;
+  stop(): Promise<void>;
+}
+
+const schedule: Schedule = (delayMs, run) => {
+  const timer = setTimeout(run, delayMs);
+  return () => clearTimeout(timer);
+};
+const maintainEveryMs = 60_000;
+
+export async function startTerminal(start: TerminalStart): Promise<RunningTerminal> {
+  const { config, dataFolder } = start;
+  mkdirSync(dataFolder, { recursive: true, mode: 0o700 });
+
+  // 1. What the box remembers: journal, outbox, sales, settings.
+  const store = openTerminalStore({ file: path.join(dataFolder, 'terminal.db'), crypto: nativeCrypto });
+
+  // 2. The host, over mutual TLS; enrolment and renewal go on by themselves.
+  const host = new HostConnection({
+    store,
+    schedule,
+    clock: nativeClock,
+    random: nativeRandom,
+    onStatus: () => terminal.syncChanged(),
+    onWaiting: (refusal) => terminal.setWaiting(refusal),
+    options: {
+      ...config.sync,
+      keysFolder: path.join(dataFolder, 'keys'),
+      realm: start.simulated ? 'simulated' : 'real',
+      bootstrapFile: start.bootstrapFile,
+      limits: { ...config.sync, pageSize: config.sync.batchRecords },
+    },
+  });
+
+  // 3. The devices that the configuration names or that are plugged in.
+  const drivers = start.drivers ?? createDrivers(config, { clock: nativeClock, schedule });
+
+  // 4. The box itself: sale desk, acceptance machine, card links.
+  const terminal = new Terminal({
+    store,
+    host,
+    drivers,
+    schedule,
+    crypto: nativeCrypto,
+    clock: nativeClock,
+    random: nativeRandom,
+    ids: nativeIds,
+    siteKey: () => host.siteKey,
+    options: { ...config.terminal, simulated: start.simulated },
+    version: start.version,
+    crashed: start.crashed,
+    print: start.print ?? (() => {}),
+    watch: start.watch,
+  });
+
+  // 5. Settle what the last stop interrupted, open the devices, meet the host.
+  await host.start();
+  await terminal.start();
+
+  // 6. Who may ask for sales: the till by the local API, the technician by the console.
+  const localApi = config.localApi.enabled
+    ? await startLocalApi({
+        port: terminal,
+        random: nativeRandom,
+        schedule,
+        listenPort: config.localApi.port,
+        allowedOrigins: config.localApi.allowedOrigins,
+        tokenFile: path.join(dataFolder, 'till-token'),
+      })
+    : null;
+  const console = await startConsole({
+    port: terminal,
+    random: nativeRandom,
+    clock: nativeClock,
+    schedule,
+    currency: () => store.directives()?.rules.currency ?? 'CNY',
+    language: config.console.language,
+    idleMs: config.console.idleMinutes * 60_000,
+    socketFile: config.console.socket ? path.join(dataFolder, 'console.sock') : null,
+    serial: config.console.serialPath ? { path: config.console.serialPath, baud: config.console.serialBaud } : null,
+    onSerialState: (open, detail) =>
+      terminal.recordAudit('console', open ? 'serial line opened' : 'serial line lost', detail),
+    onBug: start.crashed,
+  });
+
+  // 7. Upkeep in small slices while no sale is open.
+  let cancelUpkeep = schedule(maintainEveryMs, function upkeep() {
+    if (!terminal.status().sale) store.maintain(nativeClock.wallMs() as WallMs, terminal.status().clockDoubtful);
+    cancelUpkeep = schedule(maintainEveryMs, upkeep);
+  });
+
+  return {
+    terminal,
+    localApi,
+    consoleSocket: config.console.socket ? path.join(dataFolder, 'console.sock') : null,
+    firstPin: console.firstPin,
+    stop: async () => {
+      cancelUpkeep();
+      await console.close();
+      await localApi?.close();
+      await terminal.stop();
+      await host.stop();
+      store.close();
+    },
+  };
+}

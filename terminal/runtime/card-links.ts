@@ -1,0 +1,286 @@
+/**
+ * Card links: carries out the machine's card effects over the member application's protocol, one card at a time.
+ * Session keys live here and nowhere else, for as long as the card is in the field.
+ */
+
+import type { ApduLink } from '../../drivers/contract/transport.js';
+import { encodeContext } from '../../drivers/protocols/member/layout.js';
+import {
+  cardKey,
+  type Grant,
+  sessionKeys,
+  type Transcript,
+  terminalProof,
+  verifyPhoneProof,
+} from '../../drivers/protocols/member/proof.js';
+import type { SecureChannel } from '../../drivers/protocols/member/secure-messaging.js';
+import {
+  type AnswerError,
+  decodeDoneAnswer,
+  decodePresentAnswer,
+  decodeRecordsAnswer,
+  decodeSelectAnswer,
+  grantFromHex,
+  keyIdOf,
+  mutualCommand,
+  openSession,
+  presentCommand,
+  readRecordsCommand,
+  resultCommand,
+  selectCommand,
+  transcriptOf,
+  writeSlotCommand,
+} from '../../drivers/protocols/member/session.js';
+import { transactionIdBytes } from '../../host-sync/protocol/record.js';
+import type { SessionGrant, SessionRequest, SessionResponse } from '../../host-sync/protocol/sync.js';
+import { offerFromCard } from '../core/card-offer.js';
+import type { Effect } from '../core/effect.js';
+import type { SaleEvent } from '../core/event.js';
+import type { SaleOutcome, SaleRequest } from '../core/sale.js';
+import { type Bytes, concat, hex, toHex } from '../kernel/bytes.js';
+import { type ErrorCode, errorTable, TerminalError } from '../kernel/errors.js';
+import type { Crypto } from '../kernel/ports.js';
+import { type AmountMinor, type DurationMs, durationMs } from '../kernel/units.js';
+import type { WallClock } from './wall-clock.js';
+
+/** An event before the shell stamps it. */
+type Unstamped<E> = E extends SaleEvent ? Omit<E, 'atMonotonicMs' | 'atWallMs' | 'clockDoubtful'> : never;
+export type ShellEvent = Unstamped<SaleEvent>;
+
+export interface CardLinksPorts {
+  readonly crypto: Crypto;
+  readonly clock: WallClock;
+  readonly terminalId: () => string;
+  /** Null where this box holds no site key. */
+  readonly siteKey: () => Bytes | null;
+  readonly siteSpentMinor: (cardKeyId: string) => AmountMinor;
+  readonly categoryOf: (productCode: string) => string | null;
+  readonly hostReachable: () => boolean;
+  /** Null: no answer within the deadline. */
+  readonly askSession: (request: SessionRequest) => Promise<SessionResponse | null>;
+}
+
+/** Longest wait for one answer of a card. */
+const apduTimeout: DurationMs = durationMs(2_000);
+/** Cards remembered at once; the reader shows one, a flapping one leaves its predecessors behind for a moment. */
+const linksMax = 8;
+
+interface Card {
+  readonly link: ApduLink;
+  transcript: Transcript | null;
+  proof: Bytes | null;
+  transactionId: string | null;
+  grant: Grant | null;
+  channel: SecureChannel | null;
+}
+
+class LinkProblem extends Error {
+  constructor(readonly code: ErrorCode) {
+    super(code);
+  }
+}
+
+export class CardLinks {
+  readonly #cards = new Map<string, Card>();
+  constructor(private readonly ports: CardLinksPorts) {}
+
+  /** A card came into the field. The oldest of too many is let go. */
+  add(link: ApduLink): void {
+    this.#cards.set(link.id, { link, transcript: null, proof: null, transactionId: null, grant: null, channel: null });
+    for (const [id, card] of this.#cards) {
+      if (this.#cards.size <= linksMax) break;
+      this.#cards.delete(id);
+      void card.link.close();
+    }
+  }
+
+  /** The card that lies in the field unused; null: none. A sale that begins now takes it as presented. */
+  waiting(): string | null {
+    for (const [linkId, card] of this.#cards) if (card.transactionId === null) return linkId;
+    return null;
+  }
+
+  remove(linkId: string): void {
+    this.#cards.delete(linkId);
+  }
+
+  /** The host opened a session for this transaction's tap; the card may still be there to be told. */
+  grant(transactionId: string, grant: SessionGrant): void {
+    for (const card of this.#cards.values()) if (card.transactionId === transactionId) card.grant = grantFromHex(grant);
+  }
+
+  async presentCredential(effect: Extract<Effect, { type: 'presentCredential' }>): Promise<ShellEvent> {
+    return this.#guarded(effect.linkId, async (card) => {
+      const selected = value(decodeSelectAnswer(await this.#transmit(card, selectCommand())));
+      const keyId = keyIdOf(selected, effect.key);
+      if (!keyId) throw new LinkProblem('card.absent');
+      const context = encodeContext({
+        ...effect.context,
+        transactionId: transactionIdBytes(effect.context.transactionId),
+        terminal: hex(this.ports.terminalId().slice(2)),
+      });
+      const asked = { key: effect.key, terminalNonce: hex(effect.terminalNonce), context };
+      const presented = value(
+        decodePresentAnswer(await this.#transmit(card, presentCommand(effect.key, asked.terminalNonce, context))),
+      );
+      card.transcript = transcriptOf(selected, presented, asked);
+      card.proof = presented.proof;
+      card.transactionId = effect.context.transactionId;
+      card.grant = null;
+      card.channel = null;
+      return {
+        type: 'proofReceived',
+        linkId: effect.linkId,
+        keyId: toHex(keyId),
+        phoneNonce: toHex(selected.phoneNonce),
+        counter: presented.counter,
+        proof: toHex(presented.proof),
+        hostReachable: this.ports.hostReachable(),
+      };
+    });
+  }
+
+  /** By the host where it answers, else by the site key where both the box and the service have it. */
+  async openSession(linkId: string, siteAllowed: boolean): Promise<ShellEvent> {
+    return this.#guarded(linkId, async (card) => {
+      const { transcript, proof } = card;
+      if (!transcript || !proof) throw new LinkProblem('card.unreadable');
+      const response = this.ports.hostReachable()
+        ? await this.ports.askSession(sessionRequestOf(transcript, proof))
+        : null;
+      if (response?.outcome === 'refused') return { type: 'sessionRefused', linkId, code: response.code };
+      const grant = response
+        ? grantFromHex(response.session)
+        : siteAllowed
+          ? this.#siteGrant(transcript, proof)
+          : 'host.unreachable';
+      if (typeof grant === 'string') return { type: 'sessionRefused', linkId, code: grant };
+      await this.#mutual(card, transcript, grant);
+      return { type: 'sessionOpened', linkId, authority: response ? 'host' : 'site' };
+    });
+  }
+
+  async readCard(linkId: string, request: SaleRequest, authority: 'host' | 'site'): Promise<ShellEvent> {
+    return this.#guarded(linkId, async (card) => {
+      const step = readRecordsCommand(this.ports.crypto, channelOf(card));
+      const read = value(
+        decodeRecordsAnswer(this.ports.crypto, step.pending, await this.#transmit(card, step.command)),
+      );
+      card.channel = read.channel;
+      return {
+        type: 'cardRead',
+        linkId,
+        slots: toHex(concat(...read.slots)),
+        siteOffer:
+          authority === 'site' && request.service.name === 'couponCard'
+            ? this.#siteOffer(card, request, read.slots)
+            : null,
+      };
+    });
+  }
+
+  async writeCard(effect: Extract<Effect, { type: 'writeCard' }>): Promise<ShellEvent> {
+    return this.#guarded(effect.linkId, async (card) => {
+      const step = writeSlotCommand(this.ports.crypto, channelOf(card), effect.write.slot, hex(effect.write.record));
+      card.channel = value(decodeDoneAnswer(this.ports.crypto, step.pending, await this.#transmit(card, step.command)));
+      return { type: 'cardWritten', linkId: effect.linkId };
+    });
+  }
+
+  /** Tells the phone its result where a session can be had, then lets it go. Whether it arrives changes nothing. */
+  async releaseCard(linkId: string, outcome: SaleOutcome | null): Promise<void> {
+    const card = this.#cards.get(linkId);
+    if (!card) return;
+    try {
+      if (outcome && card.transcript && card.grant && !card.channel)
+        await this.#mutual(card, card.transcript, card.grant);
+      if (outcome && card.channel) {
+        const balances = outcome.result === 'unknown' ? null : outcome.balances;
+        const step = resultCommand(this.ports.crypto, card.channel, {
+          outcome: outcome.result,
+          points: balances?.points ?? null,
+          couponMinor: balances?.couponMinor ?? null,
+          currency: balances?.couponMinor == null ? null : balances.currency,
+          text: outcome.result === 'accepted' ? '' : errorTable[outcome.code].zh,
+        });
+        await this.#transmit(card, step.command);
+      }
+    } catch (error) {
+      if (!(error instanceof LinkProblem)) throw error;
+    } finally {
+      this.#cards.delete(linkId);
+      await card.link.close();
+    }
+  }
+
+  #siteGrant(transcript: Transcript, proof: Bytes): Grant | ErrorCode {
+    const { crypto } = this.ports;
+    const siteKey = this.ports.siteKey();
+    if (!siteKey || transcript.key !== 'card') return 'host.unreachable';
+    const key = cardKey(crypto, siteKey, transcript.keyId);
+    if (!verifyPhoneProof(crypto, key, transcript, proof)) return 'credential.wrongProof';
+    return { terminalProof: terminalProof(crypto, key, transcript), keys: sessionKeys(crypto, key, transcript) };
+  }
+
+  #siteOffer(card: Card, request: SaleRequest, slots: readonly [Bytes, Bytes]) {
+    const { crypto, clock } = this.ports;
+    const siteKey = this.ports.siteKey();
+    if (!siteKey || !card.transcript) return null;
+    const { atWallMs, clockDoubtful } = clock.now();
+    return offerFromCard(crypto, request, {
+      siteKey,
+      slots,
+      atWallMs,
+      clockDoubtful,
+      cardKeyId: card.transcript.keyId,
+      terminalId: this.ports.terminalId(),
+      spentTodayMinor: this.ports.siteSpentMinor(toHex(card.transcript.keyId)),
+      categories: request.bill.lines.map((line) => (line.code === null ? null : this.ports.categoryOf(line.code))),
+    });
+  }
+
+  async #mutual(card: Card, transcript: Transcript, grant: Grant): Promise<void> {
+    const answer = await this.#transmit(card, mutualCommand(grant));
+    card.channel = value(openSession(this.ports.crypto, grant, transcript, answer));
+  }
+
+  async #transmit(card: Card, command: Bytes): Promise<Bytes> {
+    const answer = await card.link.transmit(command, apduTimeout);
+    if (!answer.ok) throw new LinkProblem(answer.error.code);
+    return answer.value;
+  }
+
+  async #guarded(linkId: string, work: (card: Card) => Promise<ShellEvent>): Promise<ShellEvent> {
+    const card = this.#cards.get(linkId);
+    if (!card) return { type: 'linkFailed', linkId, code: 'device.cardRemoved' };
+    try {
+      return await work(card);
+    } catch (error) {
+      if (error instanceof LinkProblem) return { type: 'linkFailed', linkId, code: error.code };
+      if (error instanceof TerminalError) return { type: 'linkFailed', linkId, code: error.code };
+      throw error;
+    }
+  }
+}
+
+function value<T>(
+  result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: AnswerError },
+): T {
+  if (!result.ok) throw new LinkProblem(result.error.code);
+  return result.value;
+}
+
+function channelOf(card: Card): SecureChannel {
+  if (!card.channel) throw new LinkProblem('card.unreadable');
+  return card.channel;
+}
+
+const sessionRequestOf = (transcript: Transcript, proof: Bytes): SessionRequest => ({
+  key: transcript.key,
+  keyId: toHex(transcript.keyId),
+  terminalNonce: toHex(transcript.terminalNonce),
+  phoneNonce: toHex(transcript.phoneNonce),
+  counter: transcript.counter,
+  proof: toHex(proof),
+  context: toHex(transcript.context),
+});

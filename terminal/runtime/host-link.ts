@@ -1,0 +1,261 @@
+/**
+ * Host link: enrols the box, keeps its certificate fresh, begins a new epoch after a restore, and offers the sync client
+ * to the terminal. Must not decide about sales, nor about what is sent when (the sync client does).
+ */
+import { readFileSync, rmSync } from 'node:fs';
+import { z } from 'zod';
+import type { Schedule } from '../../drivers/contract/driver.js';
+import { createSyncClient, type SyncClient } from '../../host-sync/client/client.js';
+import { type Credentials, loadCredentials } from '../../host-sync/client/credentials.js';
+import { enrol, renew, renewalDue } from '../../host-sync/client/enrolment.js';
+import { createHostHttp, type HostHttp } from '../../host-sync/client/http.js';
+import type { SyncLimits } from '../../host-sync/client/sync-state.js';
+import type { SessionRequest, SessionResponse } from '../../host-sync/protocol/sync.js';
+import type { Bytes } from '../kernel/bytes.js';
+import { TerminalError } from '../kernel/errors.js';
+import { parseJson } from '../kernel/json.js';
+import type { Clock, Random, TransactionId } from '../kernel/ports.js';
+import { restoredSetting } from '../store/backup.js';
+import type { TerminalStore } from '../store/port.js';
+import type { Refusal, SyncStatus } from './port.js';
+import type { HostReply } from './sale-runner.js';
+import type { HostLink } from './terminal.js';
+
+export interface HostLinkOptions {
+  /** Where the credentials are kept. */
+  readonly keysFolder: string;
+  readonly realm: 'real' | 'simulated';
+  /** Empty: as the bootstrap file says (the embedded host). */
+  readonly hostUrl: string;
+  readonly authorityFile: string;
+  readonly authorityFingerprint: string;
+  readonly enrolmentCodeFile: string;
+  /** Written by the embedded host at its start: `{code, authorityFingerprint, port}`; empty: there is none. */
+  readonly bootstrapFile: string;
+  readonly connectTimeoutMs: number;
+  readonly silenceTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly limits: SyncLimits;
+}
+
+export interface HostLinkParts {
+  readonly store: TerminalStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly schedule: Schedule;
+  readonly options: HostLinkOptions;
+  readonly onStatus: (status: SyncStatus) => void;
+  /** Sales must wait until this is null: not enrolled, or restored without a new epoch yet. */
+  readonly onWaiting: (refusal: Refusal | null) => void;
+}
+
+/** How long until enrolment, epoch or renewal is tried again after a failure. */
+const tryAgainMs = 5_000;
+const renewalLookMs = 3_600_000;
+const bootstrapSchema = z.object({
+  code: z.string(),
+  authorityFingerprint: z.string(),
+  port: z.int().min(1).max(65_535),
+});
+
+export class HostConnection implements HostLink {
+  readonly #client: SyncClient;
+  #http: HostHttp | null = null;
+  #credentials: Credentials | null = null;
+  #problem: Refusal | null = null;
+  #cancelRetry: () => void = () => {};
+  #stopped = false;
+
+  constructor(private readonly parts: HostLinkParts) {
+    const { store, clock, schedule, random, options } = parts;
+    this.#client = createSyncClient({
+      outbox: store,
+      host: null,
+      clock,
+      schedule,
+      random,
+      limits: options.limits,
+      directivesHeld: () => store.directives(),
+      onDirectives: (directives) => store.setDirectives(directives),
+      onAnswer: () => {},
+      onStatus: () => parts.onStatus(this.status()),
+    });
+  }
+
+  /** The site key that enrolment brought; null: none, or not enrolled. Stays in this process. */
+  get siteKey(): Bytes | null {
+    return this.#credentials?.siteKey ?? null;
+  }
+
+  /** Enrols where that is still to be done, and begins to sync. Resolves after the first try; goes on by itself. */
+  async start(): Promise<void> {
+    this.#client.start();
+    await this.#connect();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelRetry();
+    this.#client.stop();
+    await this.#http?.close();
+  }
+
+  async authorise(transactionId: TransactionId, deadlineMs: number): Promise<HostReply> {
+    const reply = await this.#client.authorise(transactionId, deadlineMs);
+    if (reply.kind === 'answered') return reply;
+    // An answer that arrived before a restart, or with a batch, is in the store already.
+    const stored = this.parts.store.saleByTransaction(transactionId)?.answer ?? null;
+    return stored ? { kind: 'answered', answer: stored, session: null } : { kind: 'silent' };
+  }
+
+  async openSession(request: SessionRequest, deadlineMs: number): Promise<SessionResponse | null> {
+    const response = await this.#client.openSession(request, deadlineMs);
+    return response.ok ? response.value : null;
+  }
+
+  reachable(): boolean {
+    return this.#client.reachable();
+  }
+  recordsQueued(): void {
+    this.#client.recordsQueued();
+  }
+  async syncNow(): Promise<SyncStatus> {
+    await this.#client.syncNow();
+    return this.status();
+  }
+  status(): SyncStatus {
+    const status = this.#client.status();
+    return { ...status, lastError: status.lastError ?? this.#problem };
+  }
+
+  /** One try at everything that stands between the box and its host; tried again until it is done. */
+  async #connect(): Promise<void> {
+    const waiting = await this.#enrolled().then(
+      () => this.#freshEpoch(),
+      (error: unknown) => refusalOf(error),
+    );
+    if (this.#stopped) return;
+    this.#problem = waiting;
+    this.parts.onWaiting(waiting);
+    if (waiting) {
+      this.#cancelRetry = this.parts.schedule(tryAgainMs, () => void this.#connect());
+      return;
+    }
+    if (this.#http) this.#client.enrolled(this.#http);
+    void this.#keepFresh();
+  }
+
+  async #enrolled(): Promise<void> {
+    if (this.#http) return;
+    const { options, schedule, store } = this.parts;
+    const loaded = loadCredentials(options.keysFolder);
+    if (!loaded.ok) throw new TerminalError(loaded.error.code, loaded.error.detail);
+    if (!loaded.value) await this.#enrol();
+    const credentials = loaded.value ?? this.#reload();
+    if (credentials.realm !== options.realm)
+      throw new TerminalError('record.wrongRealm', `enrolled as ${credentials.realm}`);
+    if (!store.identity()) store.setIdentity({ terminalId: credentials.terminalId, epoch: credentials.epoch });
+    this.#credentials = credentials;
+    this.#http = createHostHttp({
+      origin: options.hostUrl || credentials.hostOrigin,
+      credentials: credentials.tls,
+      connectTimeoutMs: options.connectTimeoutMs,
+      headersTimeoutMs: options.silenceTimeoutMs,
+      bodyTimeoutMs: options.silenceTimeoutMs,
+      deadlineMs: options.requestTimeoutMs,
+      schedule,
+    });
+    if (options.bootstrapFile) rmSync(options.bootstrapFile, { force: true });
+  }
+
+  async #enrol(): Promise<void> {
+    const { options, random, schedule } = this.parts;
+    const bootstrap = readBootstrap(options.bootstrapFile);
+    const code = options.enrolmentCodeFile ? readText(options.enrolmentCodeFile).trim() : bootstrap?.code;
+    if (!code) throw new TerminalError('terminal.notEnrolled', 'no enrolment code: draw one at the host');
+    const fingerprint = options.authorityFingerprint || bootstrap?.authorityFingerprint;
+    const trust = options.authorityFile
+      ? { authorityPem: readText(options.authorityFile) }
+      : fingerprint
+        ? { fingerprint }
+        : null;
+    if (!trust)
+      throw new TerminalError(
+        'config.invalid',
+        'sync.authorityFile or sync.authorityFingerprint is needed to know the host',
+      );
+    const hostOrigin = options.hostUrl || `https://localhost:${bootstrap?.port ?? 0}`;
+    const enrolled = await enrol({
+      hostOrigin,
+      code,
+      trust,
+      realm: options.realm,
+      folder: options.keysFolder,
+      random,
+      schedule,
+    });
+    if (!enrolled.ok) throw new TerminalError(enrolled.error.code, enrolled.error.detail);
+  }
+
+  #reload(): Credentials {
+    const loaded = loadCredentials(this.parts.options.keysFolder);
+    if (!loaded.ok) throw new TerminalError(loaded.error.code, loaded.error.detail);
+    if (!loaded.value) throw new TerminalError('terminal.notEnrolled');
+    return loaded.value;
+  }
+
+  /** A restored database may lie behind what the host holds: no sale before the host has begun a new epoch for it. */
+  async #freshEpoch(): Promise<Refusal | null> {
+    const { store } = this.parts;
+    const identity = store.identity();
+    if (store.setting(restoredSetting) === null || !identity || !this.#http) return null;
+    const raised = await this.#http.raiseEpoch('restored');
+    if (!raised.ok) return { code: 'terminal.restored', detail: raised.error.detail };
+    store.setIdentity({ terminalId: identity.terminalId, epoch: raised.value.epoch });
+    return null;
+  }
+
+  async #keepFresh(): Promise<void> {
+    const { clock, options, random, schedule } = this.parts;
+    if (this.#stopped || !this.#http || !this.#credentials) return;
+    if (renewalDue(this.#credentials, clock.wallMs())) {
+      const renewed = await renew({
+        credentials: this.#credentials,
+        folder: options.keysFolder,
+        host: this.#http,
+        random,
+      });
+      if (renewed.ok) {
+        this.#credentials = renewed.value;
+        this.#http.replaceCredentials(renewed.value.tls);
+      }
+    }
+    if (!this.#stopped) this.#cancelRetry = schedule(renewalLookMs, () => void this.#keepFresh());
+  }
+}
+
+const refusalOf = (error: unknown): Refusal => {
+  if (error instanceof TerminalError) return { code: error.code, detail: error.detail };
+  throw error;
+};
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    throw new TerminalError('config.invalid', `cannot read ${file}`);
+  }
+}
+
+function readBootstrap(file: string): z.infer<typeof bootstrapSchema> | null {
+  if (!file) return null;
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    return null;
+  }
+  const json = parseJson(text);
+  const parsed = json.ok ? bootstrapSchema.safeParse(json.value) : null;
+  return parsed?.success ? parsed.data : null;
+}

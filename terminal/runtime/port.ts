@@ -1,0 +1,150 @@
+/**
+ * Terminal port: what console and local API may ask of the running box. They know nothing else of it.
+ */
+import type { DeviceStatus } from '../../drivers/contract/driver.js';
+import type { Prompt } from '../core/effect.js';
+import type { SaleOutcome, ServiceName } from '../core/sale.js';
+import type { ErrorCode } from '../kernel/errors.js';
+import type { TransactionId } from '../kernel/ports.js';
+import type { Result } from '../kernel/result.js';
+import type { AmountMinor, Currency, Points, WallMs } from '../kernel/units.js';
+import type { AuditEntry, JournalEntry, QueueGauges, SaleRow } from '../store/port.js';
+
+/** What was bought: an amount keyed by the clerk, or products by code or name with the till's own price where it has one. */
+export type Purchase =
+  | { readonly amountMinor: AmountMinor }
+  | {
+      readonly lines: readonly {
+        readonly code?: string;
+        readonly name?: string;
+        readonly quantity: number;
+        /** The till's own price for one piece; marked as an override. */
+        readonly unitPriceMinor?: AmountMinor;
+      }[];
+    };
+
+export type ServiceCommand =
+  | { readonly service: 'plainSale' }
+  | { readonly service: 'pointsEarn'; readonly typedPoints?: Points }
+  | { readonly service: 'pointsSpend'; readonly points: Points }
+  | { readonly service: 'couponHost'; readonly couponCode?: string }
+  | { readonly service: 'couponCard' }
+  /** `original`: the till's reference or the transaction id of the sale to undo. */
+  | { readonly service: 'void'; readonly original: string }
+  | { readonly service: 'refund'; readonly original: string; readonly amountMinor: AmountMinor };
+
+export interface SaleCommand {
+  readonly command: ServiceCommand;
+  /** Absent for void and refund. */
+  readonly purchase?: Purchase;
+  readonly reference: string | null;
+  readonly clerk: string;
+  readonly origin: 'till' | 'console' | 'scanner';
+  /** A known credential typed or scanned beforehand (member or coupon code), so that nobody needs to tap. */
+  readonly code?: string;
+}
+
+export type SalePhase = 'waiting' | 'working' | 'ended';
+
+/** A sale as till and console see it. Money in minor units of `currency`. */
+export interface SaleView {
+  readonly transactionId: TransactionId;
+  readonly reference: string | null;
+  readonly service: ServiceName;
+  readonly clerk: string;
+  readonly currency: Currency;
+  readonly totalMinor: AmountMinor;
+  readonly phase: SalePhase;
+  /** What clerk and member are to do now; null once ended. */
+  readonly prompt: Prompt | null;
+  /** Null until it ended. */
+  readonly outcome: SaleOutcome | null;
+  readonly simulated: boolean;
+  readonly voided: boolean;
+  readonly refundedMinor: AmountMinor;
+  /** Receipt text by lines, both languages; empty until it ended. A later look at it says COPY. */
+  readonly receipt: readonly string[];
+}
+
+export type TerminalEvent =
+  | { readonly type: 'sale'; readonly sale: SaleView }
+  | { readonly type: 'device'; readonly device: DeviceStatus }
+  | { readonly type: 'sync'; readonly sync: SyncStatus }
+  /** A product code was scanned while no sale was open: tills in this box's series may want it. */
+  | { readonly type: 'scan'; readonly device: string; readonly code: string };
+
+/** Rises by one per event; `boot` changes with each start, so that a follower knows when numbers began anew. */
+export interface NumberedEvent {
+  readonly boot: string;
+  readonly number: number;
+  readonly event: TerminalEvent;
+}
+
+export interface SyncStatus {
+  readonly state: 'online' | 'offline' | 'sending' | 'notEnrolled';
+  readonly lastContactWallMs: WallMs | null;
+  readonly lastError: { readonly code: ErrorCode; readonly detail: string } | null;
+  readonly nextAttemptInMs: number | null;
+}
+
+export interface TerminalStatus {
+  readonly terminalId: string | null;
+  readonly epoch: number | null;
+  readonly version: string;
+  readonly simulated: boolean;
+  readonly merchant: string | null;
+  readonly uptimeMs: number;
+  readonly clockDoubtful: boolean;
+  readonly sale: SaleView | null;
+  readonly sync: SyncStatus;
+  readonly queue: QueueGauges;
+  readonly directivesVersion: number | null;
+  readonly catalogueVersion: number | null;
+  /** Storage trouble that stops sales; null when all is well. */
+  readonly stopped: { readonly code: ErrorCode; readonly detail: string } | null;
+}
+
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly detail: string;
+}
+
+export interface TerminalPort {
+  status(): TerminalStatus;
+  devices(): readonly DeviceStatus[];
+  /**
+   * Starts a sale, or finds the one that this reference already named (same request: the same sale; another request:
+   * sale.referenceConflict). Resolves as soon as the box has taken or refused it; its course follows as events.
+   */
+  startSale(command: SaleCommand): Promise<Result<SaleView, Refusal>>;
+  /** Cancels the open sale of this reference or transaction id; sale.tooLate when value has moved, sale.unknown. */
+  cancelSale(id: string): Promise<Result<SaleView, Refusal>>;
+  /** By the till's reference or the transaction id. */
+  sale(id: string): SaleView | null;
+  sales(limit: number, before: TransactionId | null): readonly SaleView[];
+  /** Resolves when that sale has ended or `timeoutMs` passed, with the view at that moment; null: unknown. */
+  saleEnded(id: string, timeoutMs: number): Promise<SaleView | null>;
+  /**
+   * Events after (boot, number), or from now with null; returns how to stop. Gone from the ring, or another boot:
+   * the listener first gets null, which means: look up the state, then follow.
+   */
+  follow(
+    after: { readonly boot: string; readonly number: number } | null,
+    listener: (event: NumberedEvent | null) => void,
+  ): () => void;
+  queue(limit: number): {
+    readonly gauges: QueueGauges;
+    readonly unsent: readonly JournalEntry[];
+    readonly dead: readonly JournalEntry[];
+  };
+  journal(limit: number, before: { readonly epoch: number; readonly sequence: number } | null): readonly JournalEntry[];
+  audit(limit: number): readonly AuditEntry[];
+  /** Contacts the host at once; resolves when that round is over. */
+  syncNow(): Promise<SyncStatus>;
+  /** Writes to the audit chain who did what. */
+  recordAudit(actor: string, action: string, detail: string): void;
+  setting(name: string): string | null;
+  setSetting(name: string, value: string | null): void;
+  backup(toFile: string): Promise<void>;
+}
+export type { SaleRow };

@@ -1,0 +1,423 @@
+/**
+ * The terminal: joins sale desk, sale runner, devices and sync behind the port that console and local API use.
+ * Must decide nothing about a sale; that is the core's.
+ */
+import type { DeviceEvent, DeviceStatus, Driver, MemberSignal, Schedule } from '../../drivers/contract/driver.js';
+import type { SessionRequest, SessionResponse } from '../../host-sync/protocol/sync.js';
+import { classifyCode } from '../core/codes.js';
+import type { Prompt } from '../core/effect.js';
+import { outcomeOf } from '../core/outcome.js';
+import { type ReceiptContext, receiptLines } from '../core/receipt.js';
+import type { PersistedSale, SaleOutcome, SaleRequest } from '../core/sale.js';
+import { type Basket, emptyBasket, scanInto } from '../core/scan-basket.js';
+import type { State } from '../core/state.js';
+import { type Bytes, toHex } from '../kernel/bytes.js';
+import type { ErrorCode } from '../kernel/errors.js';
+import type { Clock, Crypto, Ids, Random, TransactionId } from '../kernel/ports.js';
+import { err, ok, type Result } from '../kernel/result.js';
+import { type AmountMinor, type Points, zeroAmount } from '../kernel/units.js';
+import type { SaleRow, TerminalStore } from '../store/port.js';
+import { CardLinks } from './card-links.js';
+import { EventRing } from './event-ring.js';
+import type {
+  NumberedEvent,
+  Refusal,
+  SaleCommand,
+  SaleView,
+  SyncStatus,
+  TerminalEvent,
+  TerminalPort,
+  TerminalStatus,
+} from './port.js';
+import { type DeskOptions, SaleDesk } from './sale-desk.js';
+import { type HostReply, type RunnerPorts, SaleRunner } from './sale-runner.js';
+import { WallClock } from './wall-clock.js';
+
+/** What the terminal needs of the sync client. */
+export interface HostLink {
+  authorise(transactionId: TransactionId, deadlineMs: number): Promise<HostReply>;
+  /** Null: no answer within the deadline. */
+  openSession(request: SessionRequest, deadlineMs: number): Promise<SessionResponse | null>;
+  reachable(): boolean;
+  recordsQueued(): void;
+  syncNow(): Promise<SyncStatus>;
+  status(): SyncStatus;
+}
+
+export interface TerminalParts {
+  readonly store: TerminalStore;
+  readonly host: HostLink;
+  readonly drivers: readonly Driver[];
+  readonly crypto: Crypto;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ids: Ids;
+  readonly schedule: Schedule;
+  readonly siteKey: () => Bytes | null;
+  readonly options: DeskOptions & { readonly scannerClerk: string; readonly scannerSells: boolean };
+  readonly version: string;
+  readonly crashed: (error: unknown) => void;
+  /** Prints a receipt at most once; no printer: nothing. */
+  readonly print: (lines: readonly string[]) => void;
+  readonly watch?: RunnerPorts['watch'];
+}
+
+/** How long a card in the field is kept waiting for the host's session. */
+const sessionDeadlineMs = 1_500;
+const signalOf: Readonly<Record<Prompt, MemberSignal>> = {
+  present: 'idle',
+  hold: 'hold',
+  asking: 'hold',
+  tapAgain: 'tapAgain',
+  done: 'done',
+  refused: 'refused',
+};
+
+export class Terminal implements TerminalPort {
+  readonly #parts: TerminalParts;
+  readonly #clock: WallClock;
+  readonly #ring: EventRing;
+  readonly #desk: SaleDesk;
+  readonly #links: CardLinks;
+  readonly #runner: SaleRunner;
+  readonly #startedMonotonicMs: number;
+  #prompt: Prompt | null = null;
+  #basket: Basket = emptyBasket;
+  /** The storage failed: only a restart helps. */
+  #stopped: Refusal | null = null;
+  /** No sale before this is settled: not enrolled, or a restored box without a new epoch. */
+  #waiting: Refusal | null = { code: 'terminal.notEnrolled', detail: '' };
+
+  constructor(parts: TerminalParts) {
+    this.#parts = parts;
+    const { store, host, clock, crypto, random, ids, schedule, options } = parts;
+    this.#startedMonotonicMs = clock.monotonicMs();
+    this.#clock = new WallClock(clock, store.sales(1, null)[0]?.updatedWallMs ?? 0);
+    this.#ring = new EventRing(toHex(random.bytes(4)));
+    this.#desk = new SaleDesk({ store, crypto, ids, options });
+    this.#links = new CardLinks({
+      crypto,
+      clock: this.#clock,
+      siteKey: parts.siteKey,
+      terminalId: () => store.identity()?.terminalId ?? '',
+      siteSpentMinor: (cardKeyId) => store.siteSpentMinor(cardKeyId, this.#clock.now().atWallMs),
+      categoryOf: (code) => store.productByCode(code)?.category ?? null,
+      hostReachable: () => host.reachable(),
+      askSession: (request) => host.openSession(request, sessionDeadlineMs),
+    });
+    this.#runner = new SaleRunner({
+      store,
+      schedule,
+      links: this.#links,
+      clock: this.#clock,
+      askHost: (transactionId, deadline) => host.authorise(transactionId, deadline),
+      recordsQueued: () => host.recordsQueued(),
+      prompt: (prompt) => this.#setPrompt(prompt),
+      announce: (request, outcome) => this.#announce(request, outcome),
+      changed: (state) => this.#changed(state),
+      crashed: parts.crashed,
+      watch: parts.watch,
+    });
+  }
+
+  /** Settles the sale that a stop interrupted, then opens the devices. */
+  async start(): Promise<void> {
+    const unfinished = this.#parts.store.unfinishedSale();
+    if (unfinished) this.#runner.deliver({ type: 'saleRecovered', persisted: unfinished });
+    await Promise.all(this.#parts.drivers.map((driver) => driver.start((event) => this.#onDevice(event))));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#parts.drivers.map((driver) => driver.stop()));
+  }
+
+  /** Why no sale may begin yet; null: it may. */
+  setWaiting(refusal: Refusal | null): void {
+    this.#waiting = refusal;
+  }
+
+  /** Sync told something new; followers want to know. */
+  syncChanged(): void {
+    this.#publish({ type: 'sync', sync: this.#parts.host.status() });
+  }
+
+  // Sales
+
+  async startSale(command: SaleCommand): Promise<Result<SaleView, Refusal>> {
+    if (command.reference !== null) {
+      const named = this.#named(command, command.reference);
+      if (named) return named;
+    }
+    const hindrance = this.#stopped ?? this.#waiting;
+    if (hindrance) return err(hindrance);
+    if (this.#runner.state.phase !== 'idle') return err({ code: 'sale.busy', detail: '' });
+    const request = this.#desk.prepare(command);
+    if (!request.ok) return request;
+    this.#runner.deliver({ type: 'saleRequested', request: request.value });
+    if (command.code !== undefined) this.#takeCode(command.code);
+    const waiting = this.#links.waiting();
+    if (waiting !== null) this.#present(waiting);
+    const view = this.sale(request.value.ids.transaction);
+    return view ? ok(view) : err(this.#stopped ?? { code: 'store.failed', detail: '' });
+  }
+
+  /** The sale that this reference named before; null: it is new. */
+  #named(command: SaleCommand, reference: string): Result<SaleView, Refusal> | null {
+    const open = this.#openRequest();
+    const stored = open?.reference === reference ? null : this.#parts.store.saleByReference(reference);
+    const request = open?.reference === reference ? open : stored?.sale.request;
+    if (!request) return null;
+    if (request.requestDigest !== this.#desk.digest(command))
+      return err({ code: 'sale.referenceConflict', detail: reference });
+    const view = this.sale(reference);
+    return view ? ok(view) : null;
+  }
+
+  async cancelSale(id: string): Promise<Result<SaleView, Refusal>> {
+    const open = this.#openRequest();
+    if (!open || (open.reference !== id && open.ids.transaction !== id)) {
+      return err({ code: this.#desk.find(id) ? 'sale.tooLate' : 'sale.unknown', detail: id });
+    }
+    this.#runner.deliver({ type: 'cancelRequested' });
+    const view = this.sale(id);
+    if (!view) return err({ code: 'sale.unknown', detail: id });
+    return view.outcome?.result === 'accepted' ? err({ code: 'sale.tooLate', detail: id }) : ok(view);
+  }
+
+  sale(id: string): SaleView | null {
+    const open = this.#openRequest();
+    if (open && (open.reference === id || open.ids.transaction === id)) return this.#openView(open);
+    const row = this.#desk.find(id);
+    return row ? this.#storedView(row, true) : null;
+  }
+
+  sales(limit: number, before: TransactionId | null): readonly SaleView[] {
+    return this.#parts.store.sales(limit, before).map((row) => this.#storedView(row, true));
+  }
+
+  saleEnded(id: string, timeoutMs: number): Promise<SaleView | null> {
+    const view = this.sale(id);
+    if (!view || view.phase === 'ended') return Promise.resolve(view);
+    return new Promise((resolve) => {
+      const finish = (seen: SaleView | null): void => {
+        stopFollowing();
+        cancelTimer();
+        resolve(seen);
+      };
+      const cancelTimer = this.#parts.schedule(timeoutMs, () => finish(this.sale(id)));
+      const stopFollowing = this.#ring.follow(null, (numbered) => {
+        const event = numbered?.event;
+        // The view of the event itself: it alone carries the receipt that is no copy.
+        if (event?.type === 'sale' && event.sale.transactionId === view.transactionId && event.sale.phase === 'ended')
+          finish(event.sale);
+      });
+    });
+  }
+
+  // Looking
+
+  status(): TerminalStatus {
+    const { store, host, options, version, clock } = this.#parts;
+    const identity = store.identity();
+    const directives = store.directives();
+    const open = this.#openRequest();
+    return {
+      terminalId: identity?.terminalId ?? null,
+      epoch: identity?.epoch ?? null,
+      version,
+      simulated: options.simulated,
+      merchant: directives?.merchant ?? null,
+      uptimeMs: clock.monotonicMs() - this.#startedMonotonicMs,
+      clockDoubtful: this.#clock.doubtful,
+      sale: open ? this.#openView(open) : null,
+      sync: host.status(),
+      queue: store.gauges(),
+      directivesVersion: directives?.version ?? null,
+      catalogueVersion: directives?.catalogueVersion ?? null,
+      stopped: this.#stopped ?? this.#waiting,
+    };
+  }
+
+  devices(): readonly DeviceStatus[] {
+    return this.#parts.drivers.flatMap((driver) => driver.statuses());
+  }
+  follow(
+    after: { readonly boot: string; readonly number: number } | null,
+    listener: (event: NumberedEvent | null) => void,
+  ): () => void {
+    return this.#ring.follow(after, listener);
+  }
+  queue(limit: number) {
+    const { store } = this.#parts;
+    return { gauges: store.gauges(), unsent: store.recordsIn('unsent', limit), dead: store.recordsIn('dead', limit) };
+  }
+  journal(limit: number, before: { readonly epoch: number; readonly sequence: number } | null) {
+    return this.#parts.store.journal(limit, before);
+  }
+  audit(limit: number) {
+    return this.#parts.store.audit(limit);
+  }
+  syncNow(): Promise<SyncStatus> {
+    return this.#parts.host.syncNow();
+  }
+  recordAudit(actor: string, action: string, detail: string): void {
+    this.#parts.store.appendAudit({ atWallMs: this.#clock.now().atWallMs, actor, action, detail });
+  }
+  setting(name: string): string | null {
+    return this.#parts.store.setting(name);
+  }
+  setSetting(name: string, value: string | null): void {
+    this.#parts.store.setSetting(name, value);
+  }
+  backup(toFile: string): Promise<void> {
+    return this.#parts.store.backup(toFile);
+  }
+
+  // Devices
+
+  #onDevice(event: DeviceEvent): void {
+    switch (event.type) {
+      case 'deviceStateChanged':
+        this.#publish({ type: 'device', device: event.status });
+        return;
+      case 'cardPresented':
+        this.#links.add(event.link);
+        this.#present(event.link.id);
+        return;
+      case 'cardRemoved':
+        this.#links.remove(event.linkId);
+        this.#runner.deliver({ type: 'cardRemoved', linkId: event.linkId });
+        return;
+      case 'codeScanned':
+        this.#onScan(event.device, event.code);
+    }
+  }
+
+  #present(linkId: string): void {
+    this.#runner.deliver({ type: 'cardPresented', linkId, terminalNonce: toHex(this.#parts.random.bytes(16)) });
+  }
+
+  #onScan(device: string, code: string): void {
+    const scanned = classifyCode(code);
+    if (scanned.kind === 'member' || scanned.kind === 'coupon') {
+      this.#takeCode(code);
+      return;
+    }
+    if (scanned.kind === 'product') this.#publish({ type: 'scan', device, code });
+    if (!this.#parts.options.scannerSells) return;
+    const [basket, wish] = scanInto(this.#basket, scanned);
+    this.#basket = basket;
+    if (wish.wish === 'refused') this.#signal('refused');
+    if (wish.wish === 'cancel') this.#runner.deliver({ type: 'cancelRequested' });
+    if (wish.wish === 'start') void this.#startScanned(wish.barcode);
+  }
+
+  async #startScanned(barcode: { readonly command: string; readonly points?: number }): Promise<void> {
+    const command = {
+      plain: { service: 'plainSale' },
+      earn: { service: 'pointsEarn' },
+      spend: { service: 'pointsSpend', points: (barcode.points ?? 0) as Points },
+      coupon: { service: 'couponHost' },
+      couponCard: { service: 'couponCard' },
+    } as const;
+    const started = await this.startSale({
+      command: command[barcode.command as keyof typeof command],
+      purchase: { lines: this.#basket.lines },
+      reference: null,
+      clerk: this.#parts.options.scannerClerk,
+      origin: 'scanner',
+    });
+    // A basket that could not be sold stays, so that the clerk need not scan it all again.
+    if (started.ok) this.#basket = emptyBasket;
+    else this.#signal('refused');
+  }
+
+  #takeCode(code: string): void {
+    this.#runner.deliver({ type: 'codeScanned', code, hostReachable: this.#parts.host.reachable() });
+  }
+
+  // The runner's outlets
+
+  #setPrompt(prompt: Prompt): void {
+    this.#prompt = prompt;
+    this.#signal(signalOf[prompt]);
+  }
+  #signal(signal: MemberSignal): void {
+    for (const driver of this.#parts.drivers) driver.signal(signal);
+  }
+
+  #announce(request: SaleRequest, outcome: SaleOutcome): void {
+    this.#prompt = null;
+    const lines = receiptLines(request, outcome, this.#receiptContext(this.#clock.now().atWallMs, false));
+    this.#parts.print(lines);
+    this.#publish({ type: 'sale', sale: { ...this.#view(request, outcome, null), receipt: lines } });
+  }
+
+  #changed(state: State): void {
+    if (state.phase === 'halted') this.#halt(state.code);
+    const open = this.#openRequest();
+    if (open && state.phase !== 'announcing') this.#publish({ type: 'sale', sale: this.#openView(open) });
+  }
+
+  #halt(code: ErrorCode): void {
+    this.#stopped ??= { code, detail: 'restart the box when the storage is sound again' };
+  }
+
+  // Views
+
+  #openRequest(): SaleRequest | null {
+    const { state } = this.#runner;
+    return 'request' in state ? state.request : null;
+  }
+
+  #openView(request: SaleRequest): SaleView {
+    const { state } = this.#runner;
+    return this.#view(request, state.phase === 'announcing' ? state.outcome : null, this.#prompt);
+  }
+
+  #view(request: SaleRequest, outcome: SaleOutcome | null, prompt: Prompt | null): SaleView {
+    const waiting = prompt === 'present' || prompt === 'tapAgain';
+    return {
+      transactionId: request.ids.transaction,
+      reference: request.reference,
+      service: request.service.name,
+      clerk: request.clerk,
+      currency: request.bill.currency,
+      totalMinor: request.bill.totalMinor as AmountMinor,
+      phase: outcome ? 'ended' : waiting ? 'waiting' : 'working',
+      prompt: outcome ? null : prompt,
+      outcome,
+      simulated: request.terms.simulated,
+      voided: false,
+      refundedMinor: zeroAmount,
+      receipt: [],
+    };
+  }
+
+  #storedView(row: SaleRow, copy: boolean): SaleView {
+    const sale: PersistedSale = row.sale;
+    const outcome = outcomeOf(sale, row.answer);
+    const receipt = outcome ? receiptLines(sale.request, outcome, this.#receiptContext(row.updatedWallMs, copy)) : [];
+    return {
+      ...this.#view(sale.request, outcome, null),
+      voided: row.voided,
+      refundedMinor: row.refundedMinor,
+      receipt,
+    };
+  }
+
+  #receiptContext(atWallMs: number, copy: boolean): ReceiptContext {
+    const time = new Date(atWallMs);
+    const two = (part: number): string => String(part).padStart(2, '0');
+    const date = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+    return {
+      terminalId: this.#parts.store.identity()?.terminalId ?? '-',
+      time: `${date} ${two(time.getHours())}:${two(time.getMinutes())}`,
+      copy,
+    };
+  }
+
+  #publish(event: TerminalEvent): void {
+    this.#ring.publish(event);
+  }
+}

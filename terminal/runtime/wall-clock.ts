@@ -1,0 +1,41 @@
+/**
+ * The wall clock's credibility: doubtful once it reads before this product existed, before what the box has stored, or
+ * has stepped against the monotonic clock. It stays doubtful until the process starts again with a sound clock.
+ */
+import type { At } from '../core/event.js';
+import type { Clock } from '../kernel/ports.js';
+
+/** 2026-01-01 UTC: no true reading of this product's clock lies before it. */
+const productEpochMs = 1_767_225_600_000;
+/** Most that the two clocks may part in one run. Slewing moves both alike, and leap seconds stay far below. */
+const stepMaxMs = 120_000;
+
+export class WallClock {
+  #doubtful: boolean;
+  // The anchor stays where the run began, so that many small steps count as the large one that they make.
+  readonly #startWallMs: number;
+  readonly #startMonotonicMs: number;
+
+  /** `latestKnownWallMs`: the newest time the box has stored; 0 where it has none. */
+  constructor(
+    private readonly clock: Clock,
+    latestKnownWallMs: number,
+  ) {
+    this.#startWallMs = clock.wallMs();
+    this.#startMonotonicMs = clock.monotonicMs();
+    this.#doubtful = this.#startWallMs < productEpochMs || this.#startWallMs + stepMaxMs < latestKnownWallMs;
+  }
+
+  get doubtful(): boolean {
+    this.now();
+    return this.#doubtful;
+  }
+
+  now(): At {
+    const atWallMs = this.clock.wallMs();
+    const atMonotonicMs = this.clock.monotonicMs();
+    const drift = atWallMs - this.#startWallMs - (atMonotonicMs - this.#startMonotonicMs);
+    if (Math.abs(drift) > stepMaxMs) this.#doubtful = true;
+    return { atMonotonicMs, atWallMs, clockDoubtful: this.#doubtful };
+  }
+}

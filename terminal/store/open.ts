@@ -1,0 +1,247 @@
+/**
+ * The box's store: puts the parts over one connection together behind the store port.
+ * Holds no SQL of its own but for the chain's beginning.
+ */
+import type { OutboxRecord, SettledAnswer } from '../../host-sync/client/outbox-port.js';
+import { genesisHash, type RecordDraft } from '../../host-sync/protocol/record.js';
+import type { Directives, Product } from '../../host-sync/protocol/sync.js';
+import type { PersistedSale } from '../core/sale.js';
+import { TerminalError } from '../kernel/errors.js';
+import type { Crypto, TransactionId } from '../kernel/ports.js';
+import type { AmountMinor, WallMs } from '../kernel/units.js';
+import { backupTo, restoredSetting } from './backup.js';
+import { Catalogue, type StoredDirectives } from './catalogue.js';
+import { type Connection, Gate, integer, openConnection, type Statement } from './connection.js';
+import { CountersKeeper, sumOf } from './counters.js';
+import { Journal, listLimit } from './journal.js';
+import { Maintenance, type MaintenanceDone, type Retention, retentionDefault } from './maintenance.js';
+import { Outbox } from './outbox.js';
+import { type PersistParts, persistSale } from './persist.js';
+import type { AuditEntry, Identity, JournalEntry, QueueGauges, SaleRow, TerminalStore } from './port.js';
+import { noReserve, openReserve, type Reserve } from './reserve.js';
+import { SaleLookup } from './sale-lookup.js';
+import { Sales } from './sales.js';
+import { Audit, Settings } from './settings.js';
+import { type ChainFault, Verifier } from './verify.js';
+
+export interface StoreOptions {
+  /** Path of the database; `:memory:` keeps nothing and has no reserve. */
+  readonly file: string;
+  readonly crypto: Pick<Crypto, 'sha256'>;
+  readonly retention?: Retention;
+}
+
+/** The store port, and the upkeep that the runtime asks for when no sale is open. */
+export interface SqliteStore extends TerminalStore {
+  /** One bounded slice of purge, and a checkpoint when enough was written; call again while it purged anything. */
+  maintain(atWallMs: WallMs, clockDoubtful: boolean): MaintenanceDone;
+}
+
+/**
+ * Opens or creates the box's database and takes it for this process alone.
+ * @throws TerminalError store.newer, store.corrupt, store.full, store.failed (read-only, or another process has it)
+ */
+export function openTerminalStore(options: StoreOptions): SqliteStore {
+  const db = openConnection(options.file);
+  try {
+    const reserve = options.file === ':memory:' ? noReserve : openReserve(`${options.file}-reserve`);
+    return createStore(db, options, reserve);
+  } catch (cause) {
+    db.close();
+    throw cause;
+  }
+}
+
+/** The store over an open connection. */
+export function createStore(db: Connection, options: Omit<StoreOptions, 'file'>, reserve: Reserve): SqliteStore {
+  return new OpenStore(db, options, reserve);
+}
+
+class OpenStore implements SqliteStore {
+  readonly #gate: Gate;
+  readonly #parts: PersistParts;
+  readonly #catalogue: Catalogue;
+  readonly #settings: Settings;
+  readonly #audit: Audit;
+  readonly #verifier: Verifier;
+  readonly #maintenance: Maintenance;
+  readonly #addChain: Statement;
+  readonly #highestEpoch: Statement;
+  #identity: Identity | null;
+
+  constructor(
+    private readonly db: Connection,
+    private readonly options: Omit<StoreOptions, 'file'>,
+    reserve: Reserve,
+  ) {
+    const { crypto } = options;
+    this.#gate = new Gate(db);
+    const counters = new CountersKeeper(db, this.#gate);
+    const lookup = new SaleLookup(db, counters.current);
+    this.#parts = {
+      counters,
+      journal: new Journal(db, crypto),
+      outbox: new Outbox(db, counters.current),
+      sales: new Sales(db, lookup),
+      lookup,
+      reserve,
+    };
+    this.#catalogue = new Catalogue(db);
+    this.#settings = new Settings(db);
+    this.#audit = new Audit(db, crypto);
+    this.#verifier = new Verifier(db, crypto);
+    this.#maintenance = new Maintenance(db, this.#gate, this.#parts, options.retention ?? retentionDefault);
+    this.#addChain = db.prepare('INSERT INTO chain VALUES (?, ?, ?, ?)');
+    this.#highestEpoch = db.prepare('SELECT max(epoch) FROM chain WHERE terminal_id = ?').pluck();
+    this.#identity = this.#storedIdentity();
+  }
+
+  #storedIdentity(): Identity | null {
+    const row = this.db
+      .prepare('SELECT terminal_id, epoch FROM chain WHERE number = ?')
+      .get(this.#parts.counters.current.chain) as { readonly terminal_id: string; readonly epoch: bigint } | undefined;
+    return row ? { terminalId: row.terminal_id, epoch: integer(row.epoch, 1) } : null;
+  }
+
+  persist(sale: PersistedSale, records: readonly RecordDraft[], atWallMs: WallMs): void {
+    persistSale(this.#parts, this.#identity, sale, records, atWallMs);
+    this.#maintenance.committed();
+  }
+
+  settle(answers: readonly SettledAnswer[]): void {
+    if (answers.length === 0) return;
+    const byId = new Map(answers.map((answer) => [answer.transactionId, answer]));
+    this.#parts.counters.commit((counters, after) => {
+      for (const answer of byId.values()) this.#parts.outbox.settle(counters, after, answer);
+    });
+    this.#maintenance.committed();
+  }
+
+  nextUnsent(limit: number, held: ReadonlySet<TransactionId>): readonly OutboxRecord[] {
+    return this.#gate.read(() => this.#parts.outbox.next(limit, held));
+  }
+  unsentByTransaction(id: TransactionId): OutboxRecord | null {
+    return this.#gate.read(() => this.#parts.outbox.byTransaction(id));
+  }
+  unsentCount(): number {
+    return this.#parts.counters.current.unsent;
+  }
+
+  unfinishedSale(): PersistedSale | null {
+    return this.#gate.read(() => this.#parts.sales.open(this.#parts.counters.current));
+  }
+  saleByReference(reference: string): SaleRow | null {
+    return this.#gate.read(() => this.#parts.sales.byReference(reference));
+  }
+  saleByTransaction(id: TransactionId): SaleRow | null {
+    return this.#gate.read(() => this.#parts.sales.byTransaction(id));
+  }
+  sales(limit: number, before: TransactionId | null): readonly SaleRow[] {
+    return this.#gate.read(() => this.#parts.sales.newest(limit, before));
+  }
+  journal(
+    limit: number,
+    before: { readonly epoch: number; readonly sequence: number } | null,
+  ): readonly JournalEntry[] {
+    return this.#gate.read(() => this.#parts.journal.newest(limit, before));
+  }
+  recordsIn(state: 'unsent' | 'dead', limit: number): readonly JournalEntry[] {
+    const { journal, outbox } = this.#parts;
+    return this.#gate.read(() =>
+      state === 'dead' ? journal.dead(limit) : outbox.oldest(listLimit(limit)).map((number) => journal.entry(number)),
+    );
+  }
+
+  gauges(): QueueGauges {
+    const { counters, journal, outbox } = this.#parts;
+    const { unsent, unsentWorthMinor, unsentPoints, dead, nextSequence } = counters.current;
+    return this.#gate.read(() => {
+      const [oldest] = unsent === 0 ? [] : outbox.oldest(1);
+      return {
+        unsent,
+        unsentWorthMinor: sumOf(unsentWorthMinor),
+        unsentPoints: sumOf(unsentPoints),
+        dead,
+        oldestUnsentWallMs: oldest === undefined ? null : journal.entry(oldest).storedWallMs,
+        nextSequence,
+      };
+    });
+  }
+
+  siteSpentMinor(cardKeyId: string, atWallMs: WallMs): AmountMinor {
+    return this.#gate.read(() => this.#parts.sales.spentMinor(cardKeyId, atWallMs));
+  }
+
+  identity(): Identity | null {
+    return this.#identity;
+  }
+
+  /**
+   * Begins a chain anew and removes the mark of a restored database in the same commit. The identity that stands already
+   * changes nothing. @throws TerminalError record.chainBroken when the epoch is not above those this terminal had
+   */
+  setIdentity(identity: Identity): void {
+    const { terminalId, epoch } = identity;
+    if (this.#identity?.terminalId === terminalId && this.#identity.epoch === epoch) return;
+    const highest = this.#highestEpoch.get(terminalId);
+    if (highest !== null && epoch <= integer(highest)) {
+      throw new TerminalError('record.chainBroken', `epoch ${epoch} is not above the last one`);
+    }
+    this.#parts.counters.commit((counters) => {
+      counters.chain += 1;
+      counters.nextSequence = 1;
+      counters.lastHash = genesisHash(this.options.crypto, terminalId, epoch);
+      this.#addChain.run(counters.chain, terminalId, epoch, counters.nextNumber);
+      this.#settings.put(restoredSetting, null);
+    });
+    this.#identity = { terminalId, epoch };
+  }
+
+  directives(): StoredDirectives | null {
+    return this.#gate.read(() => this.#catalogue.directives());
+  }
+  setDirectives(directives: Directives): void {
+    this.#gate.write(() => this.#catalogue.replace(directives));
+    this.#maintenance.committed();
+  }
+  productByCode(code: string): Product | null {
+    return this.#gate.read(() => this.#catalogue.byCode(code));
+  }
+  productsByName(name: string, limit: number): readonly Product[] {
+    return this.#gate.read(() => this.#catalogue.byName(name, limit));
+  }
+
+  setting(name: string): string | null {
+    return this.#gate.read(() => this.#settings.get(name));
+  }
+  setSetting(name: string, value: string | null): void {
+    this.#gate.write(() => this.#settings.put(name, value));
+  }
+  appendAudit(entry: Omit<AuditEntry, 'number'>): void {
+    this.#parts.counters.commit((counters) => this.#audit.append(counters, entry));
+  }
+  audit(limit: number): readonly AuditEntry[] {
+    return this.#gate.read(() => this.#audit.newest(limit));
+  }
+
+  /** A file that SQLite finds damaged is not written again. */
+  verifyChains(): ChainFault | null {
+    try {
+      return this.#gate.read(() => this.#verifier.check(this.#parts.counters.current));
+    } catch (cause) {
+      if (cause instanceof TerminalError && cause.code === 'store.corrupt')
+        return { code: cause.code, detail: cause.detail };
+      throw cause;
+    }
+  }
+
+  maintain(atWallMs: WallMs, clockDoubtful: boolean): MaintenanceDone {
+    return this.#maintenance.run(atWallMs, clockDoubtful);
+  }
+  backup(toFile: string): Promise<void> {
+    return backupTo(this.db, toFile);
+  }
+  close(): void {
+    this.db.close();
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * Outbox: the unsent records in sending order, and the host's answers that take them out of it.
+ * A record just stored is held in memory and filed in the table later, with many others: most are answered before, and
+ * the journal alone says at a start which are left. Must not build or change a record.
+ */
+import type { OutboxRecord, SettledAnswer } from '../../host-sync/client/outbox-port.js';
+import { type RecordKind, sendClass, transactionIdFromBytes } from '../../host-sync/protocol/record.js';
+import { type Bytes, toHex } from '../kernel/bytes.js';
+import { TerminalError } from '../kernel/errors.js';
+import type { TransactionId } from '../kernel/ports.js';
+import { assert } from '../kernel/result.js';
+import { type Connection, integer, type Statement } from './connection.js';
+import { type After, amountOf, type Counters, pointsOf } from './counters.js';
+import { idBytes } from './journal.js';
+import type { Worth } from './worth.js';
+
+/** Journal numbers stay below it, so that class and number share one integer that JavaScript holds exactly. */
+const classStep = 2 ** 50;
+const classes = [0, 1, 2] as const;
+/** Most records that nextUnsent gives at once. */
+const nextUnsentMax = 10_000;
+/** How many records' attempts are remembered; beyond it the oldest are forgotten: they only inform. */
+const attemptsKept = 4_096;
+
+/** The outbox key of a record: sorts by sending class, then by journal number. */
+export const placeOf = (kind: RecordKind, number: number): number => sendClass[kind] * classStep + number;
+const numberOf = (place: number): number => place % classStep;
+
+interface SendRow {
+  readonly id: Bytes;
+  readonly epoch: bigint;
+  readonly sequence: bigint;
+  readonly kind: string;
+  readonly body: string;
+  readonly previous_hash: Bytes;
+}
+
+/** An unsent record that is not in the table yet. */
+interface Recent {
+  readonly number: number;
+  readonly kind: RecordKind;
+}
+
+const columns = 'j.id, c.epoch, j.sequence, j.kind, j.body, j.previous_hash';
+const fromOutbox = `outbox o CROSS JOIN journal j ON j.number = (o.place & ${classStep - 1})
+  CROSS JOIN chain c ON c.number = j.chain`;
+
+export class Outbox {
+  readonly #attempts = new Map<TransactionId, number>();
+  /** By journal number, since that is the order of insertion. At most what one filing takes, and one commit more. */
+  readonly #recent = new Map<TransactionId, Recent>();
+  readonly #insert: Statement;
+  readonly #next: Statement;
+  readonly #row: Statement;
+  readonly #placeById: Statement;
+  readonly #worth: Statement;
+  readonly #remove: Statement;
+  readonly #answer: Statement;
+  readonly #places: Statement;
+
+  constructor(db: Connection, counters: Readonly<Counters>) {
+    this.#insert = db.prepare('INSERT INTO outbox VALUES (?, ?)');
+    this.#next = db.prepare(
+      `SELECT ${columns} FROM ${fromOutbox} WHERE o.place >= ? AND o.place < ? ORDER BY o.place LIMIT ?`,
+    );
+    this.#row = db.prepare(
+      `SELECT ${columns} FROM journal j CROSS JOIN chain c ON c.number = j.chain WHERE j.number = ?`,
+    );
+    this.#placeById = db.prepare('SELECT place FROM outbox WHERE id = ?').pluck();
+    this.#worth = db.prepare('SELECT worth_minor, points FROM journal WHERE number = ?');
+    this.#remove = db.prepare('DELETE FROM outbox WHERE place = ?');
+    this.#answer = db.prepare('INSERT INTO answer VALUES (?, ?, ?)');
+    this.#places = db.prepare('SELECT place FROM outbox WHERE place >= ? AND place < ? ORDER BY place LIMIT ?').pluck();
+    const unfiled = db.prepare(
+      `SELECT j.number, j.id, j.kind FROM journal j LEFT JOIN answer a ON a.number = j.number
+       WHERE j.number > ? AND a.number IS NULL ORDER BY j.number`,
+    );
+    for (const row of unfiled.all(counters.filedNumber) as { number: bigint; id: Bytes; kind: RecordKind }[]) {
+      this.#recent.set(transactionIdFromBytes(row.id), { number: integer(row.number, 1), kind: row.kind });
+    }
+  }
+
+  /** Queues a record that the journal just took; inside the caller's transaction. */
+  add(counters: Counters, after: After, recent: Recent & { readonly id: TransactionId }, worth: Worth): void {
+    assert(recent.number < classStep, 'journal numbers stay below 2^50');
+    counters.unsent += 1;
+    counters.unsentWorthMinor += BigInt(worth.worthMinor);
+    counters.unsentPoints += BigInt(worth.points);
+    after(() => this.#recent.set(recent.id, { number: recent.number, kind: recent.kind }));
+  }
+
+  /** Writes the recent records that are still unsent into the table; inside the caller's transaction. */
+  file(after: After): void {
+    for (const [id, { number, kind }] of this.#recent) this.#insert.run(placeOf(kind, number), idBytes(id));
+    after(() => this.#recent.clear());
+  }
+
+  next(limit: number, held: ReadonlySet<TransactionId>): readonly OutboxRecord[] {
+    assert(Number.isInteger(limit) && limit >= 1 && limit <= nextUnsentMax, `limit is 1 to ${nextUnsentMax}`);
+    const records: OutboxRecord[] = [];
+    for (const sending of classes) {
+      if (records.length === limit) break;
+      // At most held.size rows are passed over, so this many hold what is still wanted if there is as much.
+      const most = limit - records.length + held.size;
+      const filed = this.#next.all(sending * classStep, (sending + 1) * classStep, most) as SendRow[];
+      const recent = filed.length < most ? this.#recentRows(sending, most - filed.length) : [];
+      for (const row of [...filed, ...recent]) {
+        if (records.length === limit) break;
+        const id = transactionIdFromBytes(row.id);
+        if (!held.has(id)) records.push(this.#handOut(id, row));
+      }
+    }
+    return records;
+  }
+
+  byTransaction(id: TransactionId): OutboxRecord | null {
+    const number = this.#numberOf(id);
+    return number === null ? null : this.#handOut(id, this.#rowAt(number));
+  }
+
+  /** Inside the caller's transaction. An answer to a record that is not queued (answered before) changes nothing. */
+  settle(counters: Counters, after: After, settled: SettledAnswer): void {
+    const id = settled.transactionId;
+    const number = this.#numberOf(id);
+    if (number === null) return;
+    const recent = this.#recent.get(id);
+    if (!recent) this.#remove.run(integer(this.#placeById.get(idBytes(id)), 1));
+    const dead = settled.answer.outcome === 'refused' && !settled.knownToSale;
+    this.#answer.run(number, dead ? 1 : 0, JSON.stringify(settled.answer));
+    const worth = this.#worth.get(number) as { readonly worth_minor: bigint; readonly points: bigint };
+    counters.unsent -= 1;
+    counters.unsentWorthMinor -= BigInt(amountOf(worth.worth_minor));
+    counters.unsentPoints -= BigInt(pointsOf(worth.points));
+    if (dead) counters.dead += 1;
+    after(() => {
+      this.#recent.delete(id);
+      this.#attempts.delete(id);
+    });
+  }
+
+  /** Journal numbers of unsent records, oldest first, at most `limit`: each class's oldest, merged. */
+  oldest(limit: number): readonly number[] {
+    const filed = classes.flatMap((sending) =>
+      this.#places
+        .all(sending * classStep, (sending + 1) * classStep, limit)
+        .map((place) => numberOf(integer(place, 1))),
+    );
+    filed.sort((a, b) => a - b);
+    const recent = filed.length < limit ? [...this.#recent.values()].map(({ number }) => number) : [];
+    return [...filed, ...recent].slice(0, limit);
+  }
+
+  #numberOf(id: TransactionId): number | null {
+    const recent = this.#recent.get(id);
+    if (recent) return recent.number;
+    const place = this.#placeById.get(idBytes(id));
+    return place === undefined ? null : numberOf(integer(place, 1));
+  }
+
+  #recentRows(sending: number, limit: number): readonly SendRow[] {
+    const rows: SendRow[] = [];
+    for (const { number, kind } of this.#recent.values()) {
+      if (rows.length === limit) break;
+      if (sendClass[kind] === sending) rows.push(this.#rowAt(number));
+    }
+    return rows;
+  }
+
+  #rowAt(number: number): SendRow {
+    const row = this.#row.get(number) as SendRow | undefined;
+    if (!row) throw new TerminalError('store.corrupt', `journal row ${number} is missing`);
+    return row;
+  }
+
+  #handOut(id: TransactionId, row: SendRow): OutboxRecord {
+    const attempts = this.#attempts.get(id) ?? 0;
+    this.#attempts.delete(id);
+    this.#attempts.set(id, attempts + 1);
+    if (this.#attempts.size > attemptsKept) {
+      const [longest] = this.#attempts.keys();
+      if (longest !== undefined) this.#attempts.delete(longest);
+    }
+    return {
+      transactionId: id,
+      epoch: integer(row.epoch, 1),
+      sequence: integer(row.sequence, 1),
+      kind: row.kind,
+      body: row.body,
+      previousHash: toHex(row.previous_hash),
+      attempts,
+    };
+  }
+}

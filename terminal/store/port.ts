@@ -1,0 +1,101 @@
+/**
+ * Store port: what the runtime asks of the box's one database. Implemented over SQLite in this folder; the simulator
+ * brings one in memory. All calls are synchronous: a commit has happened when the call returns.
+ */
+import type { OutboxPort } from '../../host-sync/client/outbox-port.js';
+import type { Position, RecordDraft } from '../../host-sync/protocol/record.js';
+import type { Directives, FinalAnswer, Product } from '../../host-sync/protocol/sync.js';
+import type { PersistedSale } from '../core/sale.js';
+import type { ErrorCode } from '../kernel/errors.js';
+import type { TransactionId } from '../kernel/ports.js';
+import type { AmountMinor, WallMs } from '../kernel/units.js';
+
+/** Who this box is, since its enrolment. */
+export interface Identity {
+  readonly terminalId: string;
+  readonly epoch: number;
+}
+
+export interface JournalEntry extends Position {
+  readonly transactionId: TransactionId;
+  readonly kind: string;
+  /** The stored bytes as text, verbatim. */
+  readonly body: string;
+  readonly previousHash: string;
+  readonly hash: string;
+  readonly storedWallMs: WallMs;
+  readonly state: 'unsent' | 'dead' | 'settled';
+  /** The host's final word; null while there is none. */
+  readonly answer: FinalAnswer | null;
+}
+
+export interface SaleRow {
+  readonly sale: PersistedSale;
+  readonly updatedWallMs: WallMs;
+  readonly refundedMinor: AmountMinor;
+  readonly voided: boolean;
+  /** The host's word on the sale's own record; null while there is none. */
+  readonly answer: FinalAnswer | null;
+}
+
+/** Counters kept with each commit; reading them costs the same at any backlog. Worth: sum of money in minor units. */
+export interface QueueGauges {
+  readonly unsent: number;
+  readonly unsentWorthMinor: number;
+  readonly unsentPoints: number;
+  readonly dead: number;
+  readonly oldestUnsentWallMs: WallMs | null;
+  readonly nextSequence: number;
+}
+
+export interface AuditEntry {
+  readonly number: number;
+  readonly atWallMs: WallMs;
+  readonly actor: string;
+  readonly action: string;
+  readonly detail: string;
+}
+
+export interface TerminalStore extends OutboxPort {
+  /** One transaction, one flush. Throws TerminalError store.full, store.failed or store.corrupt; then nothing was written. */
+  persist(sale: PersistedSale, records: readonly RecordDraft[], atWallMs: WallMs): void;
+  /** The one sale whose last commit is not `ended`; null when there is none. */
+  unfinishedSale(): PersistedSale | null;
+  saleByReference(reference: string): SaleRow | null;
+  saleByTransaction(id: TransactionId): SaleRow | null;
+  /** Newest first, `limit` 1…200, before a transaction id or from the newest. */
+  sales(limit: number, before: TransactionId | null): readonly SaleRow[];
+  /** Newest first, `limit` 1…200, below a sequence of an epoch or from the newest. */
+  journal(limit: number, before: { readonly epoch: number; readonly sequence: number } | null): readonly JournalEntry[];
+  /** Records in one state, oldest first, at most `limit` (1…200). */
+  recordsIn(state: 'unsent' | 'dead', limit: number): readonly JournalEntry[];
+  gauges(): QueueGauges;
+  /** What this card paid under the site key on the UTC day that holds `atWallMs`. */
+  siteSpentMinor(cardKeyId: string, atWallMs: WallMs): AmountMinor;
+
+  identity(): Identity | null;
+  /** At enrolment, or with a new epoch: the chain begins anew there. */
+  setIdentity(identity: Identity): void;
+  directives(): Omit<Directives, 'catalogue'> | null;
+  /** Atomically; a null catalogue leaves the stored products. */
+  setDirectives(directives: Directives): void;
+  productByCode(code: string): Product | null;
+  /** Exact name first; else every product whose name contains the text without case, at most `limit`. */
+  productsByName(name: string, limit: number): readonly Product[];
+
+  /** Small settings by name (console PIN's hash, lock-out, pairing tokens' hashes). Values at most 4 KB. */
+  setting(name: string): string | null;
+  setSetting(name: string, value: string | null): void;
+  appendAudit(entry: {
+    readonly atWallMs: WallMs;
+    readonly actor: string;
+    readonly action: string;
+    readonly detail: string;
+  }): void;
+  audit(limit: number): readonly AuditEntry[];
+  /** Recomputes journal and audit chains. Null: whole; else the first place where they are not. */
+  verifyChains(): { readonly code: ErrorCode; readonly detail: string } | null;
+  /** A consistent copy while running. Resolves when the file is complete and flushed. */
+  backup(toFile: string): Promise<void>;
+  close(): void;
+}

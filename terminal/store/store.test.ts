@@ -1,0 +1,413 @@
+/**
+ * Shows what the store keeps of sales, records, answers, settings, audit, directives and identity, and that a reopened
+ * database says the same. By persisting sales of every flow on real files and reading them back through the port.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { bodyDigest, chainHash, genesisHash } from '../../host-sync/protocol/record.js';
+import { toHex, utf8 } from '../kernel/bytes.js';
+import { TerminalError } from '../kernel/errors.js';
+import { nativeCrypto } from '../kernel/native.js';
+import type { WallMs } from '../kernel/units.js';
+import { markRestored, restoredSetting } from './backup.js';
+import { openTerminalStore, type SqliteStore } from './open.js';
+import {
+  acceptedAnswer,
+  cardKeyId,
+  earn,
+  fixtureStart,
+  fixtureTerminal,
+  refusedAnswer,
+  request,
+  type Step,
+  siteDebit,
+  spendIntent,
+  spendOutcome,
+  undo,
+} from './sale-fixtures.js';
+
+const nobody = new Set<never>();
+const put = (store: SqliteStore, ...steps: readonly Step[]) => {
+  for (const { sale, records } of steps) store.persist(sale, records, fixtureStart);
+};
+
+function opened(file: string): SqliteStore {
+  const store = openTerminalStore({ file, crypto: nativeCrypto });
+  if (!store.identity()) store.setIdentity({ terminalId: fixtureTerminal, epoch: 1 });
+  return store;
+}
+
+function must<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('the fixture has fewer parts than that');
+  return value;
+}
+
+/** Everything that the port can say of history, for comparing before and after. */
+const seen = (store: SqliteStore) => ({
+  gauges: store.gauges(),
+  sales: store.sales(200, null),
+  journal: store.journal(200, null),
+  unsent: store.recordsIn('unsent', 200),
+  dead: store.recordsIn('dead', 200),
+  next: store.nextUnsent(500, nobody).map(({ attempts: _, ...record }) => record),
+  open: store.unfinishedSale(),
+  identity: store.identity(),
+});
+
+t.test('a commit point stores records, queue, sale and counters together, chained as the protocol says', async (t) => {
+  const store = opened(':memory:');
+  put(store, earn(1), spendIntent(2));
+  t.match(store.unfinishedSale(), { commit: 'intent' });
+  t.match(store.gauges(), { unsent: 3, unsentWorthMinor: 500, unsentPoints: 800, dead: 0, nextSequence: 4 });
+  put(store, spendOutcome(2, 'accepted'));
+  t.equal(store.unfinishedSale(), null);
+  t.equal(store.saleByReference('till-1-2')?.sale.commit, 'ended');
+  t.match(store.gauges(), { unsent: 5, unsentWorthMinor: 1_000, unsentPoints: 1_300, nextSequence: 6 });
+
+  const entries = [...store.journal(200, null)].reverse();
+  t.same(
+    entries.map(({ sequence, kind }) => [sequence, kind]),
+    [
+      [1, 'pointsEarn'],
+      [2, 'consumption'],
+      [3, 'pointsSpend'],
+      [4, 'completion'],
+      [5, 'consumption'],
+    ],
+  );
+  let previous = genesisHash(nativeCrypto, fixtureTerminal, 1);
+  for (const entry of entries) {
+    t.equal(entry.previousHash, toHex(previous));
+    previous = chainHash(nativeCrypto, previous, bodyDigest(nativeCrypto, utf8(entry.body)));
+    t.equal(entry.hash, toHex(previous));
+    t.match(JSON.parse(entry.body), {
+      terminalId: fixtureTerminal,
+      epoch: 1,
+      sequence: entry.sequence,
+      transactionId: entry.transactionId,
+    });
+  }
+  t.equal(store.verifyChains(), null);
+  t.same(store.journal(2, { epoch: 1, sequence: 4 }), [...entries].reverse().slice(2, 4), 'pages go on below a place');
+  t.same(store.journal(2, { epoch: 9, sequence: 4 }), [], 'an epoch that never was');
+  store.close();
+});
+
+t.test('sending order is reversals, value, records; by sequence within each, whether filed or not', async (t) => {
+  const store = opened(':memory:');
+  // 60 earns are 120 records: more than one filing takes, so that both places are read.
+  for (let serial = 1; serial <= 60; serial++) put(store, earn(serial));
+  put(store, spendIntent(61), spendOutcome(61, 'refused'));
+  const all = store.nextUnsent(500, nobody);
+  const classOf = (kind: string) => (kind === 'reversal' ? 0 : kind === 'consumption' ? 2 : 1);
+  t.equal(all.length, 122);
+  t.same(
+    all.map(({ sequence }) => sequence),
+    [...all]
+      .sort((a, b) => classOf(a.kind) - classOf(b.kind) || a.sequence - b.sequence)
+      .map(({ sequence }) => sequence),
+  );
+  const [first, second] = all;
+  t.equal(first?.kind, 'reversal');
+  const held = new Set([first, second].flatMap((record) => (record ? [record.transactionId] : [])));
+  t.same(
+    store.nextUnsent(100, held).map(({ sequence }) => sequence),
+    all.slice(2, 102).map(({ sequence }) => sequence),
+    'held ids are skipped and others take their place',
+  );
+  t.equal(store.nextUnsent(3, nobody)[2]?.attempts, 2, 'attempts count how often it was handed out');
+  t.same(
+    store.recordsIn('unsent', 5).map(({ sequence }) => sequence),
+    [1, 2, 3, 4, 5],
+  );
+  t.equal(store.gauges().oldestUnsentWallMs, fixtureStart);
+  store.close();
+});
+
+t.test(
+  'answers: accepted settles, refused becomes a dead letter unless the sale knew it, repeats change nothing',
+  async (t) => {
+    const file = join(t.testdir(), 'box.db');
+    let store = opened(file);
+    for (let serial = 1; serial <= 51; serial++) put(store, earn(serial));
+    const queue = store.recordsIn('unsent', 200);
+    const idAt = (index: number) => must(queue[index]).transactionId;
+    const [filed, recent, refused, known] = [idAt(0), idAt(100), idAt(2), idAt(4)];
+    const answers = [
+      { transactionId: filed, answer: acceptedAnswer(filed), knownToSale: false },
+      { transactionId: recent, answer: acceptedAnswer(recent), knownToSale: false },
+      { transactionId: refused, answer: refusedAnswer(refused), knownToSale: false },
+      { transactionId: known, answer: refusedAnswer(known), knownToSale: true },
+    ];
+    store.settle([...answers, ...answers]);
+    store.settle(answers);
+    for (const reopened of [false, true]) {
+      if (reopened) {
+        store.close();
+        store = opened(file);
+      }
+      t.match(store.gauges(), { unsent: 98, unsentPoints: 47 * 300, dead: 1 });
+      t.equal(store.unsentCount(), 98);
+      t.match(store.saleByTransaction(filed), { answer: acceptedAnswer(filed) });
+      t.match(store.saleByTransaction(recent), { answer: acceptedAnswer(recent) });
+      t.same(store.recordsIn('dead', 10), [{ ...queue[2], state: 'dead', answer: refusedAnswer(refused) }]);
+      t.match(store.saleByTransaction(known)?.answer, { outcome: 'refused' });
+      for (const id of [filed, recent, refused, known]) t.equal(store.unsentByTransaction(id), null);
+      t.match(store.unsentByTransaction(idAt(6)), { kind: 'pointsEarn', attempts: 0 });
+      t.equal(store.verifyChains(), null);
+    }
+    store.close();
+  },
+);
+
+t.test('a reopened database says what it said before, at every point of a filing', async (t) => {
+  const file = join(t.testdir(), 'box.db');
+  for (let serial = 1; serial <= 110; serial++) {
+    let store = opened(file);
+    put(store, ...(serial % 5 === 0 ? [spendIntent(serial), spendOutcome(serial, 'refused')] : [earn(serial)]));
+    if (serial === 110) put(store, spendIntent(111));
+    if (serial % 11 !== 0) {
+      store.close();
+      continue;
+    }
+    const before = seen(store);
+    store.close();
+    store = opened(file);
+    t.same(seen(store), before);
+    t.equal(store.saleByReference('till-1-3')?.sale.request.reference, 'till-1-3');
+    t.equal(store.verifyChains(), null);
+    store.close();
+  }
+  t.equal(statSync(file).mode & 0o777, 0o600, 'only the box reads it');
+});
+
+t.test('voids and refunds count on their original only when they ended accepted', async (t) => {
+  const store = opened(':memory:');
+  const first = earn(1);
+  const { transaction } = first.sale.request.ids;
+  put(
+    store,
+    first,
+    undo(2, first, 4_000, 'accepted'),
+    undo(3, first, 1_000, 'refused'),
+    undo(4, first, 250, 'accepted'),
+  );
+  t.match(store.saleByTransaction(transaction), { refundedMinor: 4_250, voided: false });
+  put(store, undo(5, first, null, 'refused'));
+  t.match(store.saleByTransaction(transaction), { voided: false });
+  const before = store.gauges();
+  put(store, undo(6, first, null, 'accepted'));
+  t.match(store.saleByTransaction(transaction), { refundedMinor: 4_250, voided: true });
+  t.equal(store.gauges().unsentPoints - before.unsentPoints, 300, 'a void is worth what its original is');
+  t.same(
+    store.sales(2, transaction).map(({ sale }) => sale.request.ids.transaction),
+    [],
+    'nothing before the first',
+  );
+  t.equal(store.sales(200, null).length, 6);
+  store.close();
+});
+
+t.test(
+  'what a card paid under the site key counts from the intent on, by UTC day, and is released when refused',
+  async (t) => {
+    const store = opened(':memory:');
+    const spent = (day: number) => store.siteSpentMinor(cardKeyId, (fixtureStart + day * 86_400_000) as WallMs);
+    const [intent, ...rest] = siteDebit(1, 2_000, 'accepted');
+    put(store, must(intent));
+    t.equal(spent(0), 2_000);
+    put(store, ...rest);
+    t.equal(spent(0), 2_000, 'counted once');
+    put(store, ...siteDebit(2, 700, 'unknown'));
+    t.equal(spent(0), 2_700, 'a card that may have paid counts');
+    const [begun, , refused] = siteDebit(3, 5_000, 'refused');
+    put(store, must(begun));
+    t.equal(spent(0), 7_700);
+    store.persist(must(refused).sale, must(refused).records, (fixtureStart + 86_400_000) as WallMs);
+    t.equal(spent(0), 2_700, 'given back on the day it was counted');
+    t.equal(spent(1), 0);
+    t.equal(spent(-1), 0);
+    t.equal(store.siteSpentMinor('ffffffffffffffff', fixtureStart), 0);
+    store.close();
+  },
+);
+
+t.test(
+  'what cannot be: a second open sale, a sale after its end, records before enrolment, a body too long',
+  async (t) => {
+    const store = openTerminalStore({ file: ':memory:', crypto: nativeCrypto });
+    t.throws(() => put(store, earn(1)), { message: /enrolled/ });
+    store.setIdentity({ terminalId: fixtureTerminal, epoch: 1 });
+    put(store, earn(1), spendIntent(2));
+    const before = seen(store);
+    t.throws(() => put(store, spendIntent(3)), { message: /one sale is open/ });
+    t.throws(() => put(store, earn(1)), { message: /ended/ });
+    const long = earn(4);
+    const [record] = long.records;
+    if (record?.kind !== 'pointsEarn') throw new Error('an earn begins with its earn');
+    const lines = Array.from({ length: 500 }, () => ({ ...record.bill.lines[0], name: '字'.repeat(120) }));
+    const bill = { ...record.bill, lines } as typeof record.bill;
+    t.throws(() => store.persist(long.sale, [{ ...record, bill }], fixtureStart), { code: 'input.tooLong' });
+    t.same(seen(store), before, 'and nothing of them was written');
+    t.equal(store.verifyChains(), null);
+    store.close();
+  },
+);
+
+t.test('a new epoch begins a new chain, keeps what is unsent, and takes the mark of a restore away', async (t) => {
+  const dir = t.testdir();
+  const file = join(dir, 'box.db');
+  const copy = join(dir, 'copy.db');
+  const store = opened(file);
+  put(store, earn(1), spendIntent(2));
+  const copied = store.backup(copy);
+  put(store, spendOutcome(2, 'accepted'));
+  await copied;
+  const before = seen(store);
+  store.close();
+  t.equal(statSync(copy).mode & 0o777, 0o600);
+
+  const whole = opened(copy);
+  t.equal(whole.verifyChains(), null);
+  t.ok(whole.saleByReference('till-1-2'));
+  whole.close();
+
+  markRestored(copy, fixtureStart);
+  const restored = opened(copy);
+  t.equal(restored.setting(restoredSetting), String(fixtureStart));
+  t.throws(() => restored.setIdentity({ terminalId: fixtureTerminal, epoch: 0 }), TerminalError);
+  restored.setIdentity({ terminalId: fixtureTerminal, epoch: 2 });
+  t.equal(restored.setting(restoredSetting), null);
+  const unsent = restored.gauges().unsent;
+  put(restored, earn(9));
+  t.match(restored.journal(2, null)[1], {
+    epoch: 2,
+    sequence: 1,
+    previousHash: toHex(genesisHash(nativeCrypto, fixtureTerminal, 2)),
+  });
+  t.equal(restored.gauges().unsent, unsent + 2);
+  t.match(restored.nextUnsent(1, nobody), [{ epoch: 1, sequence: 1 }]);
+  t.equal(restored.verifyChains(), null);
+  t.throws(() => restored.setIdentity({ terminalId: fixtureTerminal, epoch: 1 }), { code: 'record.chainBroken' });
+  restored.close();
+
+  const original = opened(file);
+  t.same(seen(original), before, 'the source of a backup is as it was');
+  original.close();
+  t.throws(() => markRestored(join(dir, 'none.db'), fixtureStart), { code: 'store.failed' });
+});
+
+t.test('directives, products by code and by name, settings, audit', async (t) => {
+  const file = join(t.testdir(), 'box.db');
+  let store = opened(file);
+  const product = (code: string, name: string) => ({ code, name, priceMinor: 1_200, category: 'food' });
+  const directives = {
+    version: 4,
+    merchant: 'm',
+    location: 'l',
+    rules: request(1, { name: 'plainSale' }, null).terms.rules,
+    catalogueVersion: 9,
+  };
+  t.equal(store.directives(), null);
+  store.setDirectives({
+    ...directives,
+    catalogue: [product('1', '黑森林蛋糕'), product('2', 'Cake'), product('3', 'ＣＡＫＥ large'), product('4', 'Tea')],
+  });
+  store.setDirectives({ ...directives, version: 5, catalogue: null });
+  t.same(store.directives(), { ...directives, version: 5 });
+  t.same(store.productByCode('2'), product('2', 'Cake'));
+  t.equal(store.productByCode("2' OR '1'='1"), null);
+  const named = (name: string, limit = 10) => store.productsByName(name, limit).map(({ code }) => code);
+  t.same(named('Cake'), ['2'], 'an exact name wins');
+  t.same(named('cake').sort(), ['2', '3'], 'else all that contain it, full-width and case alike');
+  t.same(named('cake', 1).length, 1);
+  t.same(named('蛋糕'), ['1']);
+  t.same(named('%'), []);
+  t.throws(() => store.setDirectives({ ...directives, catalogue: [product('1', 'a'), product('1', 'b')] }));
+  t.same(named('Tea'), ['4'], 'a catalogue that cannot be stored leaves the old one');
+  store.setDirectives({ ...directives, catalogue: [product('7', 'New')] });
+  t.same([named('Tea'), named('New')], [[], ['7']]);
+
+  store.setSetting('console.pin', 'hash');
+  store.setSetting('gone', 'x');
+  store.setSetting('gone', null);
+  t.throws(() => store.setSetting('long', 'x'.repeat(4_097)), { code: 'input.tooLong' });
+  t.throws(() => store.setSetting('n'.repeat(65), 'x'), { code: 'input.tooLong' });
+  for (const action of ['login', 'backup']) {
+    store.appendAudit({
+      atWallMs: fixtureStart,
+      actor: 'technician',
+      action,
+      detail: `half \ud800 ${'x'.repeat(2_000)}`,
+    });
+  }
+  store.close();
+  store = opened(file);
+  t.equal(store.setting('console.pin'), 'hash');
+  t.equal(store.setting('gone'), null);
+  t.same(
+    store.audit(10).map(({ number, action, detail }) => [number, action, detail.length]),
+    [
+      [2, 'backup', 1_000],
+      [1, 'login', 1_000],
+    ],
+  );
+  t.equal(store.verifyChains(), null);
+  store.close();
+});
+
+t.test(
+  'purge takes old settled history in slices, keeps the chain anchored, and stops at what is not settled',
+  async (t) => {
+    const file = join(t.testdir(), 'box.db');
+    const day = 86_400_000;
+    const open = () =>
+      openTerminalStore({ file, crypto: nativeCrypto, retention: { retainMs: 30 * day, retainRecords: 10 } });
+    let store = open();
+    store.setIdentity({ terminalId: fixtureTerminal, epoch: 1 });
+    for (let serial = 1; serial <= 400; serial++) put(store, earn(serial));
+    const settle = (count: number) =>
+      store.settle(
+        store
+          .recordsIn('unsent', 200)
+          .slice(0, count)
+          .map(({ transactionId }) => ({
+            ...{ transactionId, answer: acceptedAnswer(transactionId), knownToSale: false },
+          })),
+      );
+    for (let batch = 0; batch < 3; batch++) settle(200);
+    const later = (fixtureStart + 31 * day) as WallMs;
+    t.match(store.maintain(later, true), { purgedRecords: 0 }, 'not by a clock in doubt');
+    t.match(store.maintain((fixtureStart + 29 * day) as WallMs, false), { purgedRecords: 0 }, 'not before its time');
+    t.match(store.maintain(later, false), { purgedRecords: 200, purgedSales: 100 });
+    t.equal(store.verifyChains(), null);
+    store.close();
+    store = open();
+    t.equal(store.verifyChains(), null);
+    while (store.maintain(later, false).purgedRecords > 0);
+    t.equal(store.saleByReference('till-1-300'), null);
+    t.ok(store.saleByReference('till-1-301'), 'an unsent record and its sale stay');
+    t.equal(store.gauges().unsent, 200);
+    t.equal(store.journal(200, null).length, 200);
+    settle(200);
+    while (store.maintain(later, false).purgedRecords > 0);
+    t.ok(store.journal(200, null).length >= 10, 'the newest stay whatever the clock says');
+    put(store, earn(401));
+    t.equal(store.verifyChains(), null);
+    store.close();
+  },
+);
+
+t.test('two processes never share a database, and another version or program is told apart', async (t) => {
+  const dir = t.testdir({ 'text.db': 'this is not a database, but long enough to be taken for one '.repeat(20) });
+  const file = join(dir, 'box.db');
+  const store = opened(file);
+  t.throws(() => openTerminalStore({ file, crypto: nativeCrypto }), { code: 'store.failed' });
+  store.close();
+  t.throws(() => openTerminalStore({ file: join(dir, 'text.db'), crypto: nativeCrypto }), { code: 'store.corrupt' });
+  t.equal(readFileSync(join(dir, 'text.db'), 'utf8').startsWith('this is not'), true, 'and is left as it was');
+  t.throws(() => openTerminalStore({ file: join(dir, 'no', 'box.db'), crypto: nativeCrypto }), {
+    code: 'store.failed',
+  });
+});
