@@ -91,9 +91,9 @@ module.exports = {
     },
     {
       name: 'nothing-imports-main',
-      comment: 'main.ts is a composition root. Tests and scripts may start it.',
+      comment: 'main.ts is a composition root. Tests, simulated worlds and scripts may start it.',
       severity: 'error',
-      from: { pathNot: [TEST, '^scripts/'] },
+      from: { pathNot: [TEST, SIM, '^scripts/'] },
       to: { path: MAIN },
     },
     {

@@ -39,7 +39,7 @@ interface Options {
 function readOptions(): Options {
   const program = new Command('scripts/console')
     .description('The technician console of the box that runs on this machine.')
-    .option('--data <folder>', 'data folder of the box', process.env['SHOULI_DATA'] ?? 'data')
+    .option('--data <folder>', 'data folder of the box', process.env['SHOULI_DATA'] ?? 'data/current')
     .option('--socket <file>', 'console socket, when it is not <data>/console.sock')
     .option('--command <line>', 'run one command and end')
     .option('--json', 'with --command: print JSON')

@@ -42,7 +42,10 @@ class Say {
   check(step: string, what: string, found: unknown, wanted: unknown, unit: 'minor' | 'points' | 'text'): void {
     const holds = found === wanted;
     if (!holds) this.failures += 1;
-    if (this.json) return this.#line({ step, check: what, unit, found: found ?? null, wanted, ok: holds });
+    if (this.json) {
+      this.#line({ step, check: what, unit, found: found ?? null, wanted, ok: holds });
+      return;
+    }
     const show = (value: unknown): string =>
       unit === 'minor' && typeof value === 'number' ? `${formatAmount(value, currency)} ${currency}` : String(value);
     console.log(`  ${holds ? '✓' : '✗'} ${what}: ${show(found)}${holds ? '' : `, expected ${show(wanted)}`}`);

@@ -59,10 +59,10 @@ function tell(box: Box, dataFolder: string, set: SimulatedSet | null, devices: s
     ...(set
       ? [
           '',
-          'Try it:  scripts/shouli member register 13800138000      the phone answers by itself',
-          '         scripts/console                                sale 300 earn',
+          'Try it:  scripts/shouli host member register 13800138000 --name 王芳   the phone answers by itself',
+          '         scripts/console                                then: sale 300 earn',
           '         scripts/shouli tap                             the phone is held to the reader',
-          `         printf 'SLM…\\r\\n' > ${path.join(dataFolder, 'set', 'scanner')}     a scan`,
+          `         scripts/shouli scan SL!EARN                       a scan`,
         ]
       : []),
     '',

@@ -15,6 +15,7 @@ import { nativeClock, nativeCrypto, nativeIds, nativeRandom } from './kernel/nat
 import type { WallMs } from './kernel/units.js';
 import { startLocalApi } from './local-api/server.js';
 import { HostConnection } from './runtime/host-link.js';
+import { openSnapshotSocket } from './runtime/snapshot-socket.js';
 import { Terminal } from './runtime/terminal.js';
 import { openTerminalStore } from './store/open.js';
 
@@ -107,6 +108,7 @@ export async function startTerminal(start: TerminalStart): Promise<RunningTermin
         listenPort: config.localApi.port,
         allowedOrigins: config.localApi.allowedOrigins,
         tokenFile: path.join(dataFolder, 'till-token'),
+        onBug: start.crashed,
       })
     : null;
   const console = await startConsole({
@@ -124,7 +126,8 @@ export async function startTerminal(start: TerminalStart): Promise<RunningTermin
     onBug: start.crashed,
   });
 
-  // 7. Upkeep in small slices while no sale is open.
+  // 7. Backups of the running box, and upkeep in small slices while no sale is open.
+  const closeSnapshots = await openSnapshotSocket({ dataFolder, backup: (file) => store.backup(file) });
   let cancelUpkeep = schedule(maintainEveryMs, function upkeep() {
     if (!terminal.status().sale) store.maintain(nativeClock.wallMs() as WallMs, terminal.status().clockDoubtful);
     cancelUpkeep = schedule(maintainEveryMs, upkeep);
@@ -139,6 +142,7 @@ export async function startTerminal(start: TerminalStart): Promise<RunningTermin
       cancelUpkeep();
       await console.close();
       await localApi?.close();
+      await closeSnapshots();
       await terminal.stop();
       await host.stop();
       store.close();

@@ -16,6 +16,8 @@ const socketPath = '/run/pcscd/pcscd.comm';
 const pidPath = '/run/pcscd/pcscd.pid';
 const driverConfigPath = '/etc/reader.conf.d/vpcd';
 const daemonPath = '/usr/sbin/pcscd';
+/** Programs of util-linux and iproute2, which every Debian has. */
+const tools = { setpriv: 'setpriv', flock: 'flock', ip: 'ip' } as const;
 /** Set for processes that a rig's holder starts: they use its pcscd and must not wait for its lock. */
 const heldVariable = 'SHOULI_PCSC_RIG_HELD';
 
@@ -136,7 +138,7 @@ class Daemon {
     rmSync(socketPath, { force: true });
     rmSync(pidPath, { force: true });
     // The kernel ends the daemon with us, so that a killed test leaves none behind.
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', daemonPath, '--foreground', '--critical'], {
+    const child = spawn(tools.setpriv, ['--pdeathsig', 'KILL', '--', daemonPath, '--foreground', '--critical'], {
       stdio: 'ignore',
     });
     this.#process = child;
@@ -152,8 +154,9 @@ class Daemon {
       async () => failure !== null || ((await answers({ path: socketPath })) && (await slotsAnswer())),
     );
     if (failure === null && ready) return;
+    const reason = failure ?? 'no answer in time';
     await this.stop('kill');
-    throw new Error(`pcscd did not come up: ${failure ?? 'no answer in time'}`);
+    throw new Error(`pcscd did not come up: ${reason}`);
   }
 
   async stop(how: 'terminate' | 'kill'): Promise<void> {
@@ -205,7 +208,7 @@ class QuickAckRoute {
 
 function routeOutput(...words: readonly string[]): string | null {
   try {
-    return execFileSync('ip', ['route', ...words], {
+    return execFileSync(tools.ip, ['route', ...words], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
       timeout: 5_000,
@@ -259,7 +262,7 @@ async function takeLock(timeoutMs: number): Promise<() => Promise<void>> {
   const path = join(tmpdir(), 'shouli-pcsc-rig.lock');
   const seconds = String(Math.ceil(timeoutMs / 1000));
   const keeper = spawn(
-    'flock',
+    tools.flock,
     ['--exclusive', '--wait', seconds, path, 'sh', '-c', 'echo held; exec cat >/dev/null'],
     {
       stdio: ['pipe', 'pipe', 'ignore'],

@@ -25,7 +25,6 @@ export const pointsSchema = z.int().min(0).max(pointsMax);
 export const currencySchema = z.enum(Object.keys(currencies) as [keyof typeof currencies]);
 /** Text that people read: 1…lengthMax characters, no control characters. */
 export const plainText = (lengthMax: number) =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
   z
     .string()
     .min(1)

@@ -29,7 +29,7 @@ const statementTable = (page: Page<StatementLine>): string =>
     })),
   ) + more(page);
 
-/** `member register|list|show|statement|block|unblock` */
+/** `member register|enlist|list|show|statement|block|unblock` */
 export function memberCommand({ run }: Tools): Command {
   const member = new Command('member').description('members 会员 and their phones');
   member
@@ -40,6 +40,16 @@ export function memberCommand({ run }: Tools): Command {
       run(async ({ call, show }) => {
         const sent = await call<{ messageId: string; expiresAtMs: number }>('member.register', { phone, name });
         show(sent, () => `registration sent (${sent.messageId}); its answer counts until ${time(sent.expiresAtMs)}`);
+      }),
+    );
+  member
+    .command('enlist <phone>')
+    .description('a member without a key on the phone, who shows the member code; the phone may register later')
+    .requiredOption('--name <name>', 'the member’s name')
+    .action((phone: string, { name }: { name: string }) =>
+      run(async ({ call, show }) => {
+        const found = await call<MemberView>('member.enlist', { phone, name });
+        show(found, () => showMember(found));
       }),
     );
   member

@@ -70,11 +70,38 @@ export function renderTable(
   return [line(columns.map((column) => column.title)), ...rows.map(line)].map((text) => fit(text, total));
 }
 
-/** Lines `label  value`, labels padded alike. */
+/** Text over at most `linesMax` lines of `columns` (≥ 2), broken at blanks where there are some; the last is cut. */
+function wrap(text: string, columns: number, linesMax: number): string[] {
+  const lines: string[] = [];
+  let rest = printable(text, 4 * columns * linesMax);
+  while (lines.length < linesMax - 1 && stringWidth(rest) > columns) {
+    let at = 0;
+    let width = 0;
+    let blank = 0;
+    for (const character of rest) {
+      width += stringWidth(character);
+      if (width > columns) break;
+      at += character.length;
+      if (character === ' ') blank = at;
+    }
+    const cut = blank > 0 ? blank : at;
+    lines.push(rest.slice(0, cut).trimEnd());
+    rest = rest.slice(cut);
+  }
+  lines.push(fit(rest, columns));
+  return lines;
+}
+const valueLinesMax = 4;
+
+/** Lines `label  value`, labels padded alike; a long value goes on below itself. */
 export function renderPairs(
   pairs: readonly (readonly [label: string, value: string])[],
   total = screenColumns,
 ): string[] {
   const labelColumns = Math.max(...pairs.map(([label]) => stringWidth(label)));
-  return pairs.map(([label, value]) => fit(`${pad(label, labelColumns)}  ${value}`, total).trimEnd());
+  return pairs.flatMap(([label, value]) =>
+    wrap(value, total - labelColumns - gap, valueLinesMax).map((text, line) =>
+      `${pad(line === 0 ? label : '', labelColumns + gap)}${text}`.trimEnd(),
+    ),
+  );
 }

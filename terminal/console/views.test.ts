@@ -7,7 +7,7 @@ import t from 'tap';
 import { wallMs } from '../kernel/units.js';
 import { journalView } from '../runtime/journal-port.js';
 import { journalEntry, PortDouble } from '../sim/port-double.js';
-import { fit, renderTable } from './table.js';
+import { fit, renderPairs, renderTable } from './table.js';
 import {
   auditLines,
   clockText,
@@ -135,6 +135,8 @@ t.test('columns stay in line and never overflow; JSON shows no raw control chara
       }),
     ),
   );
+  t.same(renderPairs([['a', 'one two 积分积分']], 12), ['a  one two', '   积分积分']);
+  t.same(renderPairs([['a', '积'.repeat(20)]], 9), ['a  积积积', '   积积积', '   积积积', '   积积…']);
   t.equal(fit('积分积分', 5), '积分…');
   t.equal(durationText(3_723_000), '1 h 2 min');
   t.match(clockText(0), /^\d\d-\d\d \d\d:\d\d:\d\d$/);

@@ -120,12 +120,10 @@ export function deviceLines(devices: readonly Device[], language: Language): str
     clockText(device.sinceWallMs),
     `${device.simulated ? `${say(language, 'simulated')} ` : ''}${device.description}`,
   ]);
-  const troubles = devices.flatMap((device) =>
-    device.error
-      ? [`${device.device}: ${device.error.code} ${device.error.detail}`, `  ${meaning(device.error.code, language)}`]
-      : [],
+  const troubles = devices.flatMap(({ device, error }) =>
+    error ? troublePairs(fit(device, 20), error, language) : [],
   );
-  return [...renderTable(columns, rows), ...troubles.map((line) => fit(line, screenColumns))];
+  return [...renderTable(columns, rows), ...(troubles.length > 0 ? renderPairs(troubles) : [])];
 }
 
 const optionalMoney = (minor: number | null, currency: Currency): string =>

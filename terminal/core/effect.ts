@@ -47,7 +47,7 @@ export type Effect =
   | { readonly type: 'prompt'; readonly prompt: Prompt; readonly transactionId: TransactionId }
   /** Show, sound and print the outcome, at most once. → announced */
   | { readonly type: 'announce'; readonly request: SaleRequest; readonly outcome: SaleOutcome };
-export type EffectType = Effect['type'];
 
 /** `present`: tap or show the code. `hold`: keep the phone there. `tapAgain`: the write is not certain. `done`: take it away. */
 export type Prompt = 'present' | 'hold' | 'tapAgain' | 'asking' | 'done' | 'refused';
+export type EffectType = Effect['type'];

@@ -3,7 +3,7 @@
  */
 
 import type { Bill, CardWrite, Credential, TapCredential } from '../../host-sync/protocol/record.js';
-import type { Balances, FinalAnswer, Rules } from '../../host-sync/protocol/sync.js';
+import type { Balances, Rules } from '../../host-sync/protocol/sync.js';
 import type { ErrorCode } from '../kernel/errors.js';
 import type { TransactionId } from '../kernel/ports.js';
 import type { AmountMinor, DurationMs, Points } from '../kernel/units.js';
@@ -135,4 +135,3 @@ export type PersistedSale =
       readonly outcome: SaleOutcome;
     };
 export type CommitPoint = PersistedSale['commit'];
-export type HostWord = FinalAnswer;

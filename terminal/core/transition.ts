@@ -408,7 +408,7 @@ function ended(state: StateOf<'persistingEnd'>): Step {
 }
 
 function announce(
-  state: StateOf<'persistingEnd'> | StateOf<'awaitingBalance'>,
+  state: StateOf<'persistingIntent'> | StateOf<'persistingEnd'> | StateOf<'awaitingBalance'>,
   outcome: StateOf<'announcing'>['outcome'],
 ): Step {
   const { generation, request, linkId } = state;
@@ -457,9 +457,7 @@ const isUnstored = (code: ErrorCode): boolean => code === 'store.full' || code =
 
 /** Nothing could be stored and nothing has happened: refused without a commit. */
 function refuseUnstored(state: StateOf<'persistingIntent'> | StateOf<'persistingEnd'>, code: ErrorCode): Step {
-  const { generation, request } = state;
-  const outcome = { result: 'refused', code, balances: null } as const;
-  return [{ phase: 'announcing', generation, request, outcome }, [{ type: 'announce', request, outcome }]];
+  return announce(state, { result: 'refused', code, balances: null });
 }
 
 const isDecided = (card: StateOf<'persistingIntent'>['card']): card is DecidedCardWork =>

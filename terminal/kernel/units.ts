@@ -47,9 +47,7 @@ export const quantity = (value: unknown): Result<number, ValueError> => integerI
 export const monotonicMs = (value: number): MonotonicMs => value as MonotonicMs;
 export const wallMs = (value: number): WallMs => value as WallMs;
 export const durationMs = (value: number): DurationMs => value as DurationMs;
-export const milliseconds = durationMs;
 export const seconds = (count: number): DurationMs => durationMs(count * 1000);
-export const minutes = (count: number): DurationMs => seconds(count * 60);
 
 export const zeroAmount = 0 as AmountMinor;
 export const zeroPoints = 0 as Points;

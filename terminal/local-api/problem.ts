@@ -28,7 +28,7 @@ export function httpStatus(code: ErrorCode): number {
   const own = statuses[code];
   if (own !== undefined) return own;
   if (code.startsWith('input.') || code.startsWith('value.')) return 400;
-  if (code.startsWith('store.') || code.startsWith('host.') || code.startsWith('device.')) return 503;
+  if (/^(store|host|device|terminal)\./.test(code)) return 503;
   return 422;
 }
 

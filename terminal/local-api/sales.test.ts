@@ -60,6 +60,12 @@ t.test('a reference names one sale, whatever is sent again', async (t) => {
     outcome: { result: 'refused', code: 'sale.cancelled' },
   });
   t.equal((await till.call('DELETE', '/v1/sales/till-1-void')).status, 200, 'cancelled again answers the same');
+  const typed = { headers: { 'content-type': 'application/json' } };
+  t.equal(
+    (await till.call('DELETE', '/v1/sales/till-1-void', typed)).status,
+    200,
+    'a type without a body is no mistake',
+  );
   t.equal(codeOf(await till.call('DELETE', '/v1/sales/till-1')), '409 sale.tooLate');
   t.equal(codeOf(await till.call('DELETE', '/v1/sales/nothing')), '404 sale.unknown');
 });
@@ -238,6 +244,8 @@ t.test('trouble of the box is told by its code; a bug says nothing of itself', a
   const till = await pair(t);
   till.port.failNext = new TerminalError('store.full', 'no room');
   t.equal(codeOf(await till.call('PUT', '/v1/sales/a', { body: earn })), '503 store.full');
+  till.port.failNext = new TerminalError('terminal.notEnrolled');
+  t.equal(codeOf(await till.call('PUT', '/v1/sales/a', { body: earn })), '503 terminal.notEnrolled');
   till.port.failNext = new Error('secret in a message at file.js:1');
   const answer = await till.call('PUT', '/v1/sales/a', { body: earn });
   t.equal(codeOf(answer), '500 box.failed');

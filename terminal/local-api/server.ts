@@ -160,7 +160,8 @@ export async function buildLocalApi(
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
     try {
-      done(null, readBody(body as Buffer));
+      // Clients that name the type on every request send it without a body too; where one is due, its schema says so.
+      done(null, body.length === 0 ? undefined : readBody(body as Buffer));
     } catch (error) {
       done(error as Error);
     }

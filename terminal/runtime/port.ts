@@ -8,7 +8,7 @@ import type { ErrorCode } from '../kernel/errors.js';
 import type { TransactionId } from '../kernel/ports.js';
 import type { Result } from '../kernel/result.js';
 import type { AmountMinor, Currency, Points, WallMs } from '../kernel/units.js';
-import type { AuditEntry, JournalEntry, QueueGauges, SaleRow } from '../store/port.js';
+import type { AuditEntry, JournalEntry, QueueGauges } from '../store/port.js';
 
 /** What was bought: an amount keyed by the clerk, or products by code or name with the till's own price where it has one. */
 export type Purchase =
@@ -147,4 +147,3 @@ export interface TerminalPort {
   setSetting(name: string, value: string | null): void;
   backup(toFile: string): Promise<void>;
 }
-export type { SaleRow };

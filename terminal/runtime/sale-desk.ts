@@ -123,7 +123,7 @@ export class SaleDesk {
   #undo(command: Extract<ServiceCommand, { service: 'void' | 'refund' }>): Result<Service, Refusal> {
     const row = this.find(command.original);
     const outcome = row && outcomeOf(row.sale, row.answer);
-    if (!row || row.sale.commit !== 'ended' || outcome?.result !== 'accepted')
+    if (row?.sale.commit !== 'ended' || outcome?.result !== 'accepted')
       return refuse('original.unknown', command.original);
     const { request, cardKeyId } = row.sale;
     const original: OriginalSale = {
@@ -140,7 +140,9 @@ export class SaleDesk {
     const onCard = original.cardKeyId !== null;
     if (command.service === 'void')
       return ok(
-        onCard ? { name: 'cardCredit', original, amountMinor: outcome.coveredMinor } : { name: 'void', original },
+        onCard
+          ? { name: 'cardCredit', original, amountMinor: request.bill.totalMinor as AmountMinor }
+          : { name: 'void', original },
       );
     return ok({ name: onCard ? 'cardCredit' : 'refund', original, amountMinor: command.amountMinor });
   }

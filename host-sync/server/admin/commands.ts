@@ -104,6 +104,11 @@ function memberCommands({ host, registration }: AdminContext): readonly Command[
       z.strictObject({ phone: z.string().regex(numberPattern), name: plainText(64) }),
       ({ phone, name }) => registration.invite(phone, name),
     ),
+    command(
+      'member.enlist',
+      z.strictObject({ phone: z.string().regex(numberPattern), name: plainText(64) }),
+      ({ phone, name }) => host.members.enlist({ phone, name }),
+    ),
     command('member.list', z.strictObject(page), (options) => done(host.members.list(options))),
     command('member.show', z.strictObject({ who: whoSchema }), ({ who }) =>
       withMember(host, who, async (member) => member),

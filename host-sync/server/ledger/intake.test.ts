@@ -5,6 +5,7 @@ import { utf8 } from '../../../terminal/kernel/bytes.js';
 import type { Envelope } from '../../protocol/sync.js';
 import { complete, earn, refund, spend, undo } from '../sim/sales.js';
 import { type Box, inWorld, keyed, newId, openWorld, said, type World } from '../sim/world.js';
+import { put } from './facts.js';
 
 const plain = (totalMinor = 100) => ({ kind: 'plainSale', reference: null, bill: keyed(totalMinor) }) as const;
 const codes = async (world: World) => (await world.host.alarms()).rows.map((alarm) => alarm.code).sort();
@@ -245,4 +246,25 @@ inWorld(t, 'consumption: one per sale, listed three ways, months counted as they
     { month: '2026-01', count: 1, amountMinor: 1_000 },
     { month: '2026-03', count: 2, amountMinor: 7_000 },
   ]);
+});
+
+inWorld(t, 'fault 60: a record the ledger cannot bear goes alone and stays visible', async (t, { world, box }) => {
+  const [sick, well] = [await world.phone('13800000000'), await world.phone('13800000001')];
+  const id = Buffer.from(sick.keyId).toString('hex');
+  await world.store.transact(
+    (need) => void need.get('memberKey', id),
+    (facts) => {
+      const key = facts.get('memberKey', id);
+      if (key) facts.write([put('memberKey', { ...key, wrapped: key.wrapped.slice(0, 5) })]);
+    },
+  );
+  const records = [earn(box, sick, 10_000), earn(box, well, 10_000)].map((draft) => box.record(draft));
+  const response = await box.send(...records);
+  t.same(response.answers.map(said), ['record.malformed', 'accepted']);
+  t.equal(response.watermark.sequence, 2);
+  t.match((await world.host.deadLetters.list('open')).rows, [
+    { kind: 'pointsEarn', worthMinor: 10_000, worthPoints: 100 },
+  ]);
+  t.match(await world.host.members.byCode(well.memberCode), { points: 100 });
+  t.same(await codes(world), ['record.poisoned']);
 });

@@ -8,7 +8,7 @@ import { keyIdBytes } from '../../../drivers/protocols/member/layout.js';
 import { cardKey, recordKey } from '../../../drivers/protocols/member/proof.js';
 import { toHex } from '../../../terminal/kernel/bytes.js';
 import type { Clock, Random } from '../../../terminal/kernel/ports.js';
-import { ok } from '../../../terminal/kernel/result.js';
+import { ok, type Result } from '../../../terminal/kernel/result.js';
 import { amountMinor, isCurrency } from '../../../terminal/kernel/units.js';
 import { productCodeSchema } from '../../protocol/record.js';
 import {
@@ -88,7 +88,8 @@ export interface CouponParts {
   readonly clock: Clock;
 }
 
-export function createCoupons({ store, standing, random, clock }: CouponParts): CouponAdmin {
+export function createCoupons(parts: CouponParts): CouponAdmin {
+  const { store } = parts;
   const view = (code: string): Promise<CouponView | null> =>
     store.read(
       (need) => {
@@ -101,88 +102,8 @@ export function createCoupons({ store, standing, random, clock }: CouponParts): 
       },
     );
 
-  /** The first record of a card, counter 1, and the keys that go with it. */
-  const cardOf = (
-    code: string,
-    cardKeyId: Uint8Array,
-    request: IssueCouponRequest,
-  ): NonNullable<IssuedCoupon['card']> => ({
-    cardKeyId,
-    cardKey: cardKey(standing.crypto, standing.siteKey, cardKeyId),
-    record: encodeCardRecord(standing.crypto, recordKey(standing.crypto, standing.siteKey, cardKeyId), {
-      cardKeyId,
-      couponNumber: couponNumber(code),
-      counter: 1,
-      balanceMinor: request.amountMinor,
-      currency: request.currency,
-      expiresAtSeconds: request.expiresAtMs === null ? 0 : Math.floor(request.expiresAtMs / 1000),
-      lastTransactionId: new Uint8Array(16),
-      lastTerminal: new Uint8Array(6),
-      lastKind: 'issue',
-      lastAmountMinor: request.amountMinor,
-      limitCategory: request.limitCategory ?? '',
-    }),
-  });
-
   return {
-    issue: async (request) => {
-      const problem = problemOf(request);
-      if (problem) return refusal(problem.code, problem.detail);
-      const codes = Array.from({ length: codesDrawn }, () => drawCouponCode(random.bytes(codeRandomBytes)));
-      const cardKeyId = request.holder === 'card' ? random.bytes(keyIdBytes) : null;
-      const { memberCode, currency } = request;
-      const plan = (need: Collector): void => {
-        if (memberCode !== null) need.get('member', memberCode);
-        if (cardKeyId) {
-          need.find('coupon', 'cardKeyId', toHex(cardKeyId));
-          need.get('memberKey', toHex(cardKeyId));
-        }
-        need.get('account', couponFunded(currency).id);
-        for (const code of codes) {
-          need.get('coupon', code);
-          need.get('account', couponBalance(code, currency).id);
-          need.get('account', cardMirror(code, currency).id);
-        }
-      };
-      return store.transact(plan, (facts) => {
-        if (memberCode !== null && !facts.get('member', memberCode))
-          return refusal('credential.unknown', 'no such member');
-        const code = codes.find((drawn) => !facts.get('coupon', drawn));
-        const isTaken =
-          cardKeyId &&
-          (facts.find('coupon', 'cardKeyId', toHex(cardKeyId)).length > 0 || facts.get('memberKey', toHex(cardKeyId)));
-        if (code === undefined || isTaken) return refusal('host.busy', 'no free code was drawn');
-        const nowMs = clock.wallMs();
-        const home = request.holder === 'host' ? couponBalance(code, currency) : cardMirror(code, currency);
-        facts.write([
-          put('coupon', {
-            id: code,
-            holder: request.holder,
-            memberId: memberCode,
-            openMember: request.holder === 'host' ? memberCode : null,
-            cardKeyId: cardKeyId && toHex(cardKeyId),
-            currency,
-            initialMinor: request.amountMinor,
-            expiresAtMs: request.expiresAtMs,
-            sweepAtMs: request.holder === 'host' ? request.expiresAtMs : null,
-            limitCategory: request.limitCategory ?? null,
-            limitProducts: request.limitProducts ? JSON.stringify(request.limitProducts) : null,
-            state: 'active',
-            cardCounter: request.holder === 'card' ? 1 : 0,
-            pendingSale: null,
-            issuedAtMs: nowMs,
-          }),
-          ...post(facts, {
-            id: `issue/${code}`,
-            cause: 'issue',
-            record: null,
-            atMs: nowMs,
-            movements: [move(couponFunded(currency), home, request.amountMinor)],
-          }),
-        ]);
-        return ok({ code, card: cardKeyId && cardOf(code, cardKeyId, request) });
-      });
-    },
+    issue: (request) => issue(parts, request),
     byCode: view,
     ofMember: async (memberCode, options) => {
       const { rows, next } = await pageOf(store, 'coupon', { lookup: 'memberId', value: memberCode }, options);
@@ -208,4 +129,90 @@ export function createCoupons({ store, standing, random, clock }: CouponParts): 
       return statementOf(store, home(code, coupon.currency).id, options);
     },
   };
+}
+
+/** The first record of a card, counter 1, and the keys that go with it. */
+const cardOf = (
+  standing: Standing,
+  code: string,
+  cardKeyId: Uint8Array,
+  request: IssueCouponRequest,
+): NonNullable<IssuedCoupon['card']> => ({
+  cardKeyId,
+  cardKey: cardKey(standing.crypto, standing.siteKey, cardKeyId),
+  record: encodeCardRecord(standing.crypto, recordKey(standing.crypto, standing.siteKey, cardKeyId), {
+    cardKeyId,
+    couponNumber: couponNumber(code),
+    counter: 1,
+    balanceMinor: request.amountMinor,
+    currency: request.currency,
+    expiresAtSeconds: request.expiresAtMs === null ? 0 : Math.floor(request.expiresAtMs / 1000),
+    lastTransactionId: new Uint8Array(16),
+    lastTerminal: new Uint8Array(6),
+    lastKind: 'issue',
+    lastAmountMinor: request.amountMinor,
+    limitCategory: request.limitCategory ?? '',
+  }),
+});
+
+/** Draws a code, funds the coupon where it is held, and derives what its card needs. */
+async function issue(
+  { store, standing, random, clock }: CouponParts,
+  request: IssueCouponRequest,
+): Promise<Result<IssuedCoupon, Refusal>> {
+  const problem = problemOf(request);
+  if (problem) return refusal(problem.code, problem.detail);
+  const codes = Array.from({ length: codesDrawn }, () => drawCouponCode(random.bytes(codeRandomBytes)));
+  const cardKeyId = request.holder === 'card' ? random.bytes(keyIdBytes) : null;
+  const { memberCode, currency } = request;
+  const plan = (need: Collector): void => {
+    if (memberCode !== null) need.get('member', memberCode);
+    if (cardKeyId) {
+      need.find('coupon', 'cardKeyId', toHex(cardKeyId));
+      need.get('memberKey', toHex(cardKeyId));
+    }
+    need.get('account', couponFunded(currency).id);
+    for (const code of codes) {
+      need.get('coupon', code);
+      need.get('account', couponBalance(code, currency).id);
+      need.get('account', cardMirror(code, currency).id);
+    }
+  };
+  return store.transact(plan, (facts) => {
+    if (memberCode !== null && !facts.get('member', memberCode)) return refusal('credential.unknown', 'no such member');
+    const code = codes.find((drawn) => !facts.get('coupon', drawn));
+    const isTaken =
+      cardKeyId &&
+      (facts.find('coupon', 'cardKeyId', toHex(cardKeyId)).length > 0 || facts.get('memberKey', toHex(cardKeyId)));
+    if (code === undefined || isTaken) return refusal('host.busy', 'no free code was drawn');
+    const nowMs = clock.wallMs();
+    const home = request.holder === 'host' ? couponBalance(code, currency) : cardMirror(code, currency);
+    facts.write([
+      put('coupon', {
+        id: code,
+        holder: request.holder,
+        memberId: memberCode,
+        openMember: request.holder === 'host' ? memberCode : null,
+        cardKeyId: cardKeyId && toHex(cardKeyId),
+        currency,
+        initialMinor: request.amountMinor,
+        expiresAtMs: request.expiresAtMs,
+        sweepAtMs: request.holder === 'host' ? request.expiresAtMs : null,
+        limitCategory: request.limitCategory ?? null,
+        limitProducts: request.limitProducts ? JSON.stringify(request.limitProducts) : null,
+        state: 'active',
+        cardCounter: request.holder === 'card' ? 1 : 0,
+        pendingSale: null,
+        issuedAtMs: nowMs,
+      }),
+      ...post(facts, {
+        id: `issue/${code}`,
+        cause: 'issue',
+        record: null,
+        atMs: nowMs,
+        movements: [move(couponFunded(currency), home, request.amountMinor)],
+      }),
+    ]);
+    return ok({ code, card: cardKeyId && cardOf(standing, code, cardKeyId, request) });
+  });
 }

@@ -101,7 +101,29 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
       },
     );
 
+  const draw = (): readonly string[] =>
+    Array.from({ length: codesDrawn }, () => drawMemberCode(random.bytes(codeRandomBytes)));
+
   return {
+    enlist: async ({ phone, name }) => {
+      if (!isPhone(phone)) return refusal('input.malformed', 'phone');
+      if (!isPlainText(name, 64)) return refusal('input.malformed', 'name');
+      const codes = draw();
+      const nowMs = clock.wallMs();
+      const plan = (need: Collector): void => {
+        for (const member of need.find('member', 'phone', phone)) planMember(need, member.id);
+        for (const code of codes) planMember(need, code);
+      };
+      return store.transact(plan, (facts) => {
+        const known = facts.find('member', 'phone', phone)[0];
+        if (known) return ok(viewOf(facts, known));
+        const id = codes.find((code) => !facts.get('member', code));
+        if (id === undefined) return refusal('host.busy', 'no free member code was drawn');
+        const member = { id, phone, name, earnedPoints: 0, registeredAtMs: nowMs };
+        facts.write([put('member', member)]);
+        return ok(viewOf(facts, member));
+      });
+    },
     register: async ({ phone, name, keyId, key }) => {
       if (!isPhone(phone)) return refusal('input.malformed', 'phone');
       if (!isPlainText(name, 64)) return refusal('input.malformed', 'name');
@@ -109,7 +131,7 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
         return refusal('input.malformed', 'key or key id');
       const id = toHex(keyId);
       const wrapped = vault.wrap(key);
-      const codes = Array.from({ length: codesDrawn }, () => drawMemberCode(random.bytes(codeRandomBytes)));
+      const codes = draw();
       const nowMs = clock.wallMs();
       const plan = (need: Collector): void => {
         need.find('coupon', 'cardKeyId', id);

@@ -52,6 +52,18 @@ inWorld(t, 'fault 28: an enrolment code works once, ends, and guessing is locked
   t.equal(must(await claim(withKey)).siteKey?.length, 16);
 });
 
+inWorld(t, 'a member enlisted without a key is the same member once the phone registers', async (t, { world }) => {
+  const { members } = world.host;
+  const enlisted = must(await members.enlist({ phone: '13800000000', name: 'Wang Fang' }));
+  t.ok(codeIsSound(enlisted.memberCode));
+  t.match(enlisted, { phone: '13800000000', name: 'Wang Fang', points: 0, keys: [] });
+  t.same(must(await members.enlist({ phone: '13800000000', name: 'another' })), enlisted, 'the number decides');
+  t.equal((await world.phone('13800000000')).memberCode, enlisted.memberCode);
+  t.equal((await members.byCode(enlisted.memberCode))?.keys.length, 1);
+  t.match(await members.enlist({ phone: '138 0000', name: 'x' }), { error: { code: 'input.malformed' } });
+  t.match(await members.enlist({ phone: '13800000001', name: 'a\nb' }), { error: { code: 'input.malformed' } });
+});
+
 inWorld(t, 'one phone number owns several business ids; a key id belongs to one', async (t, { world, box }) => {
   const first = await world.phone('13800000000');
   const second = await world.phone('13800000000');

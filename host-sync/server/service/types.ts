@@ -168,6 +168,11 @@ export interface TerminalAdmin {
 
 export interface MemberAdmin {
   /**
+   * A member whose phone holds no key yet and who shows the member code at the till; the phone joins later by `register`.
+   * A number seen before: the member it already is, under the name it has. `input.malformed` · `host.busy`.
+   */
+  enlist(request: { readonly phone: string; readonly name: string }): Answered<MemberView>;
+  /**
    * Registers a phone's key; a phone number seen before gets the key added to the member it already is.
    * `key` is 16 bytes and is wrapped at once. The same key id and key again: the same member. `record.conflict`: the id is taken.
    */

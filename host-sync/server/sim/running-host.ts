@@ -9,8 +9,8 @@ import { pino } from 'pino';
 import { Client } from 'undici';
 import { nativeClock } from '../../../terminal/kernel/native.js';
 import { monotonicMs, wallMs } from '../../../terminal/kernel/units.js';
-import type { RunningHost, StartOptions } from '../main.js';
-import { startHost } from '../main.js';
+import type { RunningHost, StartOptions } from '../start.js';
+import { startHost } from '../start.js';
 import type { Answer } from './enrolled-terminal.js';
 import { EnrolledTerminal } from './enrolled-terminal.js';
 

@@ -7,11 +7,9 @@ import { type AmountMinor, type Points, zeroPoints } from '../../kernel/units.js
 import type { AcceptedOutcome, OriginalSale } from '../sale.js';
 import { type AcceptedAnswer, recordBase, type ServiceRules } from './service.js';
 
-/** What is left of a sale to give back, minor units: of its bill, or of what a card-held coupon paid. */
-export function refundableMinor(original: OriginalSale): AmountMinor {
-  const wholeMinor = original.cardKeyId === null ? original.bill.totalMinor : original.outcome.coveredMinor;
-  return (original.voided ? 0 : Math.max(0, wholeMinor - original.refundedMinor)) as AmountMinor;
-}
+/** What is left of a sale to give back, minor units of its bill; the card gets its share of it, as the host computes it. */
+export const refundableMinor = (original: OriginalSale): AmountMinor =>
+  (original.voided ? 0 : Math.max(0, original.bill.totalMinor - original.refundedMinor)) as AmountMinor;
 
 /** Why this sale cannot be voided; null: it can. A sale that was refunded in part is refunded on, not voided. */
 export const voidRefusal = (original: OriginalSale): ErrorCode | null =>
@@ -105,7 +103,7 @@ export const cardCredit: ServiceRules<'cardCredit'> = {
     };
   },
   accepted: (request, answer, card) => ({
-    ...given(request.service.amountMinor, answer, 'host'),
+    ...given(card?.coveredMinor ?? request.service.amountMinor, answer, 'host'),
     balances: card?.balances ?? answer?.balances ?? null,
   }),
 };

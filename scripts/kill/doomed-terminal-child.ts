@@ -1,0 +1,69 @@
+/**
+ * The terminal process of the kill tests: the shipped startTerminal, which tells its parent each place that it passes and
+ * ends itself by SIGKILL at the one that the parent chose. Must change nothing else of the box.
+ *
+ * doomed-terminal-child <data folder> <configuration file> <bootstrap file>
+ */
+import { readFileSync } from 'node:fs';
+import { loadConfig } from '../../config/load.js';
+import { startTerminal } from '../../terminal/main.js';
+import { PlaceCounter } from './places.js';
+import type { DoomedAnswer, DoomedOrder, DoomedReport } from './terminal-process.js';
+
+const [dataFolder = '', configFile = '', bootstrapFile = ''] = process.argv.slice(2);
+const loaded = loadConfig(readFileSync(configFile, 'utf8'));
+if (!loaded.ok) throw new Error(JSON.stringify(loaded.error));
+const config = { ...loaded.value, localApi: { ...loaded.value.localApi, port: 0 } };
+
+let counter = new PlaceCounter();
+let dieAt: string | null = null;
+const tell = (report: DoomedReport): void => {
+  process.send?.(report);
+};
+
+const running = await startTerminal({
+  dataFolder,
+  config,
+  simulated: true,
+  version: 'kill-test',
+  bootstrapFile,
+  crashed: (error) => {
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exit(70);
+  },
+  watch: (moment, effect) => {
+    const place = counter.take(moment, effect);
+    if (place === null) return;
+    if (place === dieAt) process.kill(process.pid, 'SIGKILL');
+    tell({ passed: place });
+  },
+});
+
+async function obey(order: DoomedOrder): Promise<DoomedAnswer> {
+  switch (order.do) {
+    case 'arm':
+      counter = new PlaceCounter();
+      dieAt = order.place;
+      return {};
+    case 'sync':
+      await running.terminal.syncNow();
+      return {};
+    case 'backup':
+      await running.terminal.backup(order.file);
+      return {};
+    case 'stop':
+      await running.stop();
+      return {};
+  }
+}
+
+process.on('message', (message: { readonly number: number; readonly order: DoomedOrder }) => {
+  const { number, order } = message;
+  obey(order).then(
+    (answer) => tell({ number, answer }),
+    (error: unknown) => tell({ number, answer: { error: String(error) } }),
+  );
+});
+// A parent that died must not leave a box behind.
+process.on('disconnect', () => process.exit(0));
+tell({ ready: running.localApi });

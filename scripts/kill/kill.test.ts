@@ -1,0 +1,66 @@
+/**
+ * Shows that a sale ends once whenever the box dies: host, card in the phone and box are processes of their own, and only
+ * the box is killed, by SIGKILL, before and after every commit point and every effect that moves value, in a flow of every
+ * service. How: each flow is played once to learn its places (places.ts says which effects count), then once for each
+ * place. The box starts again on its data folder, the till asks again under the same reference, the member taps again
+ * where the box asks for it; then card, journal and ledger must agree to the minor unit.
+ */
+import t from 'tap';
+import type { ServiceName } from '../../terminal/core/sale.js';
+import { type Flow, flows } from './flows.js';
+import { effectOf, placeTypes } from './places.js';
+import { abandon, type DeadlyRun, die, live } from './run.js';
+import { Stage } from './stage.js';
+
+t.setTimeout(900_000);
+
+const resultOf = ({ sale }: DeadlyRun): string =>
+  sale.outcome?.result === 'refused' ? sale.outcome.code : (sale.outcome?.result ?? 'no outcome');
+
+/** What the last commit point before the death makes of the sale. */
+const expected = (flow: Flow, { stored }: DeadlyRun): string =>
+  flow.reversedByDeath && stored === 'intent' ? 'sale.interrupted' : 'accepted';
+
+t.test('the box dies at every place', async (t) => {
+  const beganAt = Date.now();
+  const stage = await Stage.open();
+  t.teardown(() => stage.close());
+  const visited = new Set<string>();
+  let [deaths, abandoned] = [0, 0];
+  for (const service of Object.keys(flows) as ServiceName[]) {
+    for (const flow of flows[service]) {
+      const whole = await live(stage, flow);
+      t.equal(whole.sale.service, service, `${flow.name} is a ${service}`);
+      t.same({ result: whole.sale.outcome?.result, problems: whole.problems }, { result: 'accepted', problems: [] });
+      for (const place of whole.places) visited.add(effectOf(place));
+      t.ok(
+        whole.places.some((place) => place.startsWith('before persist ended')),
+        `${flow.name}: ${whole.places.length} places`,
+      );
+      for (const place of whole.places) {
+        const run = await die(stage, flow, place);
+        deaths += 1;
+        t.same(
+          { death: run.death, result: resultOf(run), problems: run.problems },
+          { death: 'SIGKILL', result: expected(flow, run), problems: [] },
+          `${flow.name}: ${place} (stored: ${run.stored ?? 'nothing'})`,
+        );
+        if (flow.worth.cardMinor === 0 || run.stored !== 'intent') continue;
+        const left = await abandon(stage, flow, place);
+        abandoned += 1;
+        t.same(
+          { death: left.death, result: resultOf(left), problems: left.problems },
+          { death: 'SIGKILL', result: 'unknown', problems: [] },
+          `${flow.name}: ${place}, and the card does not come back`,
+        );
+      }
+    }
+  }
+  t.same([...visited].sort(), [...placeTypes].sort(), 'every effect that counts was one of the places');
+  t.equal(stage.boxStarts, deaths + abandoned + 1);
+  const seconds = Math.round((Date.now() - beganAt) / 1000);
+  t.comment(
+    `${Object.values(flows).flat().length} flows, ${deaths} places, ${deaths + abandoned} kills ` +
+      `(${abandoned} with the card gone), ${stage.repeatedTaps} taps repeated, ${seconds} s`,
+  );
+});

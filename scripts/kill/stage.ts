@@ -1,0 +1,238 @@
+/**
+ * The stage of the kill tests: host, card in the phone and box as processes of their own around one data folder. Only the
+ * box dies; the others go on. Brings sales to their end as till and member would. Must not judge what came of them.
+ */
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { PhoneView } from '../../drivers/sim/phone/phone.js';
+import type { MemberView } from '../../host-sync/server/service/types.js';
+import { nativeCrypto } from '../../terminal/kernel/native.js';
+import type { SaleBody } from '../../terminal/local-api/schema.js';
+import { openConnection } from '../../terminal/store/connection.js';
+import { createStore } from '../../terminal/store/open.js';
+import type { TerminalStore } from '../../terminal/store/port.js';
+import { noReserve } from '../../terminal/store/reserve.js';
+import { type AdminClient, openAdminClient } from '../host/admin-client.js';
+import type { HostReady } from '../start-parts/box.js';
+import { type Running, startProcess } from '../start-parts/process.js';
+import { type SimulatedSet, startSimulatedSet } from '../start-parts/simulated-set.js';
+import { HostLine } from './host-line.js';
+import { TerminalProcess } from './terminal-process.js';
+
+const memberNumber = '13800138000';
+export const currency = 'CNY';
+export const clerk = '小李';
+/** How long one expected thing may take, in milliseconds. */
+const patienceMs = 30_000;
+/** A phone that was held to the reader for so long without an end is taken away and held there again. */
+const tapPatienceMs = 4_000;
+const lookEveryMs = 20;
+/** Enough for every run: minor units of the member's first bill and of each coupon. */
+const fundsMinor = 10_000_000;
+
+const configText = (hostPort: number): string => `
+[terminal]
+siteDailyMaxMinor = ${fundsMinor}
+[sync]
+hostUrl = "https://localhost:${hostPort}"
+connectTimeoutMs = 2000
+backOffMinMs = 100
+backOffMaxMs = 1000
+[readers]
+virtualReaders = true
+names = ["Virtual PCD"]
+`;
+
+export interface Member {
+  readonly memberCode: string;
+  /** Kept at the host. */
+  readonly hostCoupon: string;
+  /** Kept on the card in the phone. */
+  readonly cardCoupon: string;
+}
+
+/** Asks again and again until there is an answer; fails with what was waited for. */
+export async function until<T>(what: string, look: () => Promise<T | null> | T | null): Promise<T> {
+  const endAt = Date.now() + patienceMs;
+  for (;;) {
+    const seen = await look();
+    if (seen !== null) return seen;
+    if (Date.now() > endAt) throw new Error(`waited ${patienceMs / 1000} s for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+  }
+}
+
+export class Stage {
+  /** Starts of the box so far, and taps that had to be made again. */
+  boxStarts = 0;
+  repeatedTaps = 0;
+  #box: TerminalProcess | null = null;
+  #references = 0;
+  #member: Member | null = null;
+
+  private constructor(
+    readonly dataFolder: string,
+    readonly set: SimulatedSet,
+    readonly host: Running<HostReady>,
+    readonly admin: AdminClient,
+    readonly line: HostLine,
+  ) {}
+
+  /** Starts everything; a member with a phone, points and two coupons is there when it resolves. */
+  static async open(): Promise<Stage> {
+    const dataFolder = mkdtempSync(path.join(tmpdir(), 'shouli-kill-'));
+    const hostFolder = path.join(dataFolder, 'host');
+    mkdirSync(hostFolder, { mode: 0o700 });
+    const hostMessages = path.join(hostFolder, 'messages');
+    const set = await startSimulatedSet({ dataFolder, number: memberNumber, hostMessages });
+    try {
+      const bootstrap = path.join(dataFolder, 'bootstrap.json');
+      const words = ['--data-folder', hostFolder, '--realm', 'simulated', '--bootstrap-enrolment', bootstrap];
+      const host = await startProcess<HostReady>(
+        'host',
+        'host-sync/server/main.js',
+        [...words, '--port', '0', '--message-look-ms', '50'],
+        path.join(dataFolder, 'host.log'),
+      );
+      const line = await HostLine.open(host.ready.port);
+      writeFileSync(path.join(dataFolder, 'shouli.toml'), configText(line.port));
+      const stage = new Stage(dataFolder, set, host, openAdminClient(hostFolder), line);
+      await stage.#furnish();
+      return stage;
+    } catch (error) {
+      await set.stop();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#box?.stop();
+    await this.admin.close();
+    await this.line.close();
+    await this.host.stop();
+    await this.set.stop();
+    rmSync(this.dataFolder, { recursive: true, force: true });
+  }
+
+  get box(): TerminalProcess {
+    if (!this.#box) throw new Error('the box was never started');
+    return this.#box;
+  }
+  get member(): Member {
+    if (!this.#member) throw new Error('nobody is a member yet');
+    return this.#member;
+  }
+
+  nextReference(): string {
+    this.#references += 1;
+    return `kill-${this.#references}`;
+  }
+
+  /** The same data folder, also after a death. */
+  async startBox(): Promise<void> {
+    const { dataFolder } = this;
+    this.boxStarts += 1;
+    this.#box = await TerminalProcess.start({
+      dataFolder,
+      configFile: path.join(dataFolder, 'shouli.toml'),
+      bootstrapFile: path.join(dataFolder, 'bootstrap.json'),
+    });
+  }
+
+  phone(): Promise<PhoneView> {
+    return this.set.phone.request({ do: 'show' });
+  }
+
+  /** Brings a sale to its end: holds the phone to the reader whenever that is asked for. @throws Dead */
+  async finish(reference: string): Promise<SaleBody> {
+    let heldUntil = 0;
+    const ended = await until(`the end of ${reference}`, async () => {
+      const sale = await this.box.sale(reference);
+      if (sale.phase === 'ended') return sale;
+      if (sale.phase === 'waiting' && Date.now() > heldUntil) {
+        if (heldUntil > 0 && (await this.phone()).inField) this.repeatedTaps += 1;
+        await this.set.phone.request({ do: 'remove' });
+        await this.set.phone.request({ do: 'tap', until: 'result' });
+        heldUntil = Date.now() + tapPatienceMs;
+      }
+      return null;
+    });
+    return ended;
+  }
+
+  /** A whole sale as till and member make it. */
+  async sell(body: Readonly<Record<string, unknown>>): Promise<SaleBody> {
+    const reference = this.nextReference();
+    await this.box.startSale(reference, body);
+    const sale = await this.finish(reference);
+    await this.takePhoneAway();
+    return sale;
+  }
+
+  async takePhoneAway(): Promise<void> {
+    await this.set.phone.request({ do: 'remove' });
+  }
+
+  /** Everything that the box holds reaches the host. */
+  async drain(): Promise<void> {
+    await until('the queue to empty', async () => {
+      if ((await this.box.status()).queue.unsent === 0) return true;
+      await this.box.sync();
+      return null;
+    });
+  }
+
+  /** The database as a dead box left it, read from a copy, so that nobody repairs it before the box does. */
+  lookAtDead<T>(use: (store: TerminalStore) => T): T {
+    const file = path.join(this.#lookFolder(), 'terminal.db');
+    for (const side of ['', '-wal']) {
+      const from = path.join(this.dataFolder, `terminal.db${side}`);
+      if (existsSync(from)) copyFileSync(from, `${file}${side}`);
+    }
+    return readStore(file, use);
+  }
+
+  /** The running box's database, from a copy that it makes. */
+  async lookAtRunning<T>(use: (store: TerminalStore) => T): Promise<T> {
+    const file = path.join(this.#lookFolder(), 'terminal.db');
+    await this.box.backup(file);
+    return readStore(file, use);
+  }
+
+  #lookFolder(): string {
+    const folder = path.join(this.dataFolder, 'look');
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { mode: 0o700 });
+    return folder;
+  }
+
+  async #furnish(): Promise<void> {
+    const { admin } = this;
+    // Before the box enrols: the site key comes with its certificate.
+    await admin.call('policy.set', { siteKeyOnBoxes: true });
+    await this.startBox();
+    await until('the first rules', async () => ((await this.box.status()).directivesVersion === null ? null : true));
+    await admin.call('member.register', { phone: memberNumber, name: '王芳' });
+    const { memberCode } = await until('the phone to answer with its key', async () => {
+      const { rows } = await admin.call<{ rows: { phone: string }[] }>('member.list');
+      return rows.length === 0 ? null : admin.call<MemberView>('member.show', { who: memberNumber });
+    });
+    await this.sell({ service: 'pointsEarn', amountMinor: fundsMinor, code: memberCode, clerk });
+    const issue = (holder: string) =>
+      admin.call<{ code: string }>('coupon.issue', { holder, member: memberCode, currency, amountMinor: fundsMinor });
+    const [hostCoupon, cardCoupon] = [await issue('host'), await issue('card')];
+    await until('the coupon on the card', async () => ((await this.phone()).card ? true : null));
+    this.#member = { memberCode, hostCoupon: hostCoupon.code, cardCoupon: cardCoupon.code };
+    await this.drain();
+  }
+}
+
+function readStore<T>(file: string, use: (store: TerminalStore) => T): T {
+  const store = createStore(openConnection(file), { crypto: nativeCrypto }, noReserve);
+  try {
+    return use(store);
+  } finally {
+    store.close();
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * The doomed terminal as its parent holds it: starts it, orders it about, calls its local API as a till does, and sees it
+ * die. Must not know what a sale is worth.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { SaleBody, StatusBody } from '../../terminal/local-api/schema.js';
+import { builtFolder } from '../start-parts/process.js';
+
+export type DoomedOrder =
+  /** Counts places anew, and dies at this one; null: at none. */
+  | { readonly do: 'arm'; readonly place: string | null }
+  | { readonly do: 'sync' }
+  | { readonly do: 'backup'; readonly file: string }
+  | { readonly do: 'stop' };
+export interface DoomedAnswer {
+  readonly error?: string;
+}
+export type DoomedReport =
+  | { readonly ready: { readonly port: number; readonly tokenFile: string } | null }
+  | { readonly passed: string }
+  | { readonly number: number; readonly answer: DoomedAnswer };
+
+export interface TerminalFiles {
+  readonly dataFolder: string;
+  readonly configFile: string;
+  readonly bootstrapFile: string;
+}
+
+/** How long a start, an order or a death may take. */
+const patienceMs = 30_000;
+
+/** The box is gone: what was asked of it has no answer. */
+export class Dead extends Error {}
+
+export class TerminalProcess {
+  /** Places passed since the last `arm`. */
+  readonly passed: string[] = [];
+  readonly #orders = new Map<number, (answer: DoomedAnswer) => void>();
+  #nextNumber = 1;
+  #api: { readonly origin: string; readonly token: string } | null = null;
+  /** Resolves with the signal or code by which it ended. */
+  readonly ended: Promise<NodeJS.Signals | number | null>;
+
+  private constructor(private readonly child: ChildProcess) {
+    this.ended = once(child, 'exit').then(([code, signal]) => signal ?? code);
+  }
+
+  /** Resolves when its local API answers. */
+  static async start({ dataFolder, configFile, bootstrapFile }: TerminalFiles): Promise<TerminalProcess> {
+    const log = openSync(path.join(dataFolder, 'terminal.log'), 'a', 0o600);
+    const script = path.join(builtFolder, 'scripts', 'kill', 'doomed-terminal-child.js');
+    const child = fork(script, [dataFolder, configFile, bootstrapFile], { stdio: ['ignore', log, log, 'ipc'] });
+    closeSync(log);
+    const started = new TerminalProcess(child);
+    const ready = new Promise<void>((resolve) => {
+      child.on('message', (report: DoomedReport) => {
+        if ('ready' in report) {
+          const { port = 0, tokenFile = '' } = report.ready ?? {};
+          started.#api = { origin: `http://127.0.0.1:${port}`, token: readFileSync(tokenFile, 'utf8').trim() };
+          resolve();
+        } else if ('passed' in report) started.passed.push(report.passed);
+        else {
+          started.#orders.get(report.number)?.(report.answer);
+          started.#orders.delete(report.number);
+        }
+      });
+    });
+    await started.#unlessDead(ready, 'its start');
+    return started;
+  }
+
+  get isAlive(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** Forgets the places passed. */
+  async arm(place: string | null): Promise<void> {
+    await this.#order({ do: 'arm', place });
+    this.passed.length = 0;
+  }
+
+  sync(): Promise<void> {
+    return this.#order({ do: 'sync' });
+  }
+
+  /** A copy of its database. */
+  backup(file: string): Promise<void> {
+    return this.#order({ do: 'backup', file });
+  }
+
+  async stop(): Promise<void> {
+    if (!this.isAlive) return;
+    await this.#order({ do: 'stop' });
+    this.child.kill('SIGTERM');
+    await this.ended;
+  }
+
+  /** From outside, as a power cut. */
+  async kill(): Promise<void> {
+    this.child.kill('SIGKILL');
+    await this.ended;
+  }
+
+  startSale(reference: string, body: Readonly<Record<string, unknown>>): Promise<SaleBody> {
+    return this.#call('PUT', `/v1/sales/${reference}`, body);
+  }
+  cancelSale(reference: string): Promise<SaleBody> {
+    return this.#call('DELETE', `/v1/sales/${reference}`);
+  }
+  sale(reference: string): Promise<SaleBody> {
+    return this.#call('GET', `/v1/sales/${reference}`);
+  }
+  async sales(): Promise<readonly SaleBody[]> {
+    return (await this.#call<{ readonly sales: readonly SaleBody[] }>('GET', '/v1/sales?limit=50')).sales;
+  }
+  status(): Promise<StatusBody> {
+    return this.#call('GET', '/v1/status');
+  }
+
+  /** @throws Dead when the box dies before it answers; Error with the problem when it refuses */
+  async #call<T>(method: string, at: string, body?: unknown): Promise<T> {
+    const { origin = '', token = '' } = this.#api ?? {};
+    const request = fetch(`${origin}${at}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', connection: 'close' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    }).then(async (response) => ({ ok: response.ok, answer: (await response.json()) as unknown }));
+    // A connection that broke is one of a box that is dying.
+    const { ok, answer } = await this.#unlessDead(
+      request.catch((error: unknown) => this.#afterDeath(error)),
+      `${method} ${at}`,
+    );
+    if (!ok) throw new Error(`${method} ${at}: ${JSON.stringify(answer)}`);
+    return answer as T;
+  }
+
+  async #afterDeath(error: unknown): Promise<never> {
+    await this.#unlessDead(new Promise(() => {}), `an answer (${String(error)})`);
+    throw error;
+  }
+
+  async #order(order: DoomedOrder): Promise<void> {
+    const number = this.#nextNumber++;
+    const answered = new Promise<DoomedAnswer>((resolve) => {
+      this.#orders.set(number, resolve);
+      this.child.send({ number, order });
+    });
+    const { error } = await this.#unlessDead(answered, order.do);
+    if (error !== undefined) throw new Error(`${order.do}: ${error}`);
+  }
+
+  async #unlessDead<T>(wanted: Promise<T>, what: string): Promise<T> {
+    let cancel = (): void => {};
+    const late = new Promise<never>((_, reject) => {
+      const timer = setTimeout(() => reject(new Error(`waited ${patienceMs / 1000} s for ${what}`)), patienceMs);
+      cancel = () => clearTimeout(timer);
+    });
+    const dead = this.ended.then((how) => {
+      throw new Dead(`the box ended (${how}) before ${what}`);
+    });
+    try {
+      return await Promise.race([wanted, dead, late]);
+    } finally {
+      cancel();
+      dead.catch(() => {});
+      late.catch(() => {});
+    }
+  }
+}
