@@ -1,4 +1,4 @@
-// The whole check as named stages: build, lint, import rules, purity, dead code, documents, tests, demo. Every stage
+// The whole check as named stages: build, lint, import rules, purity, dead code, documents, links, tests, demo. Every stage
 // runs even when an earlier one failed, unless it needs a build that did not succeed. To add a stage, add a row to
 // STAGES. A stage other than the tests counts as one pass or failure; the tests count their assertions.
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -40,6 +40,7 @@ const STAGES: readonly Stage[] = [
     needsFile: 'scripts/docs.ts',
     needsBuild: true,
   },
+  { name: 'links', title: 'links between documents', command: ['out/scripts/check-links.js'] },
   {
     name: 'tests',
     title: 'tests',

@@ -16,13 +16,16 @@ const second = durationMs(1_000);
 
 function open() {
   const time = new ManualTime();
-  const seen = { sent: 0, released: 0, stuck: 0 };
+  const seen = { sent: 0, released: 0, stuck: 0, timedOut: 0 };
   const link = new CardLink('link', hex('3B00'), 1, {
     schedule: time.schedule,
     answerGrace: durationMs(500),
     transmit: () => ++seen.sent,
     release: () => {
       seen.released++;
+    },
+    timedOut: () => {
+      seen.timedOut++;
     },
     stuck: () => {
       seen.stuck++;
@@ -67,6 +70,7 @@ t.test('a command that never comes back is reported as stuck after the grace', a
   t.equal(seen.stuck, 0);
   time.advance(1);
   t.equal(seen.stuck, 1);
+  t.equal(seen.timedOut, 1);
   t.equal(code(await outcome), 'device.timedOut');
 });
 
@@ -79,6 +83,7 @@ t.test('a close in mid-command ends it as closed, releases once, and still watch
   t.equal(seen.released, 1);
   time.advance(500);
   t.equal(seen.stuck, 1);
+  t.equal(seen.timedOut, 0);
 });
 
 t.test('a removed card is dead for good, a failed command is not', async (t) => {

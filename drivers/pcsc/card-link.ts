@@ -20,6 +20,8 @@ export interface LinkPort {
   /** Sends a command. The outcome comes back through settled(). @returns the exchange's number */
   transmit(card: number, command: Bytes): number;
   release(card: number): void;
+  /** A command ran past its deadline; for the reader's counters. */
+  timedOut(card: number): void;
   /** A command did not come back from the reader even after the grace. */
   stuck(): void;
 }
@@ -90,6 +92,7 @@ export class CardLink implements ApduLink {
     this.#cancelTimer();
     const waiting = this.#waiting;
     this.#waiting = null;
+    if (error.code === 'device.timedOut') this.port.timedOut(this.card);
     this.#dead ??= { code: 'device.closed', detail: `the link ended: ${error.detail}` };
     this.#cancelTimer = this.port.schedule(this.port.answerGrace, () => this.port.stuck());
     waiting?.resolve(err(error));

@@ -113,13 +113,14 @@ t.test('the end of the child ends open links, says so once, and the next child s
 });
 
 t.test('a command that stays stuck in the reader costs the child', async (t) => {
-  const { child, time, links, removals } = open();
+  const { child, time, links, removals, driver } = open();
   child().comeUp([`${acr} 00 00`]);
   child().present(1, 1, () => new Promise(() => {}));
   const outcome = links()[0]?.transmit(select, second);
   time.advance(1_001);
   const ended = await outcome;
   t.equal(ended && !ended.ok && ended.error.code, 'device.timedOut');
+  t.match(driver.statuses()[1]?.counters, { cards: 1, exchanges: 1, timeouts: 1 });
   t.notOk(child().killed, 'not yet');
   time.advance(1_000);
   t.ok(child().killed);

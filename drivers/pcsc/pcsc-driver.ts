@@ -63,6 +63,10 @@ export class PcscDriver implements Driver {
       answerGrace: durationMs(this.#options.answerGraceMs),
       transmit: (card, command) => this.#transmit(card, command),
       release: (card) => this.#process.send({ type: 'release', card }),
+      timedOut: (card) => {
+        const device = this.#deviceWithCard(card);
+        if (device) device.counters.timeouts++;
+      },
       stuck: () => this.#process.condemn('a command is stuck in a reader'),
     };
   }
@@ -251,7 +255,7 @@ export class PcscDriver implements Driver {
 
   #transmit(card: number, command: Bytes): number {
     this.#lastExchange = (this.#lastExchange + 1) % 2 ** 32;
-    const device = this.#devices.find((candidate) => candidate.link?.card === card);
+    const device = this.#deviceWithCard(card);
     if (device?.link) {
       device.counters.exchanges++;
       this.#exchanges.set(this.#lastExchange, device.link);
@@ -261,7 +265,10 @@ export class PcscDriver implements Driver {
   }
 
   #settled(exchange: number, outcome: Result<Bytes, DeviceError>): void {
-    this.#exchanges.get(exchange)?.settled(exchange, outcome);
+    const link = this.#exchanges.get(exchange);
+    const device = link && this.#deviceWithCard(link.card);
+    if (device && !outcome.ok) device.counters.failures++;
+    link?.settled(exchange, outcome);
     this.#exchanges.delete(exchange);
   }
 
@@ -282,6 +289,10 @@ export class PcscDriver implements Driver {
     device.link = null;
     link.end(error);
     this.#tell({ type: 'cardRemoved', device: device.device, linkId: link.id });
+  }
+
+  #deviceWithCard(card: number): ReaderDevice | undefined {
+    return this.#devices.find((device) => device.link?.card === card);
   }
 
   #deviceOf(reader: number): ReaderDevice | undefined {

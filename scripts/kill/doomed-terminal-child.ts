@@ -2,15 +2,16 @@
  * The terminal process of the kill tests: the shipped startTerminal, which tells its parent each place that it passes and
  * ends itself by SIGKILL at the one that the parent chose. Must change nothing else of the box.
  *
- * doomed-terminal-child <data folder> <configuration file> <bootstrap file>
+ * doomed-terminal-child <data folder> <configuration file> <bootstrap file> <port of the socket reader; 0: the configured readers>
  */
 import { readFileSync } from 'node:fs';
 import { loadConfig } from '../../config/load.js';
 import { startTerminal } from '../../terminal/main.js';
 import { PlaceCounter } from './places.js';
+import { SocketReader } from './socket-reader.js';
 import type { DoomedAnswer, DoomedOrder, DoomedReport } from './terminal-process.js';
 
-const [dataFolder = '', configFile = '', bootstrapFile = ''] = process.argv.slice(2);
+const [dataFolder = '', configFile = '', bootstrapFile = '', readerPort = '0'] = process.argv.slice(2);
 const loaded = loadConfig(readFileSync(configFile, 'utf8'));
 if (!loaded.ok) throw new Error(JSON.stringify(loaded.error));
 const config = { ...loaded.value, localApi: { ...loaded.value.localApi, port: 0 } };
@@ -27,6 +28,7 @@ const running = await startTerminal({
   simulated: true,
   version: 'kill-test',
   bootstrapFile,
+  ...(readerPort === '0' ? {} : { drivers: [new SocketReader(Number(readerPort))] }),
   crashed: (error) => {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
     process.exit(70);

@@ -23,7 +23,7 @@ const expected = (flow: Flow, { stored }: DeadlyRun): string =>
 
 t.test('the box dies at every place', async (t) => {
   const beganAt = Date.now();
-  const stage = await Stage.open();
+  const stage = await Stage.open('socket');
   t.teardown(() => stage.close());
   const visited = new Set<string>();
   let [deaths, abandoned] = [0, 0];

@@ -2,10 +2,15 @@
  * The stage of the kill tests: host, card in the phone and box as processes of their own around one data folder. Only the
  * box dies; the others go on. Brings sales to their end as till and member would. Must not judge what came of them.
  */
+import { once } from 'node:events';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { openPcscRig, type PcscRig } from '../../drivers/sim/pcscd.js';
+import { PhoneControl } from '../../drivers/sim/phone/control.js';
 import type { PhoneView } from '../../drivers/sim/phone/phone.js';
+import { FileMemory, newPhoneState } from '../../drivers/sim/phone/phone-state.js';
 import type { MemberView } from '../../host-sync/server/service/types.js';
 import { nativeCrypto } from '../../terminal/kernel/native.js';
 import type { SaleBody } from '../../terminal/local-api/schema.js';
@@ -15,8 +20,7 @@ import type { TerminalStore } from '../../terminal/store/port.js';
 import { noReserve } from '../../terminal/store/reserve.js';
 import { type AdminClient, openAdminClient } from '../host/admin-client.js';
 import type { HostReady } from '../start-parts/box.js';
-import { type Running, startProcess } from '../start-parts/process.js';
-import { type SimulatedSet, startSimulatedSet } from '../start-parts/simulated-set.js';
+import { startProcess } from '../start-parts/process.js';
 import { HostLine } from './host-line.js';
 import { TerminalProcess } from './terminal-process.js';
 
@@ -73,20 +77,26 @@ export class Stage {
 
   private constructor(
     readonly dataFolder: string,
-    readonly set: SimulatedSet,
-    readonly host: Running<HostReady>,
+    /** pcscd and its virtual readers; null: the phone comes to a socket. */
+    readonly rig: PcscRig | null,
+    readonly phoneControl: PhoneControl,
     readonly admin: AdminClient,
     readonly line: HostLine,
+    private readonly readerPort: number,
+    private readonly stops: (() => Promise<unknown>)[],
   ) {}
 
   /** Starts everything; a member with a phone, points and two coupons is there when it resolves. */
-  static async open(): Promise<Stage> {
+  static async open(readers: 'pcsc' | 'socket'): Promise<Stage> {
     const dataFolder = mkdtempSync(path.join(tmpdir(), 'shouli-kill-'));
-    const hostFolder = path.join(dataFolder, 'host');
-    mkdirSync(hostFolder, { mode: 0o700 });
-    const hostMessages = path.join(hostFolder, 'messages');
-    const set = await startSimulatedSet({ dataFolder, number: memberNumber, hostMessages });
+    const stops: (() => Promise<unknown>)[] = [async () => rmSync(dataFolder, { recursive: true, force: true })];
     try {
+      const rig = readers === 'pcsc' ? await openPcscRig() : null;
+      if (rig) stops.push(() => rig.close());
+      const port = rig ? rig.ports[0] : await freePort();
+      const hostFolder = path.join(dataFolder, 'host');
+      mkdirSync(hostFolder, { mode: 0o700 });
+      const phone = await startPhone(dataFolder, port, path.join(hostFolder, 'messages'), stops);
       const bootstrap = path.join(dataFolder, 'bootstrap.json');
       const words = ['--data-folder', hostFolder, '--realm', 'simulated', '--bootstrap-enrolment', bootstrap];
       const host = await startProcess<HostReady>(
@@ -95,24 +105,24 @@ export class Stage {
         [...words, '--port', '0', '--message-look-ms', '50'],
         path.join(dataFolder, 'host.log'),
       );
+      stops.push(() => host.stop());
       const line = await HostLine.open(host.ready.port);
+      stops.push(() => line.close());
       writeFileSync(path.join(dataFolder, 'shouli.toml'), configText(line.port));
-      const stage = new Stage(dataFolder, set, host, openAdminClient(hostFolder), line);
+      const admin = openAdminClient(hostFolder);
+      stops.push(() => admin.close());
+      const stage = new Stage(dataFolder, rig, phone, admin, line, rig ? 0 : port, stops);
       await stage.#furnish();
       return stage;
     } catch (error) {
-      await set.stop();
+      for (const stop of stops.reverse()) await stop();
       throw error;
     }
   }
 
   async close(): Promise<void> {
     await this.#box?.stop();
-    await this.admin.close();
-    await this.line.close();
-    await this.host.stop();
-    await this.set.stop();
-    rmSync(this.dataFolder, { recursive: true, force: true });
+    for (const stop of this.stops.reverse()) await stop();
   }
 
   get box(): TerminalProcess {
@@ -137,11 +147,12 @@ export class Stage {
       dataFolder,
       configFile: path.join(dataFolder, 'shouli.toml'),
       bootstrapFile: path.join(dataFolder, 'bootstrap.json'),
+      readerPort: this.readerPort,
     });
   }
 
   phone(): Promise<PhoneView> {
-    return this.set.phone.request({ do: 'show' });
+    return this.phoneControl.request({ do: 'show' });
   }
 
   /** Brings a sale to its end: holds the phone to the reader whenever that is asked for. @throws Dead */
@@ -152,8 +163,8 @@ export class Stage {
       if (sale.phase === 'ended') return sale;
       if (sale.phase === 'waiting' && Date.now() > heldUntil) {
         if (heldUntil > 0 && (await this.phone()).inField) this.repeatedTaps += 1;
-        await this.set.phone.request({ do: 'remove' });
-        await this.set.phone.request({ do: 'tap', until: 'result' });
+        await this.phoneControl.request({ do: 'remove' });
+        await this.phoneControl.request({ do: 'tap', until: 'result' });
         heldUntil = Date.now() + tapPatienceMs;
       }
       return null;
@@ -171,7 +182,7 @@ export class Stage {
   }
 
   async takePhoneAway(): Promise<void> {
-    await this.set.phone.request({ do: 'remove' });
+    await this.phoneControl.request({ do: 'remove' });
   }
 
   /** Everything that the box holds reaches the host. */
@@ -226,6 +237,33 @@ export class Stage {
     this.#member = { memberCode, hostCoupon: hostCoupon.code, cardCoupon: cardCoupon.code };
     await this.drain();
   }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** The phone as a process, which takes the host's messages as files. */
+async function startPhone(
+  dataFolder: string,
+  port: number,
+  hostMessages: string,
+  stops: (() => Promise<unknown>)[],
+): Promise<PhoneControl> {
+  const [state, control] = [path.join(dataFolder, 'phone.json'), path.join(dataFolder, 'phone.sock')];
+  FileMemory.create(state, newPhoneState(memberNumber));
+  const messages = ['--in', path.join(hostMessages, 'out'), '--out', path.join(hostMessages, 'in')];
+  const words = ['serve', '--state', state, '--port', String(port), '--control', control, ...messages];
+  const running = await startProcess('phone', 'scripts/phone.js', words, path.join(dataFolder, 'phone.log'));
+  stops.push(() => running.stop());
+  const phone = await PhoneControl.open(control);
+  stops.push(async () => phone.close());
+  return phone;
 }
 
 function readStore<T>(file: string, use: (store: TerminalStore) => T): T {

@@ -27,6 +27,8 @@ export interface TerminalFiles {
   readonly dataFolder: string;
   readonly configFile: string;
   readonly bootstrapFile: string;
+  /** Where the phone comes to; 0: the readers that the configuration names. */
+  readonly readerPort: number;
 }
 
 /** How long a start, an order or a death may take. */
@@ -49,10 +51,12 @@ export class TerminalProcess {
   }
 
   /** Resolves when its local API answers. */
-  static async start({ dataFolder, configFile, bootstrapFile }: TerminalFiles): Promise<TerminalProcess> {
+  static async start({ dataFolder, configFile, bootstrapFile, readerPort }: TerminalFiles): Promise<TerminalProcess> {
     const log = openSync(path.join(dataFolder, 'terminal.log'), 'a', 0o600);
     const script = path.join(builtFolder, 'scripts', 'kill', 'doomed-terminal-child.js');
-    const child = fork(script, [dataFolder, configFile, bootstrapFile], { stdio: ['ignore', log, log, 'ipc'] });
+    const child = fork(script, [dataFolder, configFile, bootstrapFile, String(readerPort)], {
+      stdio: ['ignore', log, log, 'ipc'],
+    });
     closeSync(log);
     const started = new TerminalProcess(child);
     const ready = new Promise<void>((resolve) => {

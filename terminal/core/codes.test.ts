@@ -99,3 +99,14 @@ t.test('any text is taken for something, and a product only where it is one', (t
   t.pass('100 texts');
   t.end();
 });
+
+t.test('command barcodes that undo a sale name it and the amount', (t) => {
+  t.same(classifyCode('SL!VOID till-1'), { kind: 'command', barcode: { command: 'void', original: 'till-1' } });
+  t.same(classifyCode('SL!REFUND 1250 till-1'), {
+    kind: 'command',
+    barcode: { command: 'refund', original: 'till-1', amountMinor: 1_250 },
+  });
+  for (const bad of ['SL!VOID', 'SL!VOID ', 'SL!REFUND 0 x', 'SL!REFUND -1 x', 'SL!REFUND 12.5 x', 'SL!REFUND 1250'])
+    t.equal(classifyCode(bad).kind, 'unreadable', bad);
+  t.end();
+});

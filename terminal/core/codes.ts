@@ -12,6 +12,9 @@ export type CommandBarcode =
   | { readonly command: 'spend'; readonly points: number }
   | { readonly command: 'coupon' }
   | { readonly command: 'couponCard' }
+  /** Undoes the sale of this reference or transaction id: all of it, or so much. */
+  | { readonly command: 'void'; readonly original: string }
+  | { readonly command: 'refund'; readonly original: string; readonly amountMinor: number }
   /** Sets the quantity of the next product. */
   | { readonly command: 'quantity'; readonly quantity: number }
   /** Takes the last product off the bill. */
@@ -61,5 +64,15 @@ function classifyCommand(name: string): ScannedCode {
   if (numbered?.[1] === 'SPEND' && count >= 1) return { kind: 'command', barcode: { command: 'spend', points: count } };
   if (numbered?.[1] === 'QTY' && count >= 1 && count <= 99_999)
     return { kind: 'command', barcode: { command: 'quantity', quantity: count } };
-  return { kind: 'unreadable' };
+  return classifyUndo(name);
+}
+
+/** `VOID <id>` and `REFUND <minor units> <id>`: the id is the sale's reference or transaction id, as its receipt shows it. */
+function classifyUndo(name: string): ScannedCode {
+  const undo = /^(?:VOID|REFUND ([1-9][0-9]{0,11})) ([\x21-\x7e]{1,64})$/.exec(name);
+  if (!undo?.[2]) return { kind: 'unreadable' };
+  const original = undo[2];
+  return undo[1] === undefined
+    ? { kind: 'command', barcode: { command: 'void', original } }
+    : { kind: 'command', barcode: { command: 'refund', original, amountMinor: Number(undo[1]) } };
 }

@@ -15,6 +15,9 @@ export interface Basket {
 }
 export const emptyBasket: Basket = { lines: [], nextQuantity: 1 };
 
+/** The command barcodes that begin a sale or undo one. */
+export type StartBarcode = Exclude<CommandBarcode, { command: 'cancel' | 'quantity' | 'removeLast' }>;
+
 /** What a scan asks for beyond the basket itself. */
 export type BasketWish =
   | { readonly wish: 'none' }
@@ -23,7 +26,7 @@ export type BasketWish =
   | { readonly wish: 'refused' }
   | {
       readonly wish: 'start';
-      readonly barcode: Extract<CommandBarcode, { command: 'plain' | 'earn' | 'spend' | 'coupon' | 'couponCard' }>;
+      readonly barcode: StartBarcode;
     };
 
 /**

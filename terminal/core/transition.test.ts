@@ -311,7 +311,7 @@ t.test(
     t.equal(full.phase, 'announcing');
     t.same(
       effects.map((effect) => effect.type),
-      ['announce'],
+      ['prompt', 'announce'],
     );
     t.equal(failed('input.tooLong')[0].phase, 'announcing', 'one long bill does not stop the box');
     t.equal(failed('store.failed')[0].phase, 'halted');

@@ -9,7 +9,7 @@ import type { Prompt } from '../core/effect.js';
 import { outcomeOf } from '../core/outcome.js';
 import { type ReceiptContext, receiptLines } from '../core/receipt.js';
 import type { PersistedSale, SaleOutcome, SaleRequest } from '../core/sale.js';
-import { type Basket, emptyBasket, scanInto } from '../core/scan-basket.js';
+import { type Basket, emptyBasket, type StartBarcode, scanInto } from '../core/scan-basket.js';
 import type { State } from '../core/state.js';
 import { type Bytes, toHex } from '../kernel/bytes.js';
 import type { ErrorCode } from '../kernel/errors.js';
@@ -24,6 +24,7 @@ import type {
   Refusal,
   SaleCommand,
   SaleView,
+  ServiceCommand,
   SyncStatus,
   TerminalEvent,
   TerminalPort,
@@ -153,6 +154,8 @@ export class Terminal implements TerminalPort {
     if (this.#runner.state.phase !== 'idle') return err({ code: 'sale.busy', detail: '' });
     const request = this.#desk.prepare(command);
     if (!request.ok) return request;
+    // A till that sells by itself has its own bill: what was scanned for it is not sold a second time.
+    if (command.origin === 'till') this.#basket = emptyBasket;
     this.#runner.deliver({ type: 'saleRequested', request: request.value });
     if (command.code !== undefined) this.#takeCode(command.code);
     const waiting = this.#links.waiting();
@@ -312,24 +315,19 @@ export class Terminal implements TerminalPort {
     if (wish.wish === 'start') void this.#startScanned(wish.barcode);
   }
 
-  async #startScanned(barcode: { readonly command: string; readonly points?: number }): Promise<void> {
-    const command = {
-      plain: { service: 'plainSale' },
-      earn: { service: 'pointsEarn' },
-      spend: { service: 'pointsSpend', points: (barcode.points ?? 0) as Points },
-      coupon: { service: 'couponHost' },
-      couponCard: { service: 'couponCard' },
-    } as const;
+  async #startScanned(barcode: StartBarcode): Promise<void> {
+    const command = serviceOfBarcode(barcode);
+    const isUndo = command.service === 'void' || command.service === 'refund';
     const started = await this.startSale({
-      command: command[barcode.command as keyof typeof command],
-      purchase: { lines: this.#basket.lines },
+      command,
+      ...(isUndo ? {} : { purchase: { lines: this.#basket.lines } }),
       reference: null,
       clerk: this.#parts.options.scannerClerk,
       origin: 'scanner',
     });
     // A basket that could not be sold stays, so that the clerk need not scan it all again.
-    if (started.ok) this.#basket = emptyBasket;
-    else this.#signal('refused');
+    if (!started.ok) this.#signal('refused');
+    else if (!isUndo) this.#basket = emptyBasket;
   }
 
   #takeCode(code: string): void {
@@ -419,5 +417,24 @@ export class Terminal implements TerminalPort {
 
   #publish(event: TerminalEvent): void {
     this.#ring.publish(event);
+  }
+}
+
+function serviceOfBarcode(barcode: StartBarcode): ServiceCommand {
+  switch (barcode.command) {
+    case 'plain':
+      return { service: 'plainSale' };
+    case 'earn':
+      return { service: 'pointsEarn' };
+    case 'spend':
+      return { service: 'pointsSpend', points: barcode.points as Points };
+    case 'coupon':
+      return { service: 'couponHost' };
+    case 'couponCard':
+      return { service: 'couponCard' };
+    case 'void':
+      return { service: 'void', original: barcode.original };
+    case 'refund':
+      return { service: 'refund', original: barcode.original, amountMinor: barcode.amountMinor as AmountMinor };
   }
 }
