@@ -30,3 +30,26 @@ export function serialFingerprint(
     ) ?? null
   );
 }
+
+export interface HidFingerprint {
+  /** USB vendor id, four lower-case hex digits. */
+  readonly vendorId: string;
+  readonly maker: string;
+  /** How its scan reports are laid out where its own descriptor does not say. */
+  readonly scanReport: 'withAim' | 'withoutAim';
+}
+
+/** Makers of barcode scanners. Ids from the public USB id list; none was tried on hardware. */
+export const hidFingerprints: readonly HidFingerprint[] = [
+  { vendorId: '0c2e', maker: 'Honeywell (Metrologic)', scanReport: 'withAim' },
+  { vendorId: '0536', maker: 'Honeywell (Hand Held Products)', scanReport: 'withAim' },
+  { vendorId: '05e0', maker: 'Zebra (Symbol)', scanReport: 'withAim' },
+  { vendorId: '05f9', maker: 'Datalogic (PSC)', scanReport: 'withAim' },
+  { vendorId: '065a', maker: 'Opticon', scanReport: 'withAim' },
+  { vendorId: '1eab', maker: 'Newland', scanReport: 'withoutAim' },
+];
+
+/** The row of a HID device's vendor id; null: not a known maker of scanners. */
+export function hidFingerprint(vendorId: string): HidFingerprint | null {
+  return hidFingerprints.find((row) => row.vendorId === vendorId.toLowerCase()) ?? null;
+}

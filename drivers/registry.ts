@@ -4,6 +4,10 @@
 import { existsSync, realpathSync } from 'node:fs';
 import type { Clock } from '../terminal/kernel/ports.js';
 import type { Driver, Schedule } from './contract/driver.js';
+import type { HidScannerOptions } from './hid/device-rules.js';
+import { openHidTransport } from './hid/hid-transport.js';
+import { lookAtHidraw } from './hid/hidraw-sysfs.js';
+import { HidScannerDriver } from './hid/scanner-driver.js';
 import type { PcscOptions } from './pcsc/options.js';
 import { PcscDriver } from './pcsc/pcsc-driver.js';
 import { type ScannerOptions, SerialScannerDriver } from './serial/scanner-driver.js';
@@ -12,6 +16,7 @@ import { discoverScanners, openSerialTransport } from './serial/serial-transport
 export interface DriverSettings {
   readonly readers: PcscOptions;
   readonly scanners: ScannerOptions;
+  readonly hidScanners: HidScannerOptions;
 }
 
 /** A pseudo-terminal is never a cable: what comes over it is simulated. */
@@ -38,5 +43,6 @@ export function createDrivers(
       exists: existsSync,
       isSimulated: isPseudoTerminal,
     }),
+    new HidScannerDriver(settings.hidScanners, { clock, schedule, look: lookAtHidraw, open: openHidTransport }),
   ];
 }

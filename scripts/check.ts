@@ -56,6 +56,13 @@ const STAGES: readonly Stage[] = [
     needsFile: 'scripts/start.ts',
     needsBuild: true,
   },
+  {
+    name: 'replay',
+    title: 'replay of a day of receipts',
+    command: ['out/scripts/replay.js', '--json'],
+    needsFile: '../shared/data/online-retail-2010-12_2011-02.csv.gz',
+    needsBuild: true,
+  },
 ];
 
 const STAGE_TIMEOUT_MS = 10 * 60_000;

@@ -90,8 +90,16 @@ function runTerminal(socket: Socket): Promise<number> {
         finish();
       }
     });
-    socket.on('data', (chunk: Buffer) => stdout.write(chunk));
-    socket.once('close', finish);
+    let atLineStart = true;
+    socket.on('data', (chunk: Buffer) => {
+      atLineStart = chunk.at(-1) === 0x0a;
+      stdout.write(chunk);
+    });
+    socket.once('close', () => {
+      // A box that ends its session says so in whole lines; one that died left its prompt behind.
+      if (!atLineStart) stdout.write('\r\nThe box closed the session; it may be restarting. 连接已断开。\r\n');
+      finish();
+    });
     socket.on('error', finish);
     socket.write(
       `${JSON.stringify({ console: 1, mode: 'terminal', columns: Math.max(20, Math.min(500, stdout.columns ?? 80)) })}\n`,

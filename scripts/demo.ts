@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { loadConfig } from '../config/load.js';
+import { PhoneControl } from '../drivers/sim/phone/control.js';
 import { formatAmount } from '../terminal/kernel/units.js';
 import type { SaleBody } from '../terminal/local-api/schema.js';
 import { type AdminClient, openAdminClient } from './host/admin-client.js';
@@ -17,10 +18,13 @@ const currency = 'CNY';
 const clerk = '小李';
 /** How long one expected thing may take, in milliseconds. */
 const patienceMs = 20_000;
+/** How long another simulated set on this machine is waited for: tests hold it for minutes. */
+const setWaitMs = 600_000;
 
 interface Stage {
   readonly box: Box;
   readonly set: SimulatedSet;
+  readonly phone: PhoneControl;
   readonly admin: AdminClient;
   readonly token: string;
   readonly say: Say;
@@ -101,9 +105,9 @@ async function sellByTap(
   body: Readonly<Record<string, unknown>>,
 ): Promise<SaleBody> {
   await call(stage, 'PUT', `/v1/sales/${reference}`, { clerk, ...body });
-  await stage.set.phone.request({ do: 'tap', until: 'result' });
+  await stage.phone.request({ do: 'tap', until: 'result' });
   const sale = await ended(stage, reference);
-  await stage.set.phone.request({ do: 'remove' });
+  await stage.phone.request({ do: 'remove' });
   stage.say.receipt(step, sale);
   return sale;
 }
@@ -111,7 +115,10 @@ async function sellByTap(
 /** The member joins: the merchant's message, the phone's own key in its answer. */
 async function join(stage: Stage): Promise<void> {
   const { admin, say } = stage;
-  say.step('join', `P1  注册 the member's phone ${number} registers by the merchant's message`);
+  say.step(
+    'join',
+    `会员注册 Registration: the merchant writes to ${number}, and the phone answers with a key of its own`,
+  );
   await admin.call('member.register', { phone: number, name: '王芳' });
   // The member exists from the moment that the phone's answer came.
   const keys = await until('the phone to answer with its key', async () => {
@@ -119,18 +126,24 @@ async function join(stage: Stage): Promise<void> {
     if (!rows.some(({ phone }) => phone === number)) return null;
     return (await admin.call<{ keys: unknown[] }>('member.show', { who: number })).keys.length;
   });
-  say.check('join', 'keys bound to the member', keys, 1, 'text');
+  say.check('join', '会员密钥 keys bound to the member', keys, 1, 'text');
 }
 
 async function points(stage: Stage): Promise<void> {
   const { say } = stage;
-  say.step('P7', 'P7  积分累计 a restaurant bill of 300.00, the member taps');
+  say.step('P7', '积分累计 Earning points: a restaurant bill of 300.00, the member taps');
   const earned = await sellByTap(stage, 'P7', 'demo-p7-earn', { service: 'pointsEarn', amountMinor: 30_000 });
-  say.check('P7', 'outcome', earned.outcome?.result, 'accepted', 'text');
-  say.check('P7', 'points earned', earned.outcome?.result === 'accepted' ? earned.outcome.points : null, 300, 'points');
-  say.check('P7', 'points balance', balancesOf(earned)?.points, 300, 'points');
+  say.check('P7', '结果 outcome', earned.outcome?.result, 'accepted', 'text');
+  say.check(
+    'P7',
+    '本次积分 points earned',
+    earned.outcome?.result === 'accepted' ? earned.outcome.points : null,
+    300,
+    'points',
+  );
+  say.check('P7', '积分余额 points balance', balancesOf(earned)?.points, 300, 'points');
 
-  say.step('P7', 'P7  积分消费 200 of them pay part of a bill of 80.00');
+  say.step('P7', '积分消费 Spending points: 200 of them pay part of a bill of 80.00');
   const spent = await sellByTap(stage, 'P7', 'demo-p7-spend', {
     service: 'pointsSpend',
     amountMinor: 8_000,
@@ -138,18 +151,24 @@ async function points(stage: Stage): Promise<void> {
   });
   say.check(
     'P7',
-    'paid by points',
+    '积分抵扣 paid by points',
     spent.outcome?.result === 'accepted' ? spent.outcome.coveredMinor : null,
     200,
     'minor',
   );
-  say.check('P7', 'left to pay', spent.outcome?.result === 'accepted' ? spent.outcome.restMinor : null, 7_800, 'minor');
-  say.check('P7', 'points balance', balancesOf(spent)?.points, 100, 'points');
+  say.check(
+    'P7',
+    '应付 left to pay',
+    spent.outcome?.result === 'accepted' ? spent.outcome.restMinor : null,
+    7_800,
+    'minor',
+  );
+  say.check('P7', '积分余额 points balance', balancesOf(spent)?.points, 100, 'points');
 }
 
 async function catalogue(stage: Stage): Promise<void> {
   const { admin, say } = stage;
-  say.step('C2', 'C2  商品 the catalogue: a cake for 100.00');
+  say.step('C2', '商品目录 Catalogue: a cake for 100.00 and a tea for 8.00');
   const { id } = await admin.call<{ id: string }>('catalogue.begin', { currency });
   const rows = [
     { code: '6901234567892', name: '奶油蛋糕 Cream cake', priceMinor: 10_000, category: 'cake' },
@@ -166,8 +185,8 @@ async function catalogue(stage: Stage): Promise<void> {
 }
 
 async function cardCoupon(stage: Stage): Promise<void> {
-  const { admin, say, set } = stage;
-  say.step('C7a', 'C7(a)  卡内优惠券 a coupon of 300.00 for cake on the card in the phone; a cake of 100.00');
+  const { admin, say, phone } = stage;
+  say.step('C7a', '卡内优惠券 Coupon on the card in the phone: 300.00 for cake; the member taps for a cake of 100.00');
   await admin.call('coupon.issue', {
     holder: 'card',
     member: number,
@@ -175,29 +194,26 @@ async function cardCoupon(stage: Stage): Promise<void> {
     amountMinor: 30_000,
     limitCategory: 'cake',
   });
-  await until('the coupon on the card', async () => ((await set.phone.request({ do: 'show' })).card ? true : null));
+  await until('the coupon on the card', async () => ((await phone.request({ do: 'show' })).card ? true : null));
   const sale = await sellByTap(stage, 'C7a', 'demo-c7a', {
     service: 'couponCard',
     lines: [{ code: '6901234567892', quantity: 1 }],
   });
-  say.check('C7a', 'outcome', sale.outcome?.result, 'accepted', 'text');
+  say.check('C7a', '结果 outcome', sale.outcome?.result, 'accepted', 'text');
   say.check(
     'C7a',
-    'paid by the coupon',
+    '优惠券抵扣 paid by the coupon',
     sale.outcome?.result === 'accepted' ? sale.outcome.coveredMinor : null,
     10_000,
     'minor',
   );
-  const phone = await set.phone.request({ do: 'show' });
-  say.check('C7a', 'written back to the card', phone.card?.record?.balanceMinor, 20_000, 'minor');
+  const { card } = await phone.request({ do: 'show' });
+  say.check('C7a', '卡内余额 written back to the card', card?.record?.balanceMinor, 20_000, 'minor');
 }
 
 async function screenCoupon(stage: Stage): Promise<void> {
   const { admin, say, set } = stage;
-  say.step(
-    'C7b',
-    'C7(b)  手机屏幕上的券码 a coupon of 300.00 at the host, its code on the screen; everything is scanned',
-  );
+  say.step('C7b', '屏幕券码 Coupon at the host, its code on the screen: 300.00 for cake; everything is scanned');
   const coupon = await admin.call<{ code: string }>('coupon.issue', {
     holder: 'host',
     member: number,
@@ -218,16 +234,16 @@ async function screenCoupon(stage: Stage): Promise<void> {
     return newest?.service === 'couponHost' && newest.phase === 'ended' ? newest : null;
   });
   say.receipt('C7b', sale);
-  say.check('C7b', 'outcome', sale.outcome?.result, 'accepted', 'text');
-  say.check('C7b', 'new balance told to the till', balancesOf(sale)?.couponMinor, 20_000, 'minor');
+  say.check('C7b', '结果 outcome', sale.outcome?.result, 'accepted', 'text');
+  say.check('C7b', '券余额 new balance told to the till', balancesOf(sale)?.couponMinor, 20_000, 'minor');
   const stored = await admin.call<{ balanceMinor: number }>('coupon.show', { code: coupon.code });
-  say.check('C7b', 'stored at the host', stored.balanceMinor, 20_000, 'minor');
+  say.check('C7b', '主机余额 stored at the host', stored.balanceMinor, 20_000, 'minor');
 }
 
 /** Everything reached the host once, and its books add up. */
 async function reconcile(stage: Stage): Promise<void> {
   const { admin, say } = stage;
-  say.step('books', '对账 the queue is empty and the ledger adds up');
+  say.step('books', '对账 Reconciliation: everything reached the host once, and its ledger adds up');
   await until('the queue to empty', async () => {
     const { queue } = await call<{ queue: { unsent: number } }>(stage, 'GET', '/v1/status');
     return queue.unsent === 0 ? true : null;
@@ -235,9 +251,9 @@ async function reconcile(stage: Stage): Promise<void> {
   const member = await admin.call<{ memberCode: string; points: number }>('member.show', { who: number });
   const records = await admin.call<{ rows: unknown[] }>('consumption.list', { by: { memberCode: member.memberCode } });
   const { ledger } = await admin.call<{ ledger: { problems: readonly unknown[] } }>('verify');
-  say.check('books', 'points at the host', member.points, 100, 'points');
-  say.check('books', 'consumption records of the member', records.rows.length, 4, 'text');
-  say.check('books', 'problems in the ledger', ledger.problems.length, 0, 'text');
+  say.check('books', '主机积分 points at the host', member.points, 100, 'points');
+  say.check('books', '消费记录 consumption records of the member', records.rows.length, 4, 'text');
+  say.check('books', '账本问题 problems in the ledger', ledger.problems.length, 0, 'text');
 }
 
 /** Plays everything in a data folder of its own. @returns the exit code: 0 when every check held */
@@ -259,13 +275,20 @@ export async function runDemo(options: { readonly json: boolean }): Promise<numb
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
   try {
-    if (!options.json) console.log('SIMULATED 模拟: virtual reader, phone and scanner on the shipped drivers');
+    if (!options.json)
+      console.log(
+        'SIMULATED 模拟: reader, phone and scanner are simulated; drivers, terminal and host are the real ones',
+      );
     const set = await startSimulatedSet({
       dataFolder,
       number,
       hostMessages: path.join(dataFolder, 'host', 'messages'),
+      waitMs: setWaitMs,
+      onWaiting: () => console.error('another simulated set runs on this machine; waiting for it to end …'),
     });
     stops.push(set.stop);
+    const phone = await PhoneControl.open(set.phoneControl);
+    stops.push(async () => phone.close());
     const box = await startBox({
       dataFolder,
       config: defaults.value,
@@ -278,7 +301,7 @@ export async function runDemo(options: { readonly json: boolean }): Promise<numb
     const admin = openAdminClient(path.join(dataFolder, 'host'));
     stops.push(() => admin.close());
     const token = readFileSync(box.terminal.ready.localApi?.tokenFile ?? '', 'utf8').trim();
-    const stage: Stage = { box, set, admin, token, say };
+    const stage: Stage = { box, set, phone, admin, token, say };
     for (const play of [join, points, catalogue, cardCoupon, screenCoupon, reconcile]) await play(stage);
   } catch (error) {
     say.failures += 1;

@@ -3,37 +3,76 @@
  * The `shouli` command: one name for every command of the product. Runs the right program and passes its exit code on.
  */
 import { spawn } from 'node:child_process';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { PhoneControl } from '../drivers/sim/phone/control.js';
+import type { PhoneResult } from '../drivers/sim/phone/phone-state.js';
+import { printable } from '../terminal/kernel/redaction.js';
+import { formatAmount, isCurrency } from '../terminal/kernel/units.js';
+import { boxFolderOf, dataFolderDefault } from './host/admin-client.js';
 import { builtFolder } from './start-parts/process.js';
+import { setPaths } from './start-parts/simulated-set.js';
 import { productVersion } from './start-parts/version.js';
 
-const programs = [
+interface Program {
+  readonly name: string;
+  readonly script: string;
+  /** Words put before those of the caller. */
+  readonly before?: readonly string[];
+  readonly usage: string;
+  readonly text: string;
+}
+
+const programs: readonly Program[] = [
   {
     name: 'start',
     script: 'scripts/start.js',
-    text: 'host and terminal on this machine, with a simulated set where nothing is plugged in',
+    usage: '[options]',
+    text: 'host and terminal on this machine; a simulated set where nothing is plugged in',
   },
-  { name: 'terminal', script: 'scripts/terminal.js', text: 'the terminal alone (as a service)' },
-  { name: 'host-server', script: 'host-sync/server/main.js', text: 'the host alone (as a service)' },
+  { name: 'terminal', script: 'scripts/terminal.js', usage: '--data <folder>', text: 'the terminal alone (a service)' },
+  {
+    name: 'host-server',
+    script: 'host-sync/server/main.js',
+    usage: '--data-folder <folder>',
+    text: 'the host alone (a service)',
+  },
   {
     name: 'host',
     script: 'scripts/host.js',
+    usage: '<command>',
     text: 'administer the host: members, coupons, catalogue, rules, terminals',
   },
-  { name: 'console', script: 'scripts/console.js', text: 'technician console of the running terminal' },
-  { name: 'backup', script: 'scripts/backup.js', text: 'backup and restore of host and box, while they run' },
-  { name: 'phone', script: 'scripts/phone.js', text: 'a simulated phone' },
-  { name: 'replay', script: 'scripts/replay.js', text: 'feeds a day of real receipts through the box' },
-  { name: 'bench', script: 'scripts/bench.js', text: 'measures the box against the limits of this machine' },
-] as const;
+  { name: 'console', script: 'scripts/console.js', usage: '[options]', text: 'technician console of the running box' },
+  {
+    name: 'backup',
+    script: 'scripts/backup.js',
+    before: ['backup'],
+    usage: 'host|box <file>',
+    text: 'archive the host or the box while it runs, encrypted',
+  },
+  {
+    name: 'restore',
+    script: 'scripts/backup.js',
+    before: ['restore'],
+    usage: 'host|box <file>',
+    text: 'bring an archive back into a stopped host or box',
+  },
+  { name: 'phone', script: 'scripts/phone.js', usage: '<command>', text: 'a simulated phone of its own' },
+  {
+    name: 'replay',
+    script: 'scripts/replay.js',
+    usage: '<file>',
+    text: 'feed a day of real receipts through the box',
+  },
+  { name: 'bench', script: 'scripts/bench.js', usage: '[options]', text: 'measure the box against this machine' },
+];
 
 /** How long the phone is held when no sale wants it, in milliseconds. */
 const holdMs = 15_000;
 
-const dataDefault = process.env.SHOULI_DATA ?? path.join('data', 'current');
+const exitNotThere = 3;
 
 /** Runs one of the programs in the foreground; signals reach it by the terminal. */
 async function run(script: string, words: readonly string[]): Promise<void> {
@@ -42,60 +81,90 @@ async function run(script: string, words: readonly string[]): Promise<void> {
   process.exitCode = await new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
 }
 
+const folderOf = ({ data }: { readonly data: string }): string => boxFolderOf(data);
+
+function noSet(folder: string): void {
+  console.error(`no simulated set runs on ${folder}: start it with scripts/start, or name its data folder with --data`);
+  process.exitCode = exitNotThere;
+}
+
+/** What the phone was told, in words. Null in a field: the box did not say. */
+function resultText({ outcome, points, couponMinor, currency, text }: PhoneResult): string {
+  const outcomes = { accepted: 'accepted 成功', refused: 'refused 拒绝', unknown: 'unknown 未知' } as const;
+  const amount =
+    couponMinor === null
+      ? ''
+      : `coupon balance 余额 ${currency && isCurrency(currency) ? `${formatAmount(couponMinor, currency)} ${currency}` : couponMinor}`;
+  const parts = [outcomes[outcome], points === null ? '' : `points balance 积分 ${points}`, amount, printable(text)];
+  return parts.filter((part) => part !== '').join('; ');
+}
+
 /** The simulated phone is held to the reader until it got its result. */
-async function tap({
-  data,
-  until,
-}: {
-  readonly data: string;
-  readonly until: 'presented' | 'result' | 'removed';
-}): Promise<void> {
+async function tap(options: { readonly data: string; readonly until: 'presented' | 'result' | 'removed' }) {
+  const folder = folderOf(options);
   let left = (): void => {};
   const gone = new Promise<void>((resolve) => {
     left = resolve;
   });
-  const phone = await PhoneControl.open(path.join(data, 'set', 'phone.sock'), ({ event }) => {
-    if (event === 'leftField') left();
+  let told: PhoneResult | null = null as PhoneResult | null;
+  const phone = await PhoneControl.open(setPaths(folder).phoneControl, (event) => {
+    if (event.event === 'result') told = event.result;
+    if (event.event === 'leftField') left();
   }).catch(() => null);
-  if (!phone) {
-    console.error('no simulated phone is here: start it with scripts/start, or name its data folder with --data');
-    process.exitCode = 3;
-    return;
-  }
-  await phone.request({ do: 'follow' });
-  await phone.request({ do: 'tap', until });
+  if (!phone) return noSet(folder);
+  const before = await phone.request({ do: 'follow' });
+  await phone.request({ do: 'tap', until: options.until });
+  console.log('the phone is at the reader …');
   const timer = setTimeout(() => void phone.request({ do: 'remove' }), holdMs);
   await gone;
   clearTimeout(timer);
-  const { results, useCounter } = await phone.request({ do: 'show' });
+  const { useCounter } = await phone.request({ do: 'show' });
   phone.close();
-  const last = results.at(-1);
-  console.log(
-    `taps proved: ${useCounter}${last ? `; last result: ${last.outcome}, points ${last.points ?? '?'}, coupon ${last.couponMinor ?? '?'} (minor units)` : ''}`,
-  );
+  const nothing =
+    useCounter !== before.useCounter
+      ? 'the phone proved its key and was taken away before it was told a result'
+      : 'nothing happened: start a sale that wants a tap first, and register the phone';
+  console.log(told ? `the phone was told: ${resultText(told)}` : nothing);
+}
+
+/** The simulated scanner reads a code. */
+function scan(code: string, options: { readonly data: string }): void {
+  const folder = folderOf(options);
+  const { scanner } = setPaths(folder);
+  // Writing to what is left of an ended set would make a file where the next scanner's line has to be.
+  if (!statSync(scanner, { throwIfNoEntry: false })?.isCharacterDevice()) {
+    noSet(folder);
+    return;
+  }
+  appendFileSync(scanner, `${code}\r\n`);
+  console.log('scanned; what came of it: scripts/console, then follow or sales');
 }
 
 async function main(): Promise<void> {
   const [first, ...rest] = process.argv.slice(2);
   const chosen = programs.find(({ name }) => name === first);
-  if (chosen) return run(chosen.script, rest);
-  const program = new Command('shouli')
-    .description('Shouli 受理: an open acceptance terminal')
-    .version(productVersion());
-  for (const { name, text } of programs) program.command(name).description(text);
+  if (chosen) return run(chosen.script, [...(chosen.before ?? []), ...rest]);
+  const program = new Command('scripts/shouli')
+    .description('Shouli 受理: an open acceptance terminal. Each command explains itself with --help.')
+    .version(productVersion())
+    .helpCommand(false);
+  for (const { name, usage, text } of programs) program.command(name).usage(usage).description(text);
+  program.commandsGroup('Simulated set:');
   program
     .command('tap')
-    .description('simulated set: hold the phone to the reader')
-    .option('--data <folder>', 'data folder of the box', dataDefault)
-    .option('--until <what>', 'presented, result or removed', 'result')
+    .description('hold the phone to the reader')
+    .option('--data <folder>', 'data folder', dataFolderDefault)
+    .addOption(
+      new Option('--until <moment>', 'when it is taken away')
+        .choices(['presented', 'result', 'removed'])
+        .default('result'),
+    )
     .action(tap);
   program
     .command('scan <code>')
-    .description('simulated set: scan a code')
-    .option('--data <folder>', 'data folder of the box', dataDefault)
-    .action((code: string, { data }: { readonly data: string }) =>
-      appendFileSync(path.join(data, 'set', 'scanner'), `${code}\r\n`),
-    );
+    .description("scan a code; quote commands: 'SL!EARN'")
+    .option('--data <folder>', 'data folder', dataFolderDefault)
+    .action(scan);
   await program.parseAsync();
 }
 

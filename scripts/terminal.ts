@@ -16,6 +16,7 @@ interface TerminalArguments {
   readonly config?: string;
   readonly simulated?: boolean;
   readonly bootstrap?: string;
+  readonly embeddedHostPort?: string;
   readonly localApiPort?: string;
   readonly scanner?: string;
 }
@@ -36,6 +37,7 @@ function simulatedConfig(config: Config, scanner: string | undefined): Config {
     ...config,
     readers: { ...config.readers, enabled: true, virtualReaders: true, names: ['Virtual PCD'], ignoredNames: [] },
     scanners: { ...config.scanners, paths: scanner ? [scanner] : [], ignoredPaths: [] },
+    hidScanners: { ...config.hidScanners, enabled: false },
   };
 }
 
@@ -47,15 +49,20 @@ async function main(): Promise<void> {
     .option('--simulated', 'a simulated box: virtual reader and scanner, a ledger of its own')
     .option('--scanner <path>', 'the simulated scanner’s line')
     .option('--bootstrap <file>', 'code and authority that the embedded host left for the first enrolment')
+    .option('--embedded-host-port <port>', 'the host beside this box on loopback, whatever sync.hostUrl says')
     .option('--local-api-port <port>', 'instead of the configured one')
     .parse();
   const words = program.opts<TerminalArguments>();
   const dataFolder = path.resolve(words.data);
   const read = readConfig(words.config ?? path.join(dataFolder, 'shouli.toml'));
   const chosen = words.simulated ? simulatedConfig(read, words.scanner) : read;
-  const config = words.localApiPort
-    ? { ...chosen, localApi: { ...chosen.localApi, port: Number(words.localApiPort) } }
-    : chosen;
+  const config = {
+    ...chosen,
+    ...(words.localApiPort ? { localApi: { ...chosen.localApi, port: Number(words.localApiPort) } } : {}),
+    ...(words.embeddedHostPort
+      ? { sync: { ...chosen.sync, hostUrl: `https://localhost:${words.embeddedHostPort}` } }
+      : {}),
+  };
   const running = await startTerminal({
     dataFolder,
     config,

@@ -25,6 +25,7 @@ const pollMs = 20;
 const lastGaspMs = 100;
 const readyTimeoutMs = 10_000;
 const stopTimeoutMs = 3_000;
+const activationTimeoutMs = 3_000;
 const lockTimeoutMsDefault = 600_000;
 
 export interface PcscRig {
@@ -50,7 +51,8 @@ export function pcscRigProblem(): string | null {
   if (!existsSync(driverConfigPath)) return 'install the virtual reader: apt-get install vsmartcard-vpcd pcscd';
   if (!existsSync(daemonPath)) return 'install pcscd: apt-get install pcscd';
   if (!existsSync(socketPath) && process.getuid?.() !== 0)
-    return 'start pcscd as root (sudo systemctl start pcscd), or run this as root';
+    return `pcscd does not run, and only root may start it. Run this one command, then the same command again:
+    ${existsSync('/run/systemd/system') ? 'sudo systemctl start pcscd.socket' : 'sudo pcscd'}`;
   return null;
 }
 
@@ -64,7 +66,8 @@ export async function openPcscRig(lockTimeoutMs = lockTimeoutMsDefault): Promise
     const problem = pcscRigProblem();
     if (problem) throw new Error(`no virtual reader: ${problem}`);
     if (await staysUp()) {
-      if (!(await slotsAnswer()))
+      // Where the service manager starts pcscd at the first connection, its slots come a moment later.
+      if (!(await until(slotsAnswer, activationTimeoutMs)))
         throw new Error('pcscd runs without the virtual readers: restart it after installing vsmartcard-vpcd');
       return new Rig(null, unlock);
     }
@@ -246,8 +249,8 @@ async function slotsAnswer(): Promise<boolean> {
   );
 }
 
-async function until(condition: () => Promise<boolean>): Promise<boolean> {
-  const deadline = Date.now() + readyTimeoutMs;
+async function until(condition: () => Promise<boolean>, timeoutMs = readyTimeoutMs): Promise<boolean> {
+  const deadline = Date.now() + timeoutMs;
   while (Date.now() < deadline) {
     if (await condition()) return true;
     await wait(pollMs);
@@ -272,8 +275,15 @@ async function takeLock(timeoutMs: number): Promise<() => Promise<void>> {
   await new Promise<void>((resolve, reject) => {
     keeper.stdout.once('data', () => resolve());
     keeper.once('error', (error) => reject(new Error(`no lock for the PC/SC rig: ${error.message}`)));
-    keeper.once('exit', () =>
-      reject(new Error(`the PC/SC rig is in use by another process for more than ${seconds} s`)),
+    // flock(1) ends with 1 when the time is over, and with sysexits(3) when it cannot open the file.
+    keeper.once('exit', (code) =>
+      reject(
+        new Error(
+          code === 1
+            ? `the simulated reader is in use by another process (scripts/start, a demo or tests) for more than ${seconds} s; end it first`
+            : `${path} cannot be opened: another user left it there; delete it, as that user or as root`,
+        ),
+      ),
     );
   });
   return () =>

@@ -21,9 +21,12 @@ const readyTimeoutMs = 5_000;
 /** Opens a pair at these two paths, which must be free. Rejects where socat is missing. */
 export async function openPtyPair(line: string, device: string): Promise<PtyPair> {
   for (const path of [line, device]) rmSync(path, { force: true });
-  const socat: ChildProcess = spawn('socat', [`pty,rawer,echo=0,link=${line}`, `pty,rawer,echo=0,link=${device}`], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  // The kernel ends it with us, so that a killed starter leaves no line behind.
+  const socat: ChildProcess = spawn(
+    'setpriv',
+    ['--pdeathsig', 'TERM', '--', 'socat', `pty,rawer,echo=0,link=${line}`, `pty,rawer,echo=0,link=${device}`],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  );
   const failed = once(socat, 'exit').then(() => {
     throw new Error('socat ended; install it with: apt-get install socat');
   });

@@ -61,7 +61,7 @@ export interface SyncClient {
   authorise(transactionId: TransactionId, deadlineMs: number): Promise<Authorisation>;
   /** Asks the host to open a tap's session. Never log or store the answer. */
   openSession(request: SessionRequest, deadlineMs: number): Promise<HostResult<SessionResponse>>;
-  /** True when the last contact with the host succeeded and nothing has failed since. */
+  /** False after a contact that failed, and while not started or not enrolled: then nothing need be asked. */
   reachable(): boolean;
   status(): SyncStatus;
   /** How far the host holds this terminal's chain, as it last said in this run; null: it has not. */

@@ -63,6 +63,7 @@ const online: readonly SyncHappening[] = [
 t.test('a start looks into the queue, then fetches directives, then rests online', async (t) => {
   t.same(play(online.slice(0, 1)).effects, [{ type: 'sendBatch', limit: 8, held: [] }]);
   t.same(play(online.slice(0, 2)).types, ['fetchDirectives']);
+  t.ok(reachableIn(play(online.slice(0, 1)).state), 'a sale may ask before the first contact has ended');
   const { state, effects } = play(online);
   t.equal(state.phase, 'idle');
   t.same(effects[0], { type: 'startTimer', generation: state.generation, delayMs: 60_000 });
@@ -83,6 +84,7 @@ t.test('without enrolment nothing is sent until it is done', async (t) => {
   t.equal(state.phase, 'notEnrolled');
   t.same(types, []);
   t.equal(statusOf(state, 0).state, 'notEnrolled');
+  t.notOk(reachableIn(state));
   t.same(play([{ type: 'enrolled', directivesVersion: null }], { from: state }).types, ['sendBatch']);
 });
 

@@ -20,6 +20,9 @@ export function statusOf(state: SyncState, nowMonotonicMs: number): SyncStatus {
   };
 }
 
-/** True when the last contact with the host succeeded and nothing has failed since. */
+/**
+ * May the host be asked? Not after a contact that failed. Before the first contact has ended nothing speaks against it: a
+ * sale in the first moment after a start asks, with its deadline, instead of being refused.
+ */
 export const reachableIn = (state: SyncState): boolean =>
-  state.phase !== 'offline' && state.phase !== 'notEnrolled' && state.memory.contact === 'succeeded';
+  state.phase !== 'offline' && state.phase !== 'notEnrolled' && state.memory.contact !== 'failed';

@@ -1,6 +1,6 @@
 /**
- * The line between box and host: a TCP relay that can be cut, and that can lose the host's next answer after the host has
- * acted. It moves ciphertext and reads nothing.
+ * The line between box and host: a TCP relay that can be cut, and that can lose an answer, swallow it in silence, or bring
+ * a request so late that others overtake it. It moves ciphertext and reads nothing.
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
@@ -8,11 +8,36 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 /** Most connections at once; the box keeps a handful. */
 const connectionsMax = 64;
 
+/**
+ * lostAnswer: the host has acted, its answer goes nowhere and the connection breaks. silence: the same, and nothing breaks.
+ * lateRequest: the request waits on its way until it is let go, whatever the box does meanwhile.
+ */
+export type Trouble = 'lostAnswer' | 'silence' | 'lateRequest';
+export const troubles: readonly Trouble[] = ['lostAnswer', 'silence', 'lateRequest'];
+
+interface Pair {
+  readonly box: Socket;
+  readonly host: Socket;
+  /** The box has asked and the host has not begun to answer. */
+  asking: boolean;
+  silent: boolean;
+  /** Bytes of the box that wait on their way; null: none do. */
+  late: Buffer[] | null;
+}
+
+interface Plan {
+  readonly trouble: Trouble;
+  /** Connections that stood when it was made: on others the first bytes are a handshake's. */
+  readonly pairs: ReadonlySet<Pair>;
+  /** Requests that still pass. */
+  passing: number;
+  readonly happened: () => void;
+}
+
 export class HostLine {
-  readonly #pairs = new Set<{ readonly box: Socket; readonly host: Socket }>();
+  readonly #pairs = new Set<Pair>();
   #isCut = false;
-  /** Set while an answer is to be lost. */
-  #lost: (() => void) | null = null;
+  #plan: Plan | null = null;
 
   private constructor(
     private readonly server: Server,
@@ -43,25 +68,26 @@ export class HostLine {
     this.#isCut = false;
   }
 
-  /**
-   * The next request on a connection that stands already reaches the host, and its answer goes nowhere: the connection
-   * breaks instead. Resolves at that moment, before the box can know.
-   */
-  loseNextAnswer(): Promise<void> {
-    const asked = new Set<Socket>();
-    return new Promise((resolve) => {
-      this.#lost = resolve;
-      for (const { box, host } of this.#pairs) {
-        box.on('data', () => asked.add(host));
-        host.prependListener('data', () => {
-          if (!this.#lost || !asked.has(host)) return;
-          box.destroy();
-          host.destroy();
-          this.#lost();
-          this.#lost = null;
-        });
-      }
+  /** Happens to the nth request from now (1: the next) over connections that stand already; resolves at that moment. */
+  plan(trouble: Trouble, nth: number): Promise<void> {
+    return new Promise((happened) => {
+      this.#plan = { trouble, pairs: new Set(this.#pairs), passing: nth - 1, happened };
     });
+  }
+
+  /** Lets late requests go, and waits until the host has answered them; nobody hears the answers. */
+  async letGo(): Promise<void> {
+    this.#plan = null;
+    for (const pair of [...this.#pairs]) {
+      const { late, host } = pair;
+      if (!late) continue;
+      const answered = once(host, 'data');
+      pair.late = null;
+      host.write(Buffer.concat(late));
+      await answered;
+      pair.box.destroy();
+      host.destroy();
+    }
   }
 
   async close(): Promise<void> {
@@ -83,11 +109,13 @@ export class HostLine {
       return;
     }
     const host = connect(this.hostPort, '127.0.0.1');
-    const pair = { box, host };
+    const pair: Pair = { box, host, asking: false, silent: false, late: null };
     this.#pairs.add(pair);
     const end = (): void => {
-      this.#pairs.delete(pair);
       box.destroy();
+      // What is late arrives all the same when the box has given up.
+      if (pair.late && !host.destroyed) return;
+      this.#pairs.delete(pair);
       host.destroy();
     };
     for (const socket of [box, host]) {
@@ -95,7 +123,35 @@ export class HostLine {
       socket.on('error', end);
       socket.on('close', end);
     }
-    box.on('data', (bytes) => host.write(bytes));
-    host.on('data', (bytes) => box.destroyed || box.write(bytes));
+    box.on('data', (bytes) => this.#fromBox(pair, bytes));
+    host.on('data', (bytes) => this.#fromHost(pair, bytes));
+  }
+
+  #fromBox(pair: Pair, bytes: Buffer): void {
+    const plan = this.#plan;
+    const isDue = plan?.pairs.has(pair) === true && !pair.asking && plan.passing === 0;
+    if (isDue && plan.trouble === 'lateRequest') {
+      pair.late = [];
+      this.#plan = null;
+      plan.happened();
+    }
+    pair.asking = true;
+    if (pair.late) pair.late.push(bytes);
+    else pair.host.write(bytes);
+  }
+
+  #fromHost(pair: Pair, bytes: Buffer): void {
+    const plan = this.#plan;
+    if (plan?.pairs.has(pair) === true && pair.asking) {
+      if (plan.passing > 0) plan.passing -= 1;
+      else if (plan.trouble !== 'lateRequest') {
+        this.#plan = null;
+        pair.silent = true;
+        plan.happened();
+        if (plan.trouble === 'lostAnswer') pair.box.destroy();
+      }
+    }
+    pair.asking = false;
+    if (!pair.silent && !pair.box.destroyed) pair.box.write(bytes);
   }
 }

@@ -2,14 +2,16 @@
  * Shows that a sale ends once whenever the box dies: host, card in the phone and box are processes of their own, and only
  * the box is killed, by SIGKILL, before and after every commit point and every effect that moves value, in a flow of every
  * service. How: each flow is played once to learn its places (places.ts says which effects count), then once for each
- * place. The box starts again on its data folder, the till asks again under the same reference, the member taps again
- * where the box asks for it; then card, journal and ledger must agree to the minor unit.
+ * place, and where the box then finds the sale unfinished, once more for each place of a recovery
+ * not seen before. The box starts again
+ * on its data folder, the till asks again under the same reference, the member taps again where the box asks for it; then
+ * card, journal and ledger must agree to the minor unit.
  */
 import t from 'tap';
 import type { ServiceName } from '../../terminal/core/sale.js';
 import { type Flow, flows } from './flows.js';
 import { effectOf, placeTypes } from './places.js';
-import { abandon, type DeadlyRun, die, live } from './run.js';
+import { abandon, type DeadlyRun, die, dieTwice, live } from './run.js';
 import { Stage } from './stage.js';
 
 t.setTimeout(900_000);
@@ -21,12 +23,16 @@ const resultOf = ({ sale }: DeadlyRun): string =>
 const expected = (flow: Flow, { stored }: DeadlyRun): string =>
   flow.reversedByDeath && stored === 'intent' ? 'sale.interrupted' : 'accepted';
 
+const shown = (run: DeadlyRun) => ({ death: run.death, result: resultOf(run), problems: run.problems });
+const wanted = (result: string) => ({ death: 'SIGKILL', result, problems: [] });
+
 t.test('the box dies at every place', async (t) => {
   const beganAt = Date.now();
   const stage = await Stage.open('socket');
   t.teardown(() => stage.close());
   const visited = new Set<string>();
-  let [deaths, abandoned] = [0, 0];
+  const recovered = new Set<string>();
+  const count = { places: 0, cardGone: 0, twice: 0 };
   for (const service of Object.keys(flows) as ServiceName[]) {
     for (const flow of flows[service]) {
       const whole = await live(stage, flow);
@@ -39,28 +45,31 @@ t.test('the box dies at every place', async (t) => {
       );
       for (const place of whole.places) {
         const run = await die(stage, flow, place);
-        deaths += 1;
-        t.same(
-          { death: run.death, result: resultOf(run), problems: run.problems },
-          { death: 'SIGKILL', result: expected(flow, run), problems: [] },
-          `${flow.name}: ${place} (stored: ${run.stored ?? 'nothing'})`,
-        );
-        if (flow.worth.cardMinor === 0 || run.stored !== 'intent') continue;
-        const left = await abandon(stage, flow, place);
-        abandoned += 1;
-        t.same(
-          { death: left.death, result: resultOf(left), problems: left.problems },
-          { death: 'SIGKILL', result: 'unknown', problems: [] },
-          `${flow.name}: ${place}, and the card does not come back`,
-        );
+        count.places += 1;
+        t.same(shown(run), wanted(expected(flow, run)), `${flow.name}: ${place} (stored: ${run.stored ?? 'nothing'})`);
+        if (flow.worth.cardMinor !== 0 && run.stored === 'intent') {
+          const left = await abandon(stage, flow, place);
+          count.cardGone += 1;
+          t.same(shown(left), wanted('unknown'), `${flow.name}: ${place}, and the card does not come back`);
+        }
+        // The same recovery from the same commit point needs to be died through once.
+        const course = [run.stored, ...run.recovery].join();
+        if (recovered.has(course)) continue;
+        recovered.add(course);
+        for (const again of run.recovery) {
+          const twice = await dieTwice(stage, flow, place, again);
+          count.twice += 1;
+          t.same(shown(twice), wanted(expected(flow, run)), `${flow.name}: ${place}, then ${again} of the recovery`);
+        }
       }
     }
   }
   t.same([...visited].sort(), [...placeTypes].sort(), 'every effect that counts was one of the places');
-  t.equal(stage.boxStarts, deaths + abandoned + 1);
+  const kills = count.places + count.cardGone + 2 * count.twice;
+  t.equal(stage.boxStarts, kills + 1);
   const seconds = Math.round((Date.now() - beganAt) / 1000);
   t.comment(
-    `${Object.values(flows).flat().length} flows, ${deaths} places, ${deaths + abandoned} kills ` +
-      `(${abandoned} with the card gone), ${stage.repeatedTaps} taps repeated, ${seconds} s`,
+    `${Object.values(flows).flat().length} flows, ${count.places} places, ${count.twice} places of their recovery, ` +
+      `${count.cardGone} with the card gone, ${kills} kills, ${stage.repeatedTaps} taps repeated, ${seconds} s`,
   );
 });

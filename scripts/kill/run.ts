@@ -7,8 +7,9 @@ import type { TransactionId } from '../../terminal/kernel/ports.js';
 import type { SaleBody } from '../../terminal/local-api/schema.js';
 import { disagreements, readBooks } from './agreement.js';
 import type { Flow, Worth } from './flows.js';
+import type { Trouble } from './host-line.js';
 import { clerk, type Stage, until } from './stage.js';
-import { Dead } from './terminal-process.js';
+import { Dead, type TerminalProcess } from './terminal-process.js';
 
 export interface LivingRun {
   readonly places: readonly string[];
@@ -22,6 +23,8 @@ export interface DeadlyRun {
   /** How far the sale was stored at the death; null: not at all. */
   readonly stored: CommitPoint | null;
   readonly sale: SaleBody;
+  /** Places that the box passed when it started again, if it found the sale unfinished. */
+  readonly recovery: readonly string[];
   readonly problems: readonly string[];
 }
 
@@ -56,13 +59,17 @@ export async function live(stage: Stage, flow: Flow): Promise<LivingRun> {
   await box.arm(null);
   await box.startSale(opening.reference, opening.body);
   const sale = await stage.finish(opening.reference);
-  const places = await until('every effect to be over', () => {
-    const befores = box.passed.filter((place) => place.startsWith('before')).length;
-    return befores * 2 === box.passed.length ? [...box.passed] : null;
-  });
+  const places = await placesOf(box);
   const problems = await close(stage, opening, sale, flow.worth);
   return { places, sale, problems };
 }
+
+/** The places passed since the box was armed or started, once every effect is over. */
+const placesOf = (box: TerminalProcess): Promise<readonly string[]> =>
+  until('every effect to be over', () => {
+    const befores = box.passed.filter((place) => place.startsWith('before')).length;
+    return befores * 2 === box.passed.length ? [...box.passed] : null;
+  });
 
 /** Plays until the box is dead at `place`. */
 async function dieAt(stage: Stage, { reference, body }: Opening, place: string): Promise<DeadlyRun['death']> {
@@ -80,7 +87,7 @@ async function dieAt(stage: Stage, { reference, body }: Opening, place: string):
     }
   }
   const death = await box.ended;
-  await stage.takePhoneAway();
+  if (!stage.phoneStays) await stage.takePhoneAway();
   return death;
 }
 
@@ -113,8 +120,35 @@ export async function die(stage: Stage, flow: Flow, place: string): Promise<Dead
   const problems = remains.fault === null ? [] : [`chains of the dead box: ${remains.fault}`];
   problems.push(...(await askAgain(stage, opening, remains)));
   const sale = await stage.finish(opening.reference);
+  const isFound = remains.stored === 'intent' || remains.stored === 'written';
+  const recovery = isFound ? await placesOf(stage.box) : [];
   problems.push(...(await close(stage, opening, sale, flow.worth)));
-  return { death, stored: remains.stored, sale, problems };
+  return { death, stored: remains.stored, sale, recovery, problems };
+}
+
+/** The box dies at `place`, and once more at a place of its recovery. */
+export async function dieTwice(stage: Stage, flow: Flow, place: string, again: string): Promise<DeadlyRun> {
+  const opening = await open(stage, flow);
+  await dieAt(stage, opening, place);
+  const remains = remainsOf(stage, opening.reference);
+  let death: DeadlyRun['death'] = null;
+  try {
+    await stage.startBox(again);
+    await stage.finish(opening.reference);
+    await until('a death behind the end', () => (stage.box.isAlive ? null : true));
+    death = await stage.box.ended;
+  } catch (error) {
+    if (!(error instanceof Dead)) throw error;
+    death = error.how;
+  }
+  await stage.takePhoneAway();
+  const then = remainsOf(stage, opening.reference);
+  await stage.startBox();
+  const problems = [remains, then].flatMap(({ fault }) => (fault === null ? [] : [`chains of the dead box: ${fault}`]));
+  problems.push(...(await askAgain(stage, opening, remains)));
+  const sale = await stage.finish(opening.reference);
+  problems.push(...(await close(stage, opening, sale, flow.worth)));
+  return { death, stored: then.stored, sale, recovery: [], problems };
 }
 
 /**
@@ -146,5 +180,43 @@ export async function abandon(stage: Stage, flow: Flow, place: string): Promise<
   const back = consumption ? 0 : flow.worth.cardMinor;
   const worth = { points: 0, couponMinor: 0, cardMinor: back - amountMinor, consumption: true };
   problems.push(...(await close(stage, opening, later, worth)));
-  return { death, stored: remains.stored, sale, problems };
+  return { death, stored: remains.stored, sale, recovery: [], problems };
+}
+
+/**
+ * The line has its trouble with the request that decides the sale, or where the box decides, with its record. `dies`: the
+ * box is killed at that moment. @returns how the sale ended, whether the trouble happened, and what does not agree
+ */
+export async function inTrouble(
+  stage: Stage,
+  flow: Flow,
+  trouble: Trouble,
+  dies: boolean,
+): Promise<{ readonly happened: boolean; readonly sale: SaleBody; readonly problems: readonly string[] }> {
+  const opening = await open(stage, flow);
+  const { reference, body } = opening;
+  let happened = false;
+  // A card's sale asks for the session before it asks for the write.
+  const trap = stage.line.plan(trouble, flow.worth.cardMinor === 0 ? 1 : 2).then(async () => {
+    happened = true;
+    if (dies) await stage.box.kill();
+  });
+  const problems: string[] = [];
+  try {
+    await stage.box.startSale(reference, body);
+    await stage.finish(reference);
+    await stage.drain();
+  } catch (error) {
+    if (!(error instanceof Dead && dies)) throw error;
+    await stage.takePhoneAway();
+    const remains = remainsOf(stage, reference);
+    await stage.startBox();
+    problems.push(...(await askAgain(stage, opening, remains)));
+  }
+  const sale = await stage.finish(reference);
+  await stage.drain();
+  await stage.line.letGo();
+  if (happened) await trap;
+  problems.push(...(await close(stage, opening, sale, flow.worth)));
+  return { happened, sale, problems };
 }

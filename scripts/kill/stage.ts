@@ -25,6 +25,7 @@ import { HostLine } from './host-line.js';
 import { TerminalProcess } from './terminal-process.js';
 
 const memberNumber = '13800138000';
+const otherNumber = '13900139000';
 export const currency = 'CNY';
 export const clerk = '小李';
 /** How long one expected thing may take, in milliseconds. */
@@ -38,9 +39,12 @@ const fundsMinor = 10_000_000;
 const configText = (hostPort: number): string => `
 [terminal]
 siteDailyMaxMinor = ${fundsMinor}
+authorisationTimeoutMs = 2000
 [sync]
 hostUrl = "https://localhost:${hostPort}"
 connectTimeoutMs = 2000
+silenceTimeoutMs = 2000
+requestTimeoutMs = 3000
 backOffMinMs = 100
 backOffMaxMs = 1000
 [readers]
@@ -71,18 +75,23 @@ export class Stage {
   /** Starts of the box so far, and taps that had to be made again. */
   boxStarts = 0;
   repeatedTaps = 0;
+  /** Does the member leave the phone on the reader when the box dies? Else it is taken away. */
+  phoneStays = false;
   #box: TerminalProcess | null = null;
+  /** Loaded for the next start. */
+  #spare: TerminalProcess | null = null;
   #references = 0;
   #member: Member | null = null;
 
   private constructor(
-    readonly dataFolder: string,
+    private readonly dataFolder: string,
     /** pcscd and its virtual readers; null: the phone comes to a socket. */
     readonly rig: PcscRig | null,
     readonly phoneControl: PhoneControl,
     readonly admin: AdminClient,
     readonly line: HostLine,
-    private readonly readerPort: number,
+    /** Where phones come to. */
+    private readonly port: number,
     private readonly stops: (() => Promise<unknown>)[],
   ) {}
 
@@ -96,7 +105,7 @@ export class Stage {
       const port = rig ? rig.ports[0] : await freePort();
       const hostFolder = path.join(dataFolder, 'host');
       mkdirSync(hostFolder, { mode: 0o700 });
-      const phone = await startPhone(dataFolder, port, path.join(hostFolder, 'messages'), stops);
+      const phone = await startPhone(dataFolder, port, memberNumber, stops);
       const bootstrap = path.join(dataFolder, 'bootstrap.json');
       const words = ['--data-folder', hostFolder, '--realm', 'simulated', '--bootstrap-enrolment', bootstrap];
       const host = await startProcess<HostReady>(
@@ -111,7 +120,7 @@ export class Stage {
       writeFileSync(path.join(dataFolder, 'shouli.toml'), configText(line.port));
       const admin = openAdminClient(hostFolder);
       stops.push(() => admin.close());
-      const stage = new Stage(dataFolder, rig, phone, admin, line, rig ? 0 : port, stops);
+      const stage = new Stage(dataFolder, rig, phone, admin, line, port, stops);
       await stage.#furnish();
       return stage;
     } catch (error) {
@@ -122,6 +131,7 @@ export class Stage {
 
   async close(): Promise<void> {
     await this.#box?.stop();
+    await this.#spare?.kill();
     for (const stop of this.stops.reverse()) await stop();
   }
 
@@ -139,16 +149,21 @@ export class Stage {
     return `kill-${this.#references}`;
   }
 
-  /** The same data folder, also after a death. */
-  async startBox(): Promise<void> {
+  /** On the same data folder, also after a death. `dieAt`: it dies there while it recovers. @throws Dead */
+  async startBox(dieAt: string | null = null): Promise<void> {
     const { dataFolder } = this;
     this.boxStarts += 1;
-    this.#box = await TerminalProcess.start({
+    const files = {
       dataFolder,
       configFile: path.join(dataFolder, 'shouli.toml'),
       bootstrapFile: path.join(dataFolder, 'bootstrap.json'),
-      readerPort: this.readerPort,
-    });
+      readerPort: this.rig ? 0 : this.port,
+    };
+    const box = this.#spare ?? TerminalProcess.load(files);
+    this.#spare = TerminalProcess.load(files);
+    this.#box = null;
+    await box.begin(dieAt);
+    this.#box = box;
   }
 
   phone(): Promise<PhoneView> {
@@ -157,7 +172,7 @@ export class Stage {
 
   /** Brings a sale to its end: holds the phone to the reader whenever that is asked for. @throws Dead */
   async finish(reference: string): Promise<SaleBody> {
-    let heldUntil = 0;
+    let heldUntil = (await this.phone()).inField ? Date.now() + tapPatienceMs : 0;
     const ended = await until(`the end of ${reference}`, async () => {
       const sale = await this.box.sale(reference);
       if (sale.phase === 'ended') return sale;
@@ -224,18 +239,47 @@ export class Stage {
     await admin.call('policy.set', { siteKeyOnBoxes: true });
     await this.startBox();
     await until('the first rules', async () => ((await this.box.status()).directivesVersion === null ? null : true));
-    await admin.call('member.register', { phone: memberNumber, name: '王芳' });
-    const { memberCode } = await until('the phone to answer with its key', async () => {
-      const { rows } = await admin.call<{ rows: { phone: string }[] }>('member.list');
-      return rows.length === 0 ? null : admin.call<MemberView>('member.show', { who: memberNumber });
-    });
+    const memberCode = await this.#register(memberNumber);
     await this.sell({ service: 'pointsEarn', amountMinor: fundsMinor, code: memberCode, clerk });
-    const issue = (holder: string) =>
-      admin.call<{ code: string }>('coupon.issue', { holder, member: memberCode, currency, amountMinor: fundsMinor });
-    const [hostCoupon, cardCoupon] = [await issue('host'), await issue('card')];
+    const hostCoupon = await this.#issue('host', memberCode);
+    const cardCoupon = await this.#issue('card', memberCode);
     await until('the coupon on the card', async () => ((await this.phone()).card ? true : null));
-    this.#member = { memberCode, hostCoupon: hostCoupon.code, cardCoupon: cardCoupon.code };
+    this.#member = { memberCode, hostCoupon, cardCoupon };
     await this.drain();
+  }
+
+  /** Calls back for each command that the phone has answered, until it is closed. */
+  async followPhone(onCommand: (instruction: string) => void): Promise<() => void> {
+    const follower = await PhoneControl.open(path.join(this.dataFolder, `${memberNumber}.sock`), (event) => {
+      if (event.event === 'command') onCommand(event.instruction);
+    });
+    await follower.request({ do: 'follow' });
+    return () => follower.close();
+  }
+
+  /** Another member with a phone and a coupon on its card. */
+  async otherPhone(): Promise<PhoneControl> {
+    const phone = await startPhone(this.dataFolder, this.port, otherNumber, this.stops);
+    await this.#issue('card', await this.#register(otherNumber));
+    await until('the coupon on the other card', async () => ((await phone.request({ do: 'show' })).card ? true : null));
+    return phone;
+  }
+
+  /** The merchant's message goes out, and the phone answers it with its key. */
+  async #register(phone: string): Promise<string> {
+    await this.admin.call('member.register', { phone, name: '王芳' });
+    const { memberCode } = await until('the phone to answer with its key', async () => {
+      const { rows } = await this.admin.call<{ rows: { phone: string }[] }>('member.list');
+      return rows.some((row) => row.phone === phone)
+        ? this.admin.call<MemberView>('member.show', { who: phone })
+        : null;
+    });
+    return memberCode;
+  }
+
+  async #issue(holder: 'host' | 'card', member: string): Promise<string> {
+    const wanted = { holder, member, currency, amountMinor: fundsMinor };
+    return (await this.admin.call<{ code: string }>('coupon.issue', wanted)).code;
   }
 }
 
@@ -252,14 +296,15 @@ async function freePort(): Promise<number> {
 async function startPhone(
   dataFolder: string,
   port: number,
-  hostMessages: string,
+  number: string,
   stops: (() => Promise<unknown>)[],
 ): Promise<PhoneControl> {
-  const [state, control] = [path.join(dataFolder, 'phone.json'), path.join(dataFolder, 'phone.sock')];
-  FileMemory.create(state, newPhoneState(memberNumber));
+  const [state, control] = [path.join(dataFolder, `${number}.json`), path.join(dataFolder, `${number}.sock`)];
+  const hostMessages = path.join(dataFolder, 'host', 'messages');
+  FileMemory.create(state, newPhoneState(number));
   const messages = ['--in', path.join(hostMessages, 'out'), '--out', path.join(hostMessages, 'in')];
   const words = ['serve', '--state', state, '--port', String(port), '--control', control, ...messages];
-  const running = await startProcess('phone', 'scripts/phone.js', words, path.join(dataFolder, 'phone.log'));
+  const running = await startProcess('phone', 'scripts/phone.js', words, path.join(dataFolder, `${number}.log`));
   stops.push(() => running.stop());
   const phone = await PhoneControl.open(control);
   stops.push(async () => phone.close());

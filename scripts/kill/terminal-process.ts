@@ -10,18 +10,19 @@ import type { SaleBody, StatusBody } from '../../terminal/local-api/schema.js';
 import { builtFolder } from '../start-parts/process.js';
 
 export type DoomedOrder =
+  /** Starts the box; it dies at this place of what it recovers at once; null: at none. */
+  | { readonly do: 'begin'; readonly place: string | null }
   /** Counts places anew, and dies at this one; null: at none. */
   | { readonly do: 'arm'; readonly place: string | null }
   | { readonly do: 'sync' }
   | { readonly do: 'backup'; readonly file: string }
   | { readonly do: 'stop' };
 export interface DoomedAnswer {
+  /** Of `begin`. */
+  readonly localApi?: { readonly port: number; readonly tokenFile: string } | null;
   readonly error?: string;
 }
-export type DoomedReport =
-  | { readonly ready: { readonly port: number; readonly tokenFile: string } | null }
-  | { readonly passed: string }
-  | { readonly number: number; readonly answer: DoomedAnswer };
+export type DoomedReport = { readonly passed: string } | { readonly number: number; readonly answer: DoomedAnswer };
 
 export interface TerminalFiles {
   readonly dataFolder: string;
@@ -35,7 +36,14 @@ export interface TerminalFiles {
 const patienceMs = 30_000;
 
 /** The box is gone: what was asked of it has no answer. */
-export class Dead extends Error {}
+export class Dead extends Error {
+  constructor(
+    readonly how: NodeJS.Signals | number | null,
+    what: string,
+  ) {
+    super(`the box ended (${how}) before ${what}`);
+  }
+}
 
 export class TerminalProcess {
   /** Places passed since the last `arm`. */
@@ -48,32 +56,34 @@ export class TerminalProcess {
 
   private constructor(private readonly child: ChildProcess) {
     this.ended = once(child, 'exit').then(([code, signal]) => signal ?? code);
+    child.on('message', (report: DoomedReport) => {
+      if ('passed' in report) {
+        this.passed.push(report.passed);
+        return;
+      }
+      this.#orders.get(report.number)?.(report.answer);
+      this.#orders.delete(report.number);
+    });
   }
 
-  /** Resolves when its local API answers. */
-  static async start({ dataFolder, configFile, bootstrapFile, readerPort }: TerminalFiles): Promise<TerminalProcess> {
+  /** A process that has loaded the program and opens nothing before it begins: loading is most of a start. */
+  static load({ dataFolder, configFile, bootstrapFile, readerPort }: TerminalFiles): TerminalProcess {
     const log = openSync(path.join(dataFolder, 'terminal.log'), 'a', 0o600);
     const script = path.join(builtFolder, 'scripts', 'kill', 'doomed-terminal-child.js');
-    const child = fork(script, [dataFolder, configFile, bootstrapFile, String(readerPort)], {
-      stdio: ['ignore', log, log, 'ipc'],
-    });
+    const words = [dataFolder, configFile, bootstrapFile, String(readerPort)];
+    const child = fork(script, words, { stdio: ['ignore', log, log, 'ipc'] });
     closeSync(log);
-    const started = new TerminalProcess(child);
-    const ready = new Promise<void>((resolve) => {
-      child.on('message', (report: DoomedReport) => {
-        if ('ready' in report) {
-          const { port = 0, tokenFile = '' } = report.ready ?? {};
-          started.#api = { origin: `http://127.0.0.1:${port}`, token: readFileSync(tokenFile, 'utf8').trim() };
-          resolve();
-        } else if ('passed' in report) started.passed.push(report.passed);
-        else {
-          started.#orders.get(report.number)?.(report.answer);
-          started.#orders.delete(report.number);
-        }
-      });
-    });
-    await started.#unlessDead(ready, 'its start');
-    return started;
+    return new TerminalProcess(child);
+  }
+
+  /**
+   * Starts the box. Resolves when its local API answers. `dieAt`: a place of what it recovers at once; null: none.
+   * @throws Dead when it dies before it is ready
+   */
+  async begin(dieAt: string | null): Promise<void> {
+    const { localApi } = await this.#order({ do: 'begin', place: dieAt });
+    const { port = 0, tokenFile = '' } = localApi ?? {};
+    this.#api = { origin: `http://127.0.0.1:${port}`, token: readFileSync(tokenFile, 'utf8').trim() };
   }
 
   get isAlive(): boolean {
@@ -86,13 +96,13 @@ export class TerminalProcess {
     this.passed.length = 0;
   }
 
-  sync(): Promise<void> {
-    return this.#order({ do: 'sync' });
+  async sync(): Promise<void> {
+    await this.#order({ do: 'sync' });
   }
 
   /** A copy of its database. */
-  backup(file: string): Promise<void> {
-    return this.#order({ do: 'backup', file });
+  async backup(file: string): Promise<void> {
+    await this.#order({ do: 'backup', file });
   }
 
   async stop(): Promise<void> {
@@ -146,14 +156,15 @@ export class TerminalProcess {
     throw error;
   }
 
-  async #order(order: DoomedOrder): Promise<void> {
+  async #order(order: DoomedOrder): Promise<DoomedAnswer> {
     const number = this.#nextNumber++;
     const answered = new Promise<DoomedAnswer>((resolve) => {
       this.#orders.set(number, resolve);
       this.child.send({ number, order });
     });
-    const { error } = await this.#unlessDead(answered, order.do);
-    if (error !== undefined) throw new Error(`${order.do}: ${error}`);
+    const answer = await this.#unlessDead(answered, order.do);
+    if (answer.error !== undefined) throw new Error(`${order.do}: ${answer.error}`);
+    return answer;
   }
 
   async #unlessDead<T>(wanted: Promise<T>, what: string): Promise<T> {
@@ -163,7 +174,7 @@ export class TerminalProcess {
       cancel = () => clearTimeout(timer);
     });
     const dead = this.ended.then((how) => {
-      throw new Dead(`the box ended (${how}) before ${what}`);
+      throw new Dead(how, what);
     });
     try {
       return await Promise.race([wanted, dead, late]);

@@ -3,8 +3,9 @@
 # scripts beside it; every step is skipped when it is already done, and everything it says goes to stderr.
 # It must not start the terminal, touch data/, or change anything outside the checkout but Debian packages.
 #
-#   shouli_setup        all four steps (exit 3 when a person has to install something first)
-#   shouli_use_node     only find Node, for wrappers that run what is already built
+#   shouli_setup [PACKAGE...]   all four steps, with these Debian packages besides those that every run needs
+#                               (exit 3 when a person has to install something first)
+#   shouli_use_node             only find Node, for wrappers that run what is already built
 
 SHOULI_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 SHOULI_LOCAL=$SHOULI_ROOT/.node
@@ -13,7 +14,11 @@ SHOULI_NODE_MIN_MINOR=19
 # Used only where neither PATH nor the distribution has a Node that is new enough.
 SHOULI_NODE_PACKAGE_VERSION=22.23.3
 SHOULI_NPM_PACKAGE_VERSION=11.19.1
-SHOULI_PACKAGES='build-essential python3 libpcsclite-dev libudev-dev libusb-1.0-0 pcscd vsmartcard-vpcd socat strace'
+SHOULI_PACKAGES='build-essential python3 libpcsclite-dev libudev-dev libusb-1.0-0 pcscd libccid'
+# The simulated set. Not for a box with a reader: vsmartcard-vpcd lets the network play a card (hardware.md).
+SHOULI_SIMULATED_PACKAGES='vsmartcard-vpcd socat iproute2'
+# What tests look with: flushes are counted, devices are feigned.
+SHOULI_TEST_PACKAGES="$SHOULI_SIMULATED_PACKAGES strace umockdev"
 SHOULI_MARKER=$SHOULI_ROOT/node_modules/.shouli-lock
 SHOULI_SOURCES='terminal drivers host-sync config scripts package.json tsconfig.json'
 SHOULI_CHILD=
@@ -229,7 +234,7 @@ _ensure_packages() {
     return 0
   fi
   # shellcheck disable=SC2086
-  missing=$(_missing_packages $SHOULI_PACKAGES)
+  missing=$(_missing_packages $SHOULI_PACKAGES "$@")
   if [ -n "$missing" ]; then
     _step 2 "system packages: installing $missing"
     # shellcheck disable=SC2086
@@ -237,6 +242,9 @@ _ensure_packages() {
   fi
   _step 2 'system packages ok'
 }
+
+# True where a smart card reader (USB class 0b) is plugged in.
+shouli_has_reader() { grep -qsx 0b /sys/bus/usb/devices/*/bInterfaceClass; }
 
 # ---- npm packages and build ----
 
@@ -296,7 +304,7 @@ shouli_setup() {
     fi
   fi
   _ensure_node
-  _ensure_packages
+  _ensure_packages "$@"
   _ensure_modules
   _ensure_build
   # What is started next must not keep the lock.

@@ -6,10 +6,10 @@ import type { HostBooks, JournalBooks, Tally, TillBooks } from './books.js';
 import { type Group, type GroupSum, groups } from './independent-sum.js';
 import { type PlayedBill, type PlayedDay, type PlayedLine, worthOf } from './play.js';
 
-/** One comparison. Money is in pence, points are points. */
+/** One comparison. Money is in pence, or where the file is meant in ten-thousandths of a pound. */
 export interface Check {
   readonly what: string;
-  readonly unit: 'lines' | 'minor' | 'points' | 'records' | 'problems';
+  readonly unit: 'lines' | 'minor' | 'tenThousandths' | 'points' | 'records' | 'problems';
   readonly found: bigint;
   readonly wanted: bigint;
 }
@@ -43,7 +43,7 @@ function fileChecks({ file, day }: ReconcileFacts): readonly Check[] {
         { what: `${group}: lines of the file`, unit: 'lines', found: BigInt(own.length), wanted: file[group].lines },
         {
           what: `${group}: accepted + refused, worth in the file (ten-thousandths)`,
-          unit: 'minor',
+          unit: 'tenThousandths',
           found: worth * perPenny,
           wanted: file[group].tenThousandths,
         },

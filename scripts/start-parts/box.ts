@@ -1,10 +1,13 @@
 /**
- * One box: the embedded host and the terminal as two processes on one data folder, each started again when it dies.
+ * One box: the embedded host and the terminal as two processes on one data folder, each started again when it dies. Where
+ * the configuration names a host elsewhere, only the terminal; a simulated box never speaks to another host than its own.
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Config } from '../../config/schema.js';
 import { credentialsFileName } from '../../host-sync/client/credentials.js';
+import { keepRunning } from './keep.js';
 import { type Running, startProcess } from './process.js';
 
 export interface TerminalReady {
@@ -18,7 +21,8 @@ export interface HostReady {
 }
 
 export interface Box {
-  readonly host: Running<HostReady>;
+  /** Null where the host is elsewhere. */
+  readonly host: Running<HostReady> | null;
   readonly terminal: Running<TerminalReady>;
   stop(): Promise<void>;
 }
@@ -31,13 +35,9 @@ export interface BoxOptions {
   readonly scannerLine: string | null;
   /** Any free port instead of the configured ones, for demo and tests. */
   readonly freePorts?: boolean;
-  readonly onRestart?: (which: string) => void;
-  readonly onGivenUp?: (which: string) => void;
+  readonly onRestart?: (which: string, how: string) => void;
+  readonly onGivenUp?: (which: string, why: string) => void;
 }
-
-/** Starts within this time that make the box give a process up. */
-const restartWindowMs = 60_000;
-const restartsMax = 5;
 
 const kebab = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
@@ -58,10 +58,10 @@ export async function startBox(options: BoxOptions): Promise<Box> {
   const bootstrap = path.join(dataFolder, 'bootstrap.json');
   const enrolled = (): boolean => existsSync(path.join(dataFolder, 'keys', credentialsFileName));
   const realm = options.simulated ? 'simulated' : 'real';
-  const startHost = (port: number | null): Promise<Running<HostReady>> => {
+  const startHost = (knownPort: number | null): Promise<Running<HostReady>> => {
     const flags = hostFlags(config, options.freePorts ?? false);
     // A host that comes back must come back where the terminal knows it.
-    if (port !== null) flags[1] = String(port);
+    if (knownPort !== null) flags[1] = String(knownPort);
     const words = [
       '--data-folder',
       hostFolder,
@@ -72,68 +72,43 @@ export async function startBox(options: BoxOptions): Promise<Box> {
     ];
     return startProcess('host', 'host-sync/server/main.js', words, path.join(dataFolder, 'host.log'));
   };
+  const isEmbedded = options.simulated || config.sync.hostUrl === '';
+  const hostStarted = isEmbedded ? await startHost(null) : null;
+  const port = hostStarted?.ready.port ?? null;
   const startTerminal = (): Promise<Running<TerminalReady>> => {
-    const words = ['--data', dataFolder, '--config', options.configFile, '--bootstrap', bootstrap];
+    const words = ['--data', dataFolder, '--config', options.configFile];
+    // The port of the embedded host may have changed since the terminal enrolled.
+    if (port !== null) words.push('--bootstrap', bootstrap, '--embedded-host-port', String(port));
     if (options.simulated) words.push('--simulated');
     if (options.scannerLine) words.push('--scanner', options.scannerLine);
     if (options.freePorts) words.push('--local-api-port', '0');
     return startProcess('terminal', 'scripts/terminal.js', words, path.join(dataFolder, 'terminal.log'));
   };
-  let host = await startHost(null);
-  let terminal: Running<TerminalReady>;
+  let terminalStarted: Running<TerminalReady>;
   try {
-    terminal = await startTerminal();
+    terminalStarted = await startTerminal();
   } catch (error) {
-    await host.stop();
+    await hostStarted?.stop();
     throw error;
   }
-  let stopping = false;
-  const { port } = host.ready;
-  const keep = <Ready>(
-    running: Running<Ready>,
-    again: () => Promise<Running<Ready>>,
-    took: (next: Running<Ready>) => void,
-  ): void => {
-    const starts: number[] = [];
-    const watch = (current: Running<Ready>): void => {
-      void current.ended.then(async () => {
-        if (stopping) return;
-        starts.push(Date.now());
-        const recent = starts.filter((at) => at > Date.now() - restartWindowMs);
-        if (recent.length > restartsMax) return options.onGivenUp?.(current.name);
-        options.onRestart?.(current.name);
-        try {
-          const next = await again();
-          took(next);
-          watch(next);
-        } catch {
-          options.onGivenUp?.(current.name);
-        }
-      });
-    };
-    watch(running);
+  const supervision = {
+    onRestart: options.onRestart ?? (() => {}),
+    onGivenUp: options.onGivenUp ?? (() => {}),
+    nowMs: () => performance.now(),
+    pause: (ms: number) => wait(ms),
   };
-  keep(
-    host,
-    () => startHost(port),
-    (next) => {
-      host = next;
-    },
-  );
-  keep(terminal, startTerminal, (next) => {
-    terminal = next;
-  });
+  const host = hostStarted && keepRunning(hostStarted, { ...supervision, start: () => startHost(port) });
+  const terminal = keepRunning(terminalStarted, { ...supervision, start: startTerminal });
   return {
     get host() {
-      return host;
+      return host?.running ?? null;
     },
     get terminal() {
-      return terminal;
+      return terminal.running;
     },
     stop: async () => {
-      stopping = true;
       await terminal.stop();
-      await host.stop();
+      await host?.stop();
     },
   };
 }

@@ -3,6 +3,8 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Config } from '../../config/schema.js';
+import { describeDevice, judgeDevice } from '../../drivers/hid/device-rules.js';
+import { lookAtHidraw } from '../../drivers/hid/hidraw-sysfs.js';
 import { discoverScanners } from '../../drivers/serial/serial-transport.js';
 
 const usbFolder = '/sys/bus/usb/devices';
@@ -37,11 +39,16 @@ function usbReader(): string | null {
 
 /** What is plugged in or configured, in words; null: nothing, so that the simulated set may start. */
 export async function realDevices(config: Config): Promise<string | null> {
-  const { readers, scanners } = config;
+  const { readers, scanners, hidScanners } = config;
   if (readers.names.length > 0) return `configured readers: ${readers.names.join(', ')}`;
   if (scanners.paths.length > 0) return `configured scanners: ${scanners.paths.join(', ')}`;
+  if (hidScanners.devices.length > 0) return `configured scanners: ${hidScanners.devices.join(', ')}`;
   const reader = usbReader();
   if (reader) return `reader: ${reader}`;
   const [scanner] = await discoverScanners();
-  return scanner ? `scanner: ${scanner}` : null;
+  if (scanner) return `scanner: ${scanner}`;
+  const hidScanner = hidScanners.enabled
+    ? lookAtHidraw().find((device) => judgeDevice(device, hidScanners).verdict === 'scanner')
+    : undefined;
+  return hidScanner ? `scanner: ${describeDevice(hidScanner)}` : null;
 }

@@ -3,22 +3,27 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, type WriteStream } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { type LogFile, openLogFile } from './log-file.js';
 
 /** Longest a process may take until it is ready, in milliseconds. */
 const readyTimeoutMs = 60_000;
 /** How long it may take to end by itself before it is killed. */
 const endTimeoutMs = 5_000;
+/** How long the last words of a process that ended are waited for. */
+const lastWordsMs = 1_000;
+/** Of util-linux, which every Debian has: the kernel ends the child with us, so that a killed start leaves none behind. */
+const setprivPath = '/usr/bin/setpriv';
 
 export interface Running<Ready> {
   readonly name: string;
   readonly child: ChildProcess;
   readonly ready: Ready;
-  /** Resolves when the process has ended for whatever reason. */
-  readonly ended: Promise<void>;
+  /** Resolves when the process has ended for whatever reason: `exit 1`, `SIGKILL`. */
+  readonly ended: Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -35,18 +40,19 @@ export async function startProcess<Ready>(
   words: readonly string[],
   logFile: string,
 ): Promise<Running<Ready>> {
-  const child = spawn(process.execPath, [path.join(builtFolder, script), ...words], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 });
+  const command = [process.execPath, path.join(builtFolder, script), ...words];
+  if (existsSync(setprivPath)) command.unshift(setprivPath, '--pdeathsig', 'TERM', '--');
+  const [program = process.execPath, ...rest] = command;
+  // A group of its own: Ctrl-C reaches only the starter, which ends its processes in order.
+  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const log = openLogFile(logFile);
   let complaints = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaints = (complaints + text).slice(-4_000);
     log.write(text);
   });
-  const ended = once(child, 'exit').then(() => {
-    log.end();
-  });
+  const ended = once(child, 'exit').then(([code, signal]) => (signal === null ? `exit ${code}` : String(signal)));
+  child.once('close', () => log.close());
   const ready = await firstLine(child, log, ended, () => complaints, name);
   return {
     name,
@@ -54,8 +60,7 @@ export async function startProcess<Ready>(
     ended,
     ready: JSON.parse(ready) as Ready,
     stop: async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      child.kill('SIGTERM');
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
       const timer = setTimeout(() => child.kill('SIGKILL'), endTimeoutMs);
       await ended;
       clearTimeout(timer);
@@ -65,8 +70,8 @@ export async function startProcess<Ready>(
 
 function firstLine(
   child: ChildProcess,
-  log: WriteStream,
-  ended: Promise<void>,
+  log: LogFile,
+  ended: Promise<string>,
   complaints: () => string,
   name: string,
 ): Promise<string> {
@@ -75,15 +80,18 @@ function firstLine(
       child.kill('SIGKILL');
       reject(new Error(`${name} was not ready in ${readyTimeoutMs / 1000} s\n${complaints()}`));
     }, readyTimeoutMs);
-    void ended.then(() => {
+    void ended.then((how) => {
       clearTimeout(timer);
-      reject(new Error(`${name} ended before it was ready\n${complaints()}`));
+      const tell = (): void => reject(new Error(complaints().trim() || `${name} ended before it was ready (${how})`));
+      child.once('close', tell);
+      // Its own children may hold its output open for longer.
+      setTimeout(tell, lastWordsMs);
     });
     if (!child.stdout) return;
     let isFirst = true;
     createInterface({ input: child.stdout }).on('line', (line) => {
       if (!isFirst) {
-        if (log.writable) log.write(`${line}\n`);
+        log.write(`${line}\n`);
         return;
       }
       isFirst = false;

@@ -4,16 +4,16 @@
  */
 import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { openPcscRig, type PcscRig } from '../../drivers/sim/pcscd.js';
-import { PhoneControl } from '../../drivers/sim/phone/control.js';
+import { setTimeout as wait } from 'node:timers/promises';
+import { openPcscRig } from '../../drivers/sim/pcscd.js';
 import { FileMemory, newPhoneState } from '../../drivers/sim/phone/phone-state.js';
 import { openPtyPair } from '../../drivers/sim/pty.js';
-import { type Running, startProcess } from './process.js';
+import { keepRunning } from './keep.js';
+import { startProcess } from './process.js';
 
 export interface SimulatedSet {
-  readonly rig: PcscRig;
-  readonly phone: PhoneControl;
-  readonly phoneProcess: Running<unknown>;
+  /** Socket by which the phone is told what to do (PhoneControl). */
+  readonly phoneControl: string;
   /** The line that the scanner driver opens. */
   readonly scannerLine: string;
   /** Scans a code, as a scanner with a CR LF suffix does. */
@@ -27,42 +27,60 @@ export interface SimulatedSetOptions {
   readonly number: string;
   /** Where the host's message adapter puts what it sends, and takes what it gets. */
   readonly hostMessages: string;
+  /** How long another simulated set on this machine is waited for. */
+  readonly waitMs: number;
+  /** Another simulated set is being waited for. */
+  readonly onWaiting?: () => void;
+  readonly onRestart?: (which: string, how: string) => void;
+  readonly onGivenUp?: (which: string, why: string) => void;
 }
+
+/** A wait that takes longer than this is told. */
+const quietWaitMs = 1_000;
+
+/** Where the parts of a set are inside a data folder; scripts/shouli finds them there. */
+export const setPaths = (dataFolder: string) => ({
+  phoneControl: path.join(dataFolder, 'set', 'phone.sock'),
+  phoneState: path.join(dataFolder, 'set', 'phone.json'),
+  /** The driver's end and the simulated scanner's end. */
+  scannerLine: path.join(dataFolder, 'set', 'scanner-line'),
+  scanner: path.join(dataFolder, 'set', 'scanner'),
+});
 
 export async function startSimulatedSet(options: SimulatedSetOptions): Promise<SimulatedSet> {
   const { dataFolder, hostMessages, number } = options;
-  const folder = path.join(dataFolder, 'set');
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const rig = await openPcscRig();
+  const paths = setPaths(dataFolder);
+  mkdirSync(path.dirname(paths.phoneState), { recursive: true, mode: 0o700 });
+  const patience = setTimeout(() => options.onWaiting?.(), quietWaitMs);
+  const rig = await openPcscRig(options.waitMs).finally(() => clearTimeout(patience));
+  const stops: (() => Promise<void>)[] = [() => rig.close()];
+  const stop = async (): Promise<void> => {
+    for (const end of stops.splice(0).reverse()) await end();
+  };
   try {
-    const control = path.join(folder, 'phone.sock');
-    const state = path.join(folder, 'phone.json');
-    if (!existsSync(state)) FileMemory.create(state, newPhoneState(number));
-    const words = ['--state', state, '--port', String(rig.ports[0])];
+    if (!existsSync(paths.phoneState)) FileMemory.create(paths.phoneState, newPhoneState(number));
+    const words = ['--state', paths.phoneState, '--port', String(rig.ports[0]), '--control', paths.phoneControl];
     const messages = ['--in', path.join(hostMessages, 'out'), '--out', path.join(hostMessages, 'in')];
-    const phoneProcess = await startProcess(
-      'phone',
-      'scripts/phone.js',
-      ['serve', ...words, '--control', control, ...messages],
-      path.join(dataFolder, 'phone.log'),
-    );
-    const phone = await PhoneControl.open(control);
-    const pty = await openPtyPair(path.join(folder, 'scanner-line'), path.join(folder, 'scanner'));
+    const start = () =>
+      startProcess('phone', 'scripts/phone.js', ['serve', ...words, ...messages], path.join(dataFolder, 'phone.log'));
+    const phone = keepRunning(await start(), {
+      start,
+      onRestart: options.onRestart ?? (() => {}),
+      onGivenUp: options.onGivenUp ?? (() => {}),
+      nowMs: () => performance.now(),
+      pause: (ms) => wait(ms),
+    });
+    stops.push(() => phone.stop());
+    const pty = await openPtyPair(paths.scannerLine, paths.scanner);
+    stops.push(() => pty.close());
     return {
-      rig,
-      phone,
-      phoneProcess,
+      phoneControl: paths.phoneControl,
       scannerLine: pty.line,
       scan: (code) => appendFileSync(pty.device, `${code}\r\n`),
-      stop: async () => {
-        phone.close();
-        await phoneProcess.stop();
-        await pty.close();
-        await rig.close();
-      },
+      stop,
     };
   } catch (error) {
-    await rig.close();
+    await stop();
     throw error;
   }
 }

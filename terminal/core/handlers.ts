@@ -183,7 +183,10 @@ export function settleCard(state: StateOf<'readingCard'>, event: EventOf<'cardRe
   const { card } = unsettled;
   if (holds(event.slots, card.write)) return endAccepted(state, event, unsettled.credential, null, card, linkId);
   const untouched = slotOf(event.slots, otherSlot(card.write)) === slotOf(card.slots, otherSlot(card.write));
-  return untouched ? write({ generation, request, ...unsettled }, linkId) : abandonCard(state, event, card.cardKeyId);
+  // Another box finds the same slot free: what it wrote there meanwhile has paid for something and must stand.
+  return untouched && isOursOrOlder(event.slots, card)
+    ? write({ generation, request, ...unsettled }, linkId)
+    : abandonCard(state, event, card.cardKeyId);
 }
 
 export function ended(state: StateOf<'persistingEnd'>): Step {
@@ -260,3 +263,17 @@ const slotOf = (slots: string, slot: 0 | 1): string => slots.slice(slot * slotHe
 const otherSlot = (cardWrite: CardWrite): 0 | 1 => (cardWrite.slot === 0 ? 1 : 0);
 export const holds = (slots: string, cardWrite: CardWrite): boolean =>
   slotOf(slots, cardWrite.slot) === cardWrite.record;
+
+/**
+ * Does the slot to write hold nothing but bytes of this write, of what stood there before, or of erased memory? So it looks
+ * before, during and after this box's own write; the MAC of anybody else's record differs.
+ */
+function isOursOrOlder(slots: string, card: DecidedCardWork): boolean {
+  const now = slotOf(slots, card.write.slot);
+  const before = slotOf(card.slots, card.write.slot);
+  for (let at = 0; at < now.length; at += 2) {
+    const byte = now.slice(at, at + 2);
+    if (![before.slice(at, at + 2), card.write.record.slice(at, at + 2), '00', 'ff'].includes(byte)) return false;
+  }
+  return true;
+}

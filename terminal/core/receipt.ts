@@ -1,12 +1,12 @@
 /**
  * Receipt text: one sale as lines of a fixed width, Chinese and English together. Pure; printing is a driver's work.
  */
-import stringWidth from 'string-width';
 import type { Balances } from '../../host-sync/protocol/sync.js';
 import { errorTable } from '../kernel/errors.js';
 import { printable } from '../kernel/redaction.js';
 import { formatAmount } from '../kernel/units.js';
 import type { AcceptedOutcome, OriginalSale, SaleOutcome, SaleRequest, ServiceName } from './sale.js';
+import { columnsOf } from './text-width.js';
 
 /** Columns of a 58 mm printer in font A. */
 export const receiptColumns = 32;
@@ -34,11 +34,12 @@ const lineCodePointsMax = 4 * receiptColumns;
 
 /** What of `text` (printable already) goes into so many columns. */
 function cut(text: string, columns: number): string {
+  if (text.length <= lineCodePointsMax && columnsOf(text) <= columns) return text;
   let kept = '';
   let codePoints = 0;
   for (const character of text) {
     codePoints += 1;
-    if (codePoints > lineCodePointsMax || stringWidth(kept + character) > columns) return kept;
+    if (codePoints > lineCodePointsMax || columnsOf(kept + character) > columns) return kept;
     kept += character;
   }
   return kept;
@@ -46,14 +47,14 @@ function cut(text: string, columns: number): string {
 const spaces = (columns: number): string => ' '.repeat(Math.max(0, columns));
 const centred = (text: string): string => {
   const kept = cut(printable(text), receiptColumns);
-  return spaces(Math.floor((receiptColumns - stringWidth(kept)) / 2)) + kept;
+  return spaces(Math.floor((receiptColumns - columnsOf(kept)) / 2)) + kept;
 };
 /** Text over several lines, each within the width; breaks behind spaces and Chinese punctuation where it can. */
 function wrapped(text: string): string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of printable(text, 400).split(/(?<=[ ，。；：])/)) {
-    if (line !== '' && stringWidth(line + word.trimEnd()) > receiptColumns) {
+    if (line !== '' && columnsOf(line + word.trimEnd()) > receiptColumns) {
       lines.push(line.trimEnd());
       line = '';
     }
@@ -68,10 +69,10 @@ function wrapped(text: string): string[] {
 /** Left and right text on one line where they fit; else each on lines of its own, so that no figure is ever cut. */
 function pair(left: string, right: string): string[] {
   const [start, end] = [printable(left), printable(right)];
-  const room = receiptColumns - stringWidth(start) - stringWidth(end);
+  const room = receiptColumns - columnsOf(start) - columnsOf(end);
   const line = start + spaces(room) + end;
-  if (room >= 1 && stringWidth(line) === receiptColumns) return [line];
-  return [...wrapped(start), ...wrapped(end).map((part) => spaces(receiptColumns - stringWidth(part)) + part)];
+  if (room >= 1 && columnsOf(line) === receiptColumns) return [line];
+  return [...wrapped(start), ...wrapped(end).map((part) => spaces(receiptColumns - columnsOf(part)) + part)];
 }
 /** The 36 characters of a transaction's id, over two lines. */
 const idLines = (label: string, id: string): string[] => [...pair(label, id.slice(0, 19)), ...pair('', id.slice(19))];

@@ -273,6 +273,33 @@ t.test('a card that is not the one that began is not settled by', (t) => {
   t.end();
 });
 
+t.test('a record that another box wrote meanwhile is never written over', (t) => {
+  const tornAway = ['tap', 'proof', 'session', 'read', 'yesCard', 'removed', 'tapAgain', 'proofAgain', 'sessionAgain'];
+  const seen = (slots: string) =>
+    run(course(service('couponCard'), tornAway as Happening[]).state, [
+      event({ type: 'cardRead', linkId: 'L2', slots, siteOffer: null }),
+    ]);
+  const before = 'aa'.repeat(96);
+  const another = `${before}${'cc'.repeat(30)}${'5d'.repeat(66)}`;
+  const found = seen(another);
+  t.notOk(
+    found.effects.some((effect) => effect.type === 'writeCard'),
+    'the other box found the same slot free: its debit has paid for something',
+  );
+  t.equal(announcedOf(found)?.result, 'unknown', 'the host settles it by what the card shows next');
+  t.same(
+    found.records.map((record) => record.kind),
+    ['completion'],
+  );
+  for (const erased of ['00', 'ff'])
+    t.equal(
+      seen(`${before}${'cc'.repeat(40)}${erased.repeat(56)}`).state.phase,
+      'writingCard',
+      'a torn slot is written',
+    );
+  t.end();
+});
+
 t.test('undo refuses what cannot be undone', (t) => {
   const codeOf = (undo: Service) => {
     const outcome = announcedOf(course(undo, []));

@@ -101,8 +101,11 @@ export class HostConnection implements HostLink {
   }
 
   async authorise(transactionId: TransactionId, deadlineMs: number): Promise<HostReply> {
-    const reply = await this.#client.authorise(transactionId, deadlineMs);
-    if (reply.kind === 'answered') return reply;
+    // An unreachable host is looked for by the client's own back-off; nobody at the counter waits for it.
+    if (this.#client.reachable()) {
+      const reply = await this.#client.authorise(transactionId, deadlineMs);
+      if (reply.kind === 'answered') return reply;
+    }
     // An answer that arrived before a restart, or with a batch, is in the store already.
     const stored = this.parts.store.saleByTransaction(transactionId)?.answer ?? null;
     return stored ? { kind: 'answered', answer: stored, session: null } : { kind: 'silent' };

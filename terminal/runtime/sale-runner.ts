@@ -36,7 +36,7 @@ export interface RunnerPorts {
   readonly prompt: (prompt: Prompt, transactionId: TransactionId) => void;
   /** Shows and prints, at most once. */
   readonly announce: (request: SaleRequest, outcome: SaleOutcome) => void;
-  /** Called after each step with the state that holds now. */
+  /** Called after each step that changed something, with the state that holds now. */
   readonly changed: (state: State) => void;
   /** A broken invariant: the process is to end and recover. */
   readonly crashed: (error: unknown) => void;
@@ -79,10 +79,11 @@ export class SaleRunner {
     this.#draining = true;
     try {
       for (let event = this.#inbox.shift(); event; event = this.#inbox.shift()) {
-        const [state, effects] = transition(this.#state, event);
+        const before = this.#state;
+        const [state, effects] = transition(before, event);
         this.#state = state;
         for (const effect of effects) this.#perform(effect, event);
-        this.ports.changed(state);
+        if (state !== before) this.ports.changed(state);
       }
       // Told only between sales, so that a record just being authorised is not sent a second time beside it.
       if (this.#unannouncedRecords && this.#state.phase === 'idle') {

@@ -6,16 +6,14 @@ import type { DeviceEvent, DeviceStatus, Driver, MemberSignal, Schedule } from '
 import type { SessionRequest, SessionResponse } from '../../host-sync/protocol/sync.js';
 import { classifyCode } from '../core/codes.js';
 import type { Prompt } from '../core/effect.js';
-import { outcomeOf } from '../core/outcome.js';
-import { type ReceiptContext, receiptLines } from '../core/receipt.js';
-import type { PersistedSale, SaleOutcome, SaleRequest } from '../core/sale.js';
+import { receiptLines } from '../core/receipt.js';
+import type { SaleOutcome, SaleRequest } from '../core/sale.js';
 import { type Basket, emptyBasket, type StartBarcode, scanInto } from '../core/scan-basket.js';
 import type { State } from '../core/state.js';
 import { type Bytes, toHex } from '../kernel/bytes.js';
 import type { ErrorCode } from '../kernel/errors.js';
 import type { Clock, Crypto, Ids, Random, TransactionId } from '../kernel/ports.js';
 import { err, ok, type Result } from '../kernel/result.js';
-import { type AmountMinor, type Points, zeroAmount } from '../kernel/units.js';
 import type { SaleRow, TerminalStore } from '../store/port.js';
 import { CardLinks } from './card-links.js';
 import { EventRing } from './event-ring.js';
@@ -24,7 +22,6 @@ import type {
   Refusal,
   SaleCommand,
   SaleView,
-  ServiceCommand,
   SyncStatus,
   TerminalEvent,
   TerminalPort,
@@ -32,6 +29,7 @@ import type {
 } from './port.js';
 import { type DeskOptions, SaleDesk } from './sale-desk.js';
 import { type HostReply, type RunnerPorts, SaleRunner } from './sale-runner.js';
+import { receiptContext, serviceOfBarcode, storedView, viewOf } from './sale-view.js';
 import { WallClock } from './wall-clock.js';
 
 /** What the terminal needs of the sync client. */
@@ -84,6 +82,8 @@ export class Terminal implements TerminalPort {
   readonly #startedMonotonicMs: number;
   #prompt: Prompt | null = null;
   #basket: Basket = emptyBasket;
+  /** The sale that ended last, with the receipt that is no copy. */
+  #announced: SaleView | null = null;
   /** The storage failed: only a restart helps. */
   #stopped: Refusal | null = null;
   /** No sale before this is settled: not enrolled, or a restored box without a new epoch. */
@@ -145,6 +145,10 @@ export class Terminal implements TerminalPort {
   // Sales
 
   async startSale(command: SaleCommand): Promise<Result<SaleView, Refusal>> {
+    return this.#start(command);
+  }
+
+  #start(command: SaleCommand): Result<SaleView, Refusal> {
     if (command.reference !== null) {
       const named = this.#named(command, command.reference);
       if (named) return named;
@@ -160,8 +164,13 @@ export class Terminal implements TerminalPort {
     if (command.code !== undefined) this.#takeCode(command.code);
     const waiting = this.#links.waiting();
     if (waiting !== null) this.#present(waiting);
-    const view = this.sale(request.value.ids.transaction);
+    const view = this.#viewNow(request.value);
     return view ? ok(view) : err(this.#stopped ?? { code: 'store.failed', detail: '' });
+  }
+
+  /** A sale just acted upon. One that ended at once is answered with its own receipt, not with a copy. */
+  #viewNow({ ids: { transaction: id } }: SaleRequest): SaleView | null {
+    return this.#announced?.transactionId === id ? this.#announced : this.sale(id);
   }
 
   /** The sale that this reference named before; null: it is new. */
@@ -182,20 +191,21 @@ export class Terminal implements TerminalPort {
       return err({ code: this.#desk.find(id) ? 'sale.tooLate' : 'sale.unknown', detail: id });
     }
     this.#runner.deliver({ type: 'cancelRequested' });
-    const view = this.sale(id);
-    if (!view) return err({ code: 'sale.unknown', detail: id });
-    return view.outcome?.result === 'accepted' ? err({ code: 'sale.tooLate', detail: id }) : ok(view);
+    const view = this.#viewNow(open);
+    if (!view) return err(this.#stopped ?? { code: 'sale.unknown', detail: id });
+    // A sale that goes on was past the point where the machine hears a cancel.
+    return view.outcome && view.outcome.result !== 'accepted' ? ok(view) : err({ code: 'sale.tooLate', detail: id });
   }
 
   sale(id: string): SaleView | null {
     const open = this.#openRequest();
     if (open && (open.reference === id || open.ids.transaction === id)) return this.#openView(open);
     const row = this.#desk.find(id);
-    return row ? this.#storedView(row, true) : null;
+    return row ? this.#storedView(row) : null;
   }
 
   sales(limit: number, before: TransactionId | null): readonly SaleView[] {
-    return this.#parts.store.sales(limit, before).map((row) => this.#storedView(row, true));
+    return this.#parts.store.sales(limit, before).map((row) => this.#storedView(row));
   }
 
   saleEnded(id: string, timeoutMs: number): Promise<SaleView | null> {
@@ -312,13 +322,14 @@ export class Terminal implements TerminalPort {
     this.#basket = basket;
     if (wish.wish === 'refused') this.#signal('refused');
     if (wish.wish === 'cancel') this.#runner.deliver({ type: 'cancelRequested' });
-    if (wish.wish === 'start') void this.#startScanned(wish.barcode);
+    if (wish.wish === 'start') this.#startScanned(wish.barcode);
   }
 
-  async #startScanned(barcode: StartBarcode): Promise<void> {
+  /** At once, so that what the scanner sends right behind the command belongs to the next basket. */
+  #startScanned(barcode: StartBarcode): void {
     const command = serviceOfBarcode(barcode);
     const isUndo = command.service === 'void' || command.service === 'refund';
-    const started = await this.startSale({
+    const started = this.#start({
       command,
       ...(isUndo ? {} : { purchase: { lines: this.#basket.lines } }),
       reference: null,
@@ -346,9 +357,10 @@ export class Terminal implements TerminalPort {
 
   #announce(request: SaleRequest, outcome: SaleOutcome): void {
     this.#prompt = null;
-    const lines = receiptLines(request, outcome, this.#receiptContext(this.#clock.now().atWallMs, false));
+    const lines = receiptLines(request, outcome, receiptContext(this.#terminalId(), this.#clock.now().atWallMs, false));
     this.#parts.print(lines);
-    this.#publish({ type: 'sale', sale: { ...this.#view(request, outcome, null), receipt: lines } });
+    this.#announced = { ...viewOf(request, outcome, null), receipt: lines };
+    this.#publish({ type: 'sale', sale: this.#announced });
   }
 
   #changed(state: State): void {
@@ -370,71 +382,18 @@ export class Terminal implements TerminalPort {
 
   #openView(request: SaleRequest): SaleView {
     const { state } = this.#runner;
-    return this.#view(request, state.phase === 'announcing' ? state.outcome : null, this.#prompt);
+    return viewOf(request, state.phase === 'announcing' ? state.outcome : null, this.#prompt);
   }
 
-  #view(request: SaleRequest, outcome: SaleOutcome | null, prompt: Prompt | null): SaleView {
-    const waiting = prompt === 'present' || prompt === 'tapAgain';
-    return {
-      transactionId: request.ids.transaction,
-      reference: request.reference,
-      service: request.service.name,
-      clerk: request.clerk,
-      currency: request.bill.currency,
-      totalMinor: request.bill.totalMinor as AmountMinor,
-      phase: outcome ? 'ended' : waiting ? 'waiting' : 'working',
-      prompt: outcome ? null : prompt,
-      outcome,
-      simulated: request.terms.simulated,
-      voided: false,
-      refundedMinor: zeroAmount,
-      receipt: [],
-    };
+  #storedView(row: SaleRow): SaleView {
+    return storedView(row, this.#terminalId());
   }
 
-  #storedView(row: SaleRow, copy: boolean): SaleView {
-    const sale: PersistedSale = row.sale;
-    const outcome = outcomeOf(sale, row.answer);
-    const receipt = outcome ? receiptLines(sale.request, outcome, this.#receiptContext(row.updatedWallMs, copy)) : [];
-    return {
-      ...this.#view(sale.request, outcome, null),
-      voided: row.voided,
-      refundedMinor: row.refundedMinor,
-      receipt,
-    };
-  }
-
-  #receiptContext(atWallMs: number, copy: boolean): ReceiptContext {
-    const time = new Date(atWallMs);
-    const two = (part: number): string => String(part).padStart(2, '0');
-    const date = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
-    return {
-      terminalId: this.#parts.store.identity()?.terminalId ?? '-',
-      time: `${date} ${two(time.getHours())}:${two(time.getMinutes())}`,
-      copy,
-    };
+  #terminalId(): string {
+    return this.#parts.store.identity()?.terminalId ?? '-';
   }
 
   #publish(event: TerminalEvent): void {
     this.#ring.publish(event);
-  }
-}
-
-function serviceOfBarcode(barcode: StartBarcode): ServiceCommand {
-  switch (barcode.command) {
-    case 'plain':
-      return { service: 'plainSale' };
-    case 'earn':
-      return { service: 'pointsEarn' };
-    case 'spend':
-      return { service: 'pointsSpend', points: barcode.points as Points };
-    case 'coupon':
-      return { service: 'couponHost' };
-    case 'couponCard':
-      return { service: 'couponCard' };
-    case 'void':
-      return { service: 'void', original: barcode.original };
-    case 'refund':
-      return { service: 'refund', original: barcode.original, amountMinor: barcode.amountMinor as AmountMinor };
   }
 }

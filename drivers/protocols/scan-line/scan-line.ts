@@ -24,7 +24,7 @@ export interface ScanLineStep {
 
 const isEnd = (byte: number): boolean => byte === 0x0d || byte === 0x0a;
 /** Printable ASCII, and GS (FNC1 within GS1 data), which the code's reader may use and never shows. */
-const isCode = (byte: number): boolean => (byte >= 0x20 && byte <= 0x7e) || byte === 0x1d;
+export const isCodeByte = (byte: number): boolean => (byte >= 0x20 && byte <= 0x7e) || byte === 0x1d;
 
 /** Takes any split of the stream. @returns whole codes of 1…256 characters in order, and the state to go on from */
 export function readScanLine(state: ScanLineState, chunk: Bytes): ScanLineStep {
@@ -37,7 +37,7 @@ export function readScanLine(state: ScanLineState, chunk: Bytes): ScanLineStep {
       else if (partial !== '') codes.push(partial);
       partial = '';
       spoilt = false;
-    } else if (!spoilt && isCode(byte) && partial.length < codeBytesMax) {
+    } else if (!spoilt && isCodeByte(byte) && partial.length < codeBytesMax) {
       partial += String.fromCharCode(byte);
     } else {
       partial = '';

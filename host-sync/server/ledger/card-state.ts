@@ -60,6 +60,8 @@ export function planCard(need: Collector, record: CardKind): void {
   for (const id of [...writers, ...(coupon.pendingSale === null ? [] : [coupon.pendingSale])]) {
     const sale = need.get('sale', id);
     if (sale) planCardAccounts(need, coupon.id, coupon.currency, sale.terminalId);
+    const original = sale?.originalId ? need.get('sale', sale.originalId) : undefined;
+    if (original) planCardAccounts(need, coupon.id, coupon.currency, original.terminalId);
   }
 }
 
@@ -94,6 +96,17 @@ const advance = (draft: Draft, sale: Row<'sale'>): void => {
   });
 };
 
+/** What was due has gone to the card with this sale's write. @returns what was not due any more: borne by the merchant */
+function payCorrection(draft: Draft, sale: Row<'sale'>): number {
+  const couponId = sale.couponId ?? '';
+  const mirror = cardMirror(couponId, sale.currency);
+  const due = cardCorrection(couponId, sale.currency);
+  const paid = Math.min(balanceOf(draft, due), sale.correctionMinor);
+  const borneMinor = sale.correctionMinor - paid;
+  draft.post('cardWritten', [move(due, mirror, paid), move(riskBorne(sale.currency), mirror, borneMinor)]);
+  return borneMinor;
+}
+
 /** The write of this sale is on the card. What the box says, or has said, decides what that is worth. */
 function markWritten(draft: Draft, sale: Row<'sale'>): Row<'sale'> {
   const couponId = sale.couponId ?? '';
@@ -101,13 +114,8 @@ function markWritten(draft: Draft, sale: Row<'sale'>): Row<'sale'> {
   const reserved = cardReserved(couponId, sale.currency);
   const due = cardCorrection(couponId, sale.currency);
   advance(draft, sale);
-  const paid = Math.min(balanceOf(draft, due), sale.correctionMinor);
-  // The card holds it whatever the books say: what was not due any more is borne by the merchant.
-  draft.post('cardWritten', [
-    move(due, mirror, paid),
-    move(riskBorne(sale.currency), mirror, sale.correctionMinor - paid),
-  ]);
-  const written: Row<'sale'> = { ...sale, cardWritten: 1, riskMinor: sale.riskMinor + sale.correctionMinor - paid };
+  if (sale.kind === 'cardCredit' && sale.state === 'timedOut') refundAgain(draft, sale);
+  const written: Row<'sale'> = { ...sale, cardWritten: 1, riskMinor: sale.riskMinor + payCorrection(draft, sale) };
   if (sale.kind === 'cardCredit') return { ...written, state: sale.state === 'pending' ? 'accepted' : sale.state };
   switch (sale.state) {
     case 'pending':
@@ -133,6 +141,8 @@ export function markNotWritten(draft: Draft, sale: Row<'sale'>, cause: string): 
     draft.post(cause, [
       move(cardReserved(couponId, sale.currency), cardMirror(couponId, sale.currency), sale.coveredMinor),
     ]);
+  // The box has not said yet that it lost the card: as far as its clerk knows, nothing was refunded.
+  if (sale.kind === 'cardCredit' && sale.state === 'reserved') takeRefundBack(draft, sale);
   return { ...sale, state: sale.state === 'pending' ? 'reversed' : 'timedOut' };
 }
 
@@ -205,11 +215,12 @@ export function acceptCard(
 ): { readonly sale: Row<'sale'>; readonly notices: readonly string[] } {
   const couponId = sale.couponId ?? '';
   if (sale.state === 'timedOut' && sale.kind === 'cardDebit') {
-    const posted = postCardLate(draft, sale, true);
+    const posted = postCardLate(draft, { ...sale, riskMinor: sale.riskMinor + payCorrection(draft, sale) }, true);
     draft.alarm('card.contradiction', sale.terminalId, sale.id, 'a debit was confirmed that the card did not show');
     return { sale: posted, notices: posted.riskMinor > 0 ? ['coupon.late', 'coupon.risk'] : ['coupon.late'] };
   }
-  const written = sale.cardWritten ? sale : markWritten(draft, { ...sale, state: 'reserved' });
+  const held = sale.kind === 'cardCredit' ? sale : { ...sale, state: 'reserved' as const };
+  const written = sale.cardWritten ? sale : markWritten(draft, held);
   if (sale.kind === 'cardDebit')
     draft.post('coupon', [
       move(cardReserved(couponId, sale.currency), couponRedeemed(sale.terminalId, sale.currency), sale.coveredMinor),
@@ -256,11 +267,9 @@ export function undoCardDebit(draft: Draft, sale: Row<'sale'>, amount: number, c
 export function reverseCard(draft: Draft, sale: Row<'sale'>, isNotWritten: boolean): Row<'sale'> {
   const couponId = sale.couponId ?? '';
   if (sale.kind === 'cardCredit') {
-    const held = isHeld(sale) ? markNotWritten(draft, sale, 'reversal') : sale;
-    return {
-      ...(sale.cardWritten ? sale : takeRefundBack(draft, held)),
-      state: sale.cardWritten ? 'accepted' : 'reversed',
-    };
+    if (sale.cardWritten === 1) return { ...sale, state: 'accepted' };
+    if (isHeld(sale)) markNotWritten(draft, { ...sale, state: 'reserved' }, 'reversal');
+    return { ...sale, state: 'reversed' };
   }
   if (isHeld(sale)) {
     if (sale.cardWritten === 0) return { ...markNotWritten(draft, sale, 'reversal'), state: 'reversed' };
@@ -282,16 +291,25 @@ export function reverseCard(draft: Draft, sale: Row<'sale'>, isNotWritten: boole
   return { ...undone, riskMinor: undoCardDebit(draft, sale, amount, 'reversal').riskMinor };
 }
 
-/** A credit that never reached the card undoes the refund that it made, unless the card got it by another write. */
-function takeRefundBack(draft: Draft, credit: Row<'sale'>): Row<'sale'> {
+/** A credit that did not reach the card undoes the refund that it made. */
+function takeRefundBack(draft: Draft, credit: Row<'sale'>): void {
   const original = credit.originalId === null ? undefined : draft.get('sale', credit.originalId);
-  if (!original || credit.originalRefundMinor === 0) return credit;
+  if (!original || credit.originalRefundMinor === 0) return;
   const refundedMinor = original.refundedMinor - credit.originalRefundMinor;
   const undone = undoneTarget(draft, original, refundedMinor);
   const due = cardCorrection(credit.couponId ?? '', credit.currency);
   const amount = original.undone - undone;
-  if (balanceOf(draft, due) < amount) return credit;
+  if (balanceOf(draft, due) < amount) return;
   draft.post('reversal', [move(due, couponRedeemed(original.terminalId, original.currency), amount)]);
   draft.put('sale', { ...original, refundedMinor, undone });
-  return { ...credit, originalRefundMinor: 0 };
+}
+
+/** A credit that reached the card after all makes its refund again, as far as the sale still bears it. */
+function refundAgain(draft: Draft, credit: Row<'sale'>): void {
+  const original = credit.originalId === null ? undefined : draft.get('sale', credit.originalId);
+  if (!original || credit.originalRefundMinor === 0) return;
+  const refundedMinor = Math.min(original.refundedMinor + credit.originalRefundMinor, original.totalMinor);
+  const undone = undoneTarget(draft, original, refundedMinor);
+  const back = undoCardDebit(draft, original, undone - original.undone, 'refund');
+  draft.put('sale', { ...back, refundedMinor, undone });
 }

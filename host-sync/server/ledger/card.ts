@@ -240,6 +240,18 @@ function debitBySiteKey(
   });
 }
 
+/** The credit in the air that this one repeats: the box lost the card at it, and its clerk tries once more. */
+function repeatedCredit(
+  draft: Draft,
+  coupon: Row<'coupon'>,
+  record: RecordOf<'cardCredit'>,
+): Row<'sale'> | undefined {
+  const pending = coupon.pendingSale === null ? undefined : draft.get('sale', coupon.pendingSale);
+  return pending?.originalId === record.original && pending.originalRefundMinor === record.amountMinor
+    ? pending
+    : undefined;
+}
+
 /**
  * Gives back to the card: refunds `amountMinor` of the original's total (its covered share), or, where that was voided or
  * refunded before, pays out what is due. The write takes along all that is due to this card.
@@ -251,15 +263,23 @@ export function applyCredit(draft: Draft, record: RecordOf<'cardCredit'>, contex
   if (!card.ok) return card.outcome;
   if (original.kind !== 'cardDebit' || original.couponId !== card.coupon.id)
     return refused('original.unknown', 'not a sale on this card');
+  const earlier = repeatedCredit(draft, card.coupon, record);
   const problem = follow(draft, card.coupon, card.seen, record.terminalId);
   if (problem) return problem;
+  if (earlier && draft.get('sale', earlier.id)?.cardWritten === 1)
+    return refused(
+      'refund.tooLarge',
+      'the card holds this refund already',
+      couponBalances(draft, card.coupon, card.seen.record.balanceMinor),
+    );
   // Following the card may have told the original's own end; a box that gives back has accepted it before.
   const known = draft.get('sale', record.original) ?? original;
   const sale = known.state === 'reserved' && known.cardWritten === 1 ? acceptCard(draft, known).sale : known;
   const coupon = draft.get('coupon', card.coupon.id) ?? card.coupon;
   const onCardMinor = card.seen.record.balanceMinor;
   const refundedMinor = sale.refundedMinor + record.amountMinor;
-  const isRefund = sale.state === 'accepted' && refundedMinor <= sale.totalMinor;
+  const isPayout = earlier?.state === 'pending';
+  const isRefund = !isPayout && sale.state === 'accepted' && refundedMinor <= sale.totalMinor;
   const undone = isRefund ? undoneTarget(draft, sale, refundedMinor) : sale.undone;
   const due = balanceOf(draft, cardCorrection(coupon.id, coupon.currency)) + undone - sale.undone;
   if (due === 0)

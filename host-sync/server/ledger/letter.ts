@@ -105,9 +105,16 @@ export function readLetters(
   return placed;
 }
 
-/** Letters in the order of their places; those that hide theirs come last, as they were given. */
+/**
+ * Letters in the order in which they are taken in: reversals, so that what was undone is never done first; then by place.
+ * Those that hide their place come last, as they were given.
+ */
 export const inOrder = (letters: readonly Letter[]): readonly { readonly letter: Letter; readonly index: number }[] =>
-  letters.map((letter, index) => ({ letter, index })).sort((a, b) => byPlace(a.letter, b.letter) || a.index - b.index);
+  letters
+    .map((letter, index) => ({ letter, index }))
+    .sort((a, b) => turnOf(a.letter) - turnOf(b.letter) || byPlace(a.letter, b.letter) || a.index - b.index);
+
+const turnOf = (letter: Letter): number => (letter.record?.kind === 'reversal' ? 0 : 1);
 
 function byPlace(a: Letter, b: Letter): number {
   if (!a.place || !b.place) return a.place ? -1 : b.place ? 1 : 0;

@@ -1,0 +1,230 @@
+/**
+ * Shows the HID scanner driver on the real path: sysfs, libudev's view, the unmodified node-hid and a hidraw file, with
+ * devices plugged in and out and a keyboard beside them. How: the file runs itself again under umockdev-run, which gives
+ * that process a /sys and /dev of its own; reports come over a pseudo-terminal that stands for the device file.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { type Bytes, toHex } from '../../terminal/kernel/bytes.js';
+import { nativeClock } from '../../terminal/kernel/native.js';
+import { driverConformance } from '../contract/conformance.js';
+import type { DeviceEvent } from '../contract/driver.js';
+import {
+  keyboardDescriptor,
+  scannerDescriptor,
+  scanReport,
+  scanReports,
+} from '../protocols/hid-pos/hid-pos-fixtures.js';
+import { openHidTransport } from './hid-transport.js';
+import { lookAtHidraw } from './hidraw-sysfs.js';
+import { HidScannerDriver } from './scanner-driver.js';
+
+const umockdevRun = '/usr/bin/umockdev-run';
+const root = process.env['UMOCKDEV_DIR'] ?? '';
+const waitMaxMs = 10_000;
+const socketFolder = '/devices/pci0000:00/0000:00:14.0/usb1/1-2/1-2:1.0';
+
+interface FeignedDevice {
+  readonly name: string;
+  readonly hidName: string;
+  readonly descriptor: Bytes;
+}
+const scanner: FeignedDevice = { name: 'hidraw0', hidName: '0003:0C2E:0B87.0001', descriptor: scannerDescriptor };
+const keyboard: FeignedDevice = { name: 'hidraw1', hidName: '0003:0C2E:0B61.0002', descriptor: keyboardDescriptor };
+
+/** A device in the format of umockdev-record; its ioctls in the one of umockdev-record -i. */
+function describe({ name, hidName, descriptor }: FeignedDevice, number: number): string {
+  const [bus = '', vendor = '', product = ''] = hidName.split(/[:.]/);
+  return [
+    `P: ${socketFolder}/${hidName}`,
+    'E: SUBSYSTEM=hid',
+    `E: HID_ID=${bus}:0000${vendor}:0000${product}`,
+    'E: HID_NAME=Feigned device',
+    'E: HID_PHYS=usb-0000:00:14.0-2/input0',
+    'E: HID_UNIQ=S1',
+    `H: report_descriptor=${toHex(descriptor).toUpperCase()}`,
+    '',
+    `P: ${socketFolder}/${hidName}/hidraw/${name}`,
+    `N: ${name}`,
+    'E: SUBSYSTEM=hidraw',
+    `E: DEVNAME=/dev/${name}`,
+    'E: MAJOR=244',
+    `E: MINOR=${number}`,
+    `A: dev=244:${number}`,
+    `L: device=../../../${hidName}`,
+    '',
+    '',
+  ].join('\n');
+}
+function ioctls({ name, descriptor }: FeignedDevice): string {
+  const length = descriptor.length.toString(16).padStart(4, '0');
+  return `@DEV /dev/${name}\nHIDIOCGRDESCSIZE 0 ${length.slice(2)}${length.slice(0, 2)}0000\n`;
+}
+
+/** Outside: runs this file again with feigned devices. */
+function runFeigned(): void {
+  if (!existsSync(umockdevRun)) {
+    t.test('under umockdev', { skip: 'umockdev-run is missing: apt-get install umockdev' }, () => {});
+    return;
+  }
+  const folder = mkdtempSync(path.join(tmpdir(), 'shouli-hid-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const words = [scanner, keyboard].flatMap((device, number) => {
+    const file = path.join(folder, device.name);
+    writeFileSync(`${file}.umockdev`, describe(device, number));
+    writeFileSync(`${file}.ioctl`, ioctls(device));
+    return ['-d', `${file}.umockdev`, '-i', `/dev/${device.name}=${file}.ioctl`];
+  });
+  // The test runner's channel does not pass umockdev-run.
+  const again = ['env', '-u', 'NODE_CHANNEL_FD', process.execPath, fileURLToPath(import.meta.url)];
+  t.spawn(umockdevRun, [...words, '--', ...again], {}, 'under umockdev');
+}
+
+/** Takes the scanner out of the feigned /sys and /dev and puts it back, as another connection of the same device. */
+class FeignedScanner {
+  readonly #link = path.join(root, 'sys/class/hidraw', scanner.name);
+  readonly #device = path.join(root, 'dev', scanner.name);
+  readonly #folder = path.join(root, 'sys', socketFolder);
+  #connections = 0;
+  #line: ChildProcess | null = null;
+
+  async plug(): Promise<void> {
+    this.#connections += 1;
+    const hidName = `0003:0C2E:0B87.01${this.#connections}`;
+    const from = path.join(this.#folder, scanner.hidName);
+    const to = path.join(this.#folder, hidName);
+    mkdirSync(path.join(to, 'hidraw', scanner.name), { recursive: true });
+    for (const file of ['uevent', 'report_descriptor'])
+      writeFileSync(path.join(to, file), readFileSync(path.join(from, file)));
+    symlinkSync(`../../../${hidName}`, path.join(to, 'hidraw', scanner.name, 'device'));
+    rmSync(this.#device, { force: true });
+    this.#line = spawn('socat', ['-u', 'STDIN', `pty,rawer,link=${this.#device}`], {
+      env: { ...process.env, LD_PRELOAD: '' },
+      stdio: ['pipe', 'ignore', 'inherit'],
+    });
+    this.#line.stdin?.on('error', () => {});
+    await until('a pseudo-terminal', () => existsSync(this.#device));
+    rmSync(this.#link, { force: true });
+    symlinkSync(path.relative(path.dirname(this.#link), path.join(to, 'hidraw', scanner.name)), this.#link);
+  }
+  /** The device file goes first, as in the kernel: the reader sees an error before sysfs forgets the device. */
+  async pull(): Promise<void> {
+    const line = this.#line;
+    this.#line = null;
+    if (line) {
+      const ended = once(line, 'exit');
+      line.kill('SIGKILL');
+      await ended;
+    }
+    rmSync(this.#link, { force: true });
+    rmSync(this.#device, { force: true });
+  }
+  report(report: Bytes): void {
+    this.#line?.stdin?.write(report);
+  }
+}
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  const deadline = Date.now() + waitMaxMs;
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error(`${what} did not come within ${waitMaxMs} ms`);
+    await wait(5);
+  }
+}
+
+async function openFeignedRig(device: FeignedScanner) {
+  await device.plug();
+  const driver = new HidScannerDriver(
+    { enabled: true, devices: [], ignoredDevices: [], idleGapMs: 1_000 },
+    {
+      look: lookAtHidraw,
+      open: openHidTransport,
+      clock: nativeClock,
+      schedule: (delayMs, run) => {
+        const timer = setTimeout(run, delayMs);
+        return () => clearTimeout(timer);
+      },
+    },
+  );
+  return {
+    driver,
+    scan: async (code: string) => device.report(scanReport(code)),
+    plug: { pullOut: () => device.pull(), putBack: () => device.plug() },
+    close: () => device.pull(),
+  };
+}
+
+/** Inside: /sys and /dev are umockdev's. */
+function testFeigned(): void {
+  const device = new FeignedScanner();
+  const openRig = () => openFeignedRig(device);
+  const addOns = () => process.report.getReport() as { readonly sharedObjects: readonly string[] };
+  const isLoaded = () => addOns().sharedObjects.some((file) => /HID/.test(file));
+
+  t.test('a keyboard alone: seen, never opened, and node-hid is not even loaded', async (t) => {
+    const { driver, close } = await openRig();
+    await close();
+    const events: DeviceEvent[] = [];
+    await driver.start((event) => events.push(event));
+    t.match(driver.statuses(), [{ device: 'hid-ignored', state: 'disabled', error: { code: 'device.unsupported' } }]);
+    t.equal(driver.statuses().length, 1);
+    await driver.stop();
+    t.notOk(isLoaded());
+  });
+
+  driverConformance(t, ['scan', 'plug'], openRig);
+
+  t.test('the library’s error, long scans, and a scan torn by the pull', async (t) => {
+    const { driver, close } = await openRig();
+    const events: DeviceEvent[] = [];
+    await driver.start((event) => events.push(event));
+    t.ok(isLoaded(), 'the library is loaded now');
+    const codes = () => events.flatMap((event) => (event.type === 'codeScanned' ? [event.code] : []));
+    const states = () =>
+      events.flatMap((event) =>
+        event.type === 'deviceStateChanged' && event.status.device === 'hid-scanner-1' ? [event.status] : [],
+      );
+    const long = '0123456789'.repeat(20);
+    for (const [index, report] of scanReports(long).entries()) {
+      // Each report is one read: a pseudo-terminal would join them, hidraw does not.
+      if (index > 0) await wait(20);
+      device.report(report);
+    }
+    await until('the long code', () => codes().length === 1);
+    t.same(codes(), [long]);
+    device.report(scanReport('HALF', { isContinued: true }));
+    await wait(20);
+    await device.pull();
+    await until('absent', () => states().at(-1)?.state === 'absent');
+    t.match(states().at(-1)?.error, { code: 'device.closed' });
+    await device.plug();
+    await until('ready', () => states().at(-1)?.state === 'ready');
+    device.report(scanReport('GOOD'));
+    await until('the next code', () => codes().length === 2);
+    t.same(codes(), [long, 'GOOD']);
+    t.same(states().at(-1)?.counters, { codes: 1, dropped: 1, opened: 2 });
+    await driver.stop();
+    await close();
+  });
+
+  t.test('closed in the same moment as opened: no late error', async (t) => {
+    const { close } = await openRig();
+    const opened = await openHidTransport('/dev/hidraw0');
+    if (!opened.ok) throw new Error(opened.error.detail);
+    opened.value.onReport(() => t.fail('a report after close'));
+    opened.value.onClosed(() => t.fail('an error after close'));
+    await Promise.all([opened.value.close(), opened.value.close()]);
+    await close();
+    const absent = await openHidTransport('/dev/hidraw0');
+    t.equal(!absent.ok && absent.error.code, 'device.absent');
+  });
+}
+
+if (root === '') runFeigned();
+else testFeigned();

@@ -1,0 +1,54 @@
+/**
+ * HID transport: one hidraw device through the node-hid library, as input reports. The library is loaded with the first
+ * device that is opened. Never writes to a device.
+ */
+import type { Bytes } from '../../terminal/kernel/bytes.js';
+import { printable } from '../../terminal/kernel/redaction.js';
+import { err, ok, type Result } from '../../terminal/kernel/result.js';
+import type { DeviceError, DeviceErrorCode } from '../contract/transport.js';
+
+/** A device that sends reports, each whole, and its id first where the device has ids. */
+export interface ReportTransport {
+  /** At most one listener each, set before the caller gives control back. */
+  onReport(listener: (report: Bytes) => void): void;
+  onClosed(listener: (error: DeviceError) => void): void;
+  /** Never rejects; safe to call twice. */
+  close(): Promise<void>;
+}
+
+function codeOf(message: string): DeviceErrorCode {
+  if (/No such (file|device)|ENOENT|ENODEV|ENXIO/i.test(message)) return 'device.absent';
+  if (/Permission denied|not permitted|EACCES|EPERM/i.test(message)) return 'device.denied';
+  if (/busy|EBUSY/i.test(message)) return 'device.busy';
+  return 'device.failed';
+}
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Opens /dev/hidraw…; fails with device.absent, device.denied, device.busy or device.failed. */
+export async function openHidTransport(path: string): Promise<Result<ReportTransport, DeviceError>> {
+  try {
+    const { HIDAsync } = await import('node-hid');
+    const device = await HIDAsync.open(path);
+    let closing: Promise<void> | null = null;
+    return ok({
+      onReport: (listener) => {
+        device.on('data', (report: Buffer) => listener(new Uint8Array(report)));
+      },
+      onClosed: (listener) => {
+        // The library gives a string here, not an Error, and reads no more after it.
+        device.on('error', (error: unknown) => {
+          if (!closing) listener({ code: 'device.closed', detail: printable(messageOf(error)) });
+        });
+      },
+      close: () => {
+        // Reading starts one tick after a listener is set, and would throw on a device closed meanwhile.
+        device.removeAllListeners('data');
+        closing ??= device.close().catch(() => {});
+        return closing;
+      },
+    });
+  } catch (error) {
+    const detail = messageOf(error);
+    return err({ code: codeOf(detail), detail: printable(detail) });
+  }
+}

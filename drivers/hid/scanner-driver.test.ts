@@ -1,0 +1,330 @@
+/**
+ * Shows that the shipped HID scanner driver passes the conformance suite on a fake transport, opens nothing but allowed
+ * scanners, keeps names over a replug, and never uses half a scan. How: descriptors as sysfs gives them, devices that are
+ * lists of reports, and a clock that moves when told. hid-stack.test.ts shows the same on node-hid.
+ */
+import t from 'tap';
+import type { Bytes } from '../../terminal/kernel/bytes.js';
+import { nativeClock } from '../../terminal/kernel/native.js';
+import { err, ok, type Result } from '../../terminal/kernel/result.js';
+import { driverConformance } from '../contract/conformance.js';
+import type { DeviceEvent } from '../contract/driver.js';
+import type { DeviceError } from '../contract/transport.js';
+import {
+  keyboardAndScannerDescriptor,
+  keyboardDescriptor,
+  scannerDescriptor,
+  scanReport,
+  scanReports,
+  strangePosDescriptor,
+} from '../protocols/hid-pos/hid-pos-fixtures.js';
+import { ManualTime } from '../sim/manual-time.js';
+import { type HidScannerOptions, isMeant } from './device-rules.js';
+import type { ReportTransport } from './hid-transport.js';
+import type { HidDevice } from './hidraw-sysfs.js';
+import { HidScannerDriver, type HidScannerPorts, hidScannersMax } from './scanner-driver.js';
+
+const optionsDefault: HidScannerOptions = { enabled: true, devices: [], ignoredDevices: [], idleGapMs: 100 };
+
+interface FakeOpen {
+  report: (report: Bytes) => void;
+  fail: (error: DeviceError) => void;
+  closed: boolean;
+}
+
+/** A bus on which devices are plugged in and out. */
+class FakeBus {
+  #instances = 0;
+  readonly #plugged = new Map<string, HidDevice>();
+  /** Every opening, in order, by device file. */
+  readonly opens: string[] = [];
+  readonly open = new Map<string, FakeOpen>();
+  refusal: DeviceError | null = null;
+  /** Runs while a device is being opened. */
+  duringOpen: () => void = () => {};
+
+  readonly look = (): readonly HidDevice[] => [...this.#plugged.values()];
+
+  plug(name: string, descriptor: Bytes, more: Partial<HidDevice> = {}): void {
+    this.#instances += 1;
+    this.#plugged.set(name, {
+      path: `/dev/${name}`,
+      instance: `0003:0C2E:0B87.${this.#instances}`,
+      vendorId: '0c2e',
+      productId: '0b87',
+      serial: 'S1',
+      name: 'Scanner',
+      socket: `usb-1/${name}`,
+      descriptor,
+      ...more,
+    });
+  }
+  pull(name: string): void {
+    this.#plugged.delete(name);
+  }
+  scan(name: string, ...reports: readonly Bytes[]): void {
+    for (const report of reports) this.open.get(`/dev/${name}`)?.report(report);
+  }
+
+  readonly openDevice = async (path: string): Promise<Result<ReportTransport, DeviceError>> => {
+    this.opens.push(path);
+    this.duringOpen();
+    if (this.refusal) return err(this.refusal);
+    const opened: FakeOpen = { report: () => {}, fail: () => {}, closed: false };
+    this.open.set(path, opened);
+    return ok({
+      onReport: (listener) => {
+        opened.report = listener;
+      },
+      onClosed: (listener) => {
+        opened.fail = listener;
+      },
+      close: async () => {
+        opened.closed = true;
+      },
+    });
+  };
+}
+
+driverConformance(t, ['scan', 'plug'], async () => {
+  const bus = new FakeBus();
+  bus.plug('hidraw0', scannerDescriptor);
+  const driver = new HidScannerDriver(optionsDefault, {
+    look: bus.look,
+    open: bus.openDevice,
+    clock: nativeClock,
+    schedule: (delayMs, run) => {
+      const timer = setTimeout(run, delayMs);
+      return () => clearTimeout(timer);
+    },
+  });
+  return {
+    driver,
+    scan: async (code) => bus.scan('hidraw0', scanReport(code)),
+    plug: {
+      pullOut: async () => bus.pull('hidraw0'),
+      putBack: async () => bus.plug('hidraw0', scannerDescriptor),
+    },
+    close: async () => {},
+  };
+});
+
+/** A driver on a bus and a clock of its own; a second passes with look(). */
+function openDriver(options: Partial<HidScannerOptions> = {}, ports: Partial<HidScannerPorts> = {}) {
+  const bus = new FakeBus();
+  const time = new ManualTime();
+  const events: DeviceEvent[] = [];
+  const driver = new HidScannerDriver(
+    { ...optionsDefault, ...options },
+    { look: bus.look, open: bus.openDevice, clock: time.clock, schedule: time.schedule, ...ports },
+  );
+  const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+  return {
+    bus,
+    time,
+    events,
+    driver,
+    start: () => driver.start((event) => events.push(event)),
+    look: async () => {
+      time.advance(1_000);
+      await settle();
+    },
+    rows: () => driver.statuses().map(({ device, state, error }) => [device, state, error?.code ?? null]),
+    codes: () => events.flatMap((event) => (event.type === 'codeScanned' ? [`${event.device} ${event.code}`] : [])),
+    counters: (at = 0) => driver.statuses()[at]?.counters,
+  };
+}
+
+t.test('keyboards, other devices and what also types are never opened, and a likely scanner is named', async (t) => {
+  const { bus, start, look, driver, rows } = openDriver();
+  bus.plug('hidraw0', keyboardDescriptor, { vendorId: '046d', name: 'Keyboard', serial: '' });
+  bus.plug('hidraw1', keyboardAndScannerDescriptor, { vendorId: '1234', name: 'Both\u001b[2J', serial: '' });
+  bus.plug('hidraw2', new Uint8Array([0x05]), { vendorId: '1234' });
+  await start();
+  await look();
+  t.same(bus.opens, []);
+  t.same(rows(), [['hid-ignored', 'disabled', null]], 'a keyboard on a box is nothing wrong');
+  t.match(driver.statuses()[0]?.description, /never opened: Keyboard \(046d:0b87\), Both.\[2J/);
+  t.notMatch(driver.statuses()[0]?.description, /[\u0000-\u001f]/);
+  bus.plug('hidraw3', keyboardDescriptor);
+  await look();
+  t.same(rows(), [['hid-ignored', 'disabled', 'device.unsupported']]);
+  t.match(driver.statuses()[0]?.error?.detail, /0c2e:0b87:S1 .*Honeywell.* HID POS or serial/);
+  for (const name of ['hidraw0', 'hidraw1', 'hidraw3']) bus.pull(name);
+  await look();
+  t.same([rows(), bus.opens], [[], []]);
+  await driver.stop();
+});
+
+t.test('two of a kind keep their names, by serial number or by socket', async (t) => {
+  const { bus, start, look, driver, codes } = openDriver();
+  bus.plug('hidraw0', scannerDescriptor, { serial: 'A' });
+  bus.plug('hidraw1', scannerDescriptor, { serial: 'B' });
+  bus.plug('hidraw2', scannerDescriptor, { serial: '', socket: 'left' });
+  bus.plug('hidraw3', scannerDescriptor, { serial: '', socket: 'right' });
+  await start();
+  for (const name of ['hidraw0', 'hidraw1', 'hidraw2', 'hidraw3']) bus.pull(name);
+  await look();
+  bus.plug('hidraw0', scannerDescriptor, { serial: '', socket: 'right' });
+  bus.plug('hidraw1', scannerDescriptor, { serial: 'B' });
+  bus.plug('hidraw2', scannerDescriptor, { serial: '', socket: 'left' });
+  bus.plug('hidraw3', scannerDescriptor, { serial: 'A' });
+  await look();
+  for (const at of [0, 1, 2, 3]) bus.scan(`hidraw${at}`, scanReport(`${at}`));
+  t.same(codes(), ['hid-scanner-4 0', 'hid-scanner-2 1', 'hid-scanner-3 2', 'hid-scanner-1 3']);
+  t.equal(driver.statuses().length, 4);
+  await driver.stop();
+});
+
+t.test('the configuration says which; one that is missing is shown as absent', async (t) => {
+  const { bus, start, look, driver, rows } = openDriver({
+    devices: ['0C2E:0B87', '05e0:1900:Z:9'],
+    ignoredDevices: ['0c2e:0b87:BAD'],
+  });
+  bus.plug('hidraw0', scannerDescriptor, { serial: 'BAD' });
+  bus.plug('hidraw1', scannerDescriptor, { serial: 'GOOD' });
+  bus.plug('hidraw2', scannerDescriptor, { vendorId: '1eab' });
+  await start();
+  t.same(bus.opens, ['/dev/hidraw1']);
+  t.same(rows(), [
+    ['hid-scanner-1', 'ready', null],
+    ['hid-scanner-2', 'absent', 'device.absent'],
+  ]);
+  bus.plug('hidraw3', scannerDescriptor, { vendorId: '05e0', productId: '1900', serial: 'Z:9' });
+  await look();
+  t.same(rows()[1], ['hid-scanner-2', 'ready', null]);
+  t.notOk(isMeant('0c2e', { vendorId: '0c2e', productId: '0b87', serial: '' }), 'a vendor alone means nobody');
+  await driver.stop();
+});
+
+t.test('switched off: nothing is looked at', async (t) => {
+  const { start, driver, time } = openDriver(
+    { enabled: false },
+    {
+      look: () => {
+        throw new Error('looked');
+      },
+    },
+  );
+  await start();
+  t.same([driver.statuses(), time.pending], [[], 0]);
+  await driver.stop();
+});
+
+t.test('half a scan before the idle gap or a pull is never part of the next', async (t) => {
+  const { bus, start, look, driver, time, codes, counters } = openDriver();
+  bus.plug('hidraw0', scannerDescriptor);
+  await start();
+  const long = 'x'.repeat(100);
+  const [first, second] = scanReports(long);
+  if (!first || !second) throw new Error('two reports');
+  bus.scan('hidraw0', first);
+  time.advance(99);
+  bus.scan('hidraw0', second);
+  t.same(codes(), [`hid-scanner-1 ${long}`]);
+  bus.scan('hidraw0', first);
+  time.advance(100);
+  bus.scan('hidraw0', scanReport('GOOD'));
+  bus.scan('hidraw0', first);
+  bus.pull('hidraw0');
+  await look();
+  bus.plug('hidraw0', scannerDescriptor);
+  await look();
+  bus.scan('hidraw0', scanReport('AGAIN'));
+  t.same(codes().slice(1), ['hid-scanner-1 GOOD', 'hid-scanner-1 AGAIN']);
+  t.same(counters(), { codes: 3, dropped: 2, opened: 2 });
+  await driver.stop();
+});
+
+t.test('a read error closes the device, and it is opened again by itself', async (t) => {
+  const { bus, start, look, driver, rows, counters } = openDriver();
+  bus.plug('hidraw0', scannerDescriptor);
+  await start();
+  const before = bus.open.get('/dev/hidraw0');
+  before?.fail({ code: 'device.closed', detail: 'could not read' });
+  t.same(rows(), [['hid-scanner-1', 'absent', 'device.closed']]);
+  t.ok(before?.closed);
+  await look();
+  t.same([rows(), counters()?.['opened']], [[['hid-scanner-1', 'ready', null]], 2]);
+  before?.report(scanReport('LATE'));
+  t.equal(counters()?.['codes'], 0, 'a report of the old opening is not taken');
+  await driver.stop();
+  t.ok(bus.open.get('/dev/hidraw0')?.closed);
+});
+
+t.test('refused access is shown until it is granted', async (t) => {
+  const { bus, start, look, driver, rows } = openDriver();
+  bus.plug('hidraw0', scannerDescriptor);
+  bus.refusal = { code: 'device.denied', detail: 'Permission denied' };
+  await start();
+  t.same(rows(), [['hid-scanner-1', 'failing', 'device.denied']]);
+  bus.refusal = null;
+  await look();
+  t.same(rows(), [['hid-scanner-1', 'ready', null]]);
+  await driver.stop();
+});
+
+t.test('a keyboard that took the file of a scanner while it was opened is closed unread', async (t) => {
+  const { bus, start, look, driver, rows, codes } = openDriver();
+  bus.plug('hidraw0', scannerDescriptor);
+  bus.duringOpen = () => bus.plug('hidraw0', keyboardDescriptor);
+  await start();
+  const opened = bus.open.get('/dev/hidraw0');
+  bus.scan('hidraw0', scanReport('TYPED'));
+  t.same([opened?.closed, codes()], [true, []]);
+  await look();
+  t.same(bus.opens, ['/dev/hidraw0'], 'and not tried again');
+  t.same(
+    rows().map(([device, state]) => [device, state]),
+    [
+      ['hid-scanner-1', 'absent'],
+      ['hid-ignored', 'disabled'],
+    ],
+  );
+  await driver.stop();
+});
+
+t.test('a scanner of unknown layout is shown and not opened', async (t) => {
+  const { bus, start, driver, rows } = openDriver();
+  bus.plug('hidraw0', strangePosDescriptor);
+  await start();
+  t.same([rows(), bus.opens], [[['hid-scanner-1', 'failing', 'device.unsupported']], []]);
+  await driver.stop();
+});
+
+t.test('a device that hangs while it is opened holds up neither the others nor the stop', async (t) => {
+  const time = new ManualTime();
+  const bus = new FakeBus();
+  const driver = new HidScannerDriver(optionsDefault, {
+    look: bus.look,
+    open: (path) => (path === '/dev/hidraw0' ? new Promise(() => {}) : bus.openDevice(path)),
+    clock: time.clock,
+    schedule: time.schedule,
+  });
+  bus.plug('hidraw0', scannerDescriptor, { serial: 'HANGS' });
+  bus.plug('hidraw1', scannerDescriptor);
+  const starting = driver.start(() => {});
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  t.same(
+    driver.statuses().map(({ state }) => state),
+    ['absent', 'ready'],
+  );
+  time.advance(2_000);
+  await starting;
+  await driver.stop();
+});
+
+t.test('rows are bounded; a new scanner takes the row of one that is gone', async (t) => {
+  const { bus, start, look, driver, rows } = openDriver();
+  for (let at = 0; at < hidScannersMax + 2; at++) bus.plug(`hidraw${at}`, scannerDescriptor, { serial: `${at}` });
+  await start();
+  t.equal(rows().length, hidScannersMax);
+  t.equal(bus.opens.length, hidScannersMax);
+  bus.pull('hidraw3');
+  await look();
+  t.same(
+    [rows().length, rows()[3], bus.opens.at(-1)],
+    [hidScannersMax, ['hid-scanner-4', 'ready', null], `/dev/hidraw${hidScannersMax}`],
+  );
+  await driver.stop();
+});

@@ -1,0 +1,306 @@
+/**
+ * Scanners in HID POS mode: opens every allowed one that is plugged in, turns its reports into codes, and reopens what
+ * went away under its old name. Must not know what a code means, and opens nothing that device-rules.ts does not allow.
+ */
+import type { Clock } from '../../terminal/kernel/ports.js';
+import { printable } from '../../terminal/kernel/redaction.js';
+import type { Result } from '../../terminal/kernel/result.js';
+import type { DeviceEvent, DeviceState, DeviceStatus, Driver, Schedule } from '../contract/driver.js';
+import type { DeviceError } from '../contract/transport.js';
+import type { ScanLayout } from '../protocols/hid-pos/scan-layout.js';
+import { emptyJoin, endOfScanGap, readScanReport, type ScanJoin } from '../protocols/hid-pos/scan-report.js';
+import { describeDevice, type HidScannerOptions, identityOf, isMeant, judgeDevice } from './device-rules.js';
+import type { ReportTransport } from './hid-transport.js';
+import type { HidDevice } from './hidraw-sysfs.js';
+
+export interface HidScannerPorts {
+  /** HID devices that are there now; must not open any. */
+  readonly look: () => readonly HidDevice[];
+  /** Opens a device; fails with device.absent, device.busy, device.denied or device.failed. */
+  readonly open: (path: string) => Promise<Result<ReportTransport, DeviceError>>;
+  readonly clock: Clock;
+  readonly schedule: Schedule;
+}
+
+/** How often devices are looked for, in milliseconds: a scanner plugged in again is back within 2 s. */
+const lookEveryMs = 1_000;
+/** Longest that start() waits for the first opening, and stop() for the last closing, in milliseconds. */
+const patienceMs = 1_500;
+/** Scanners served at once. */
+export const hidScannersMax = 8;
+/** Keyboards named in the row of what is ignored. */
+const keyboardsNamedMax = 8;
+
+const unknownLayout: DeviceError = {
+  code: 'device.unsupported',
+  detail: 'a HID POS scanner whose report layout is unknown: switch it to serial mode',
+};
+
+interface Scanner {
+  readonly device: string;
+  /** Which devices may take this row: an identity, or a configured pattern. */
+  pattern: string;
+  /** The device that has the row now. */
+  plugged: HidDevice | null;
+  socket: string;
+  description: string;
+  layout: ScanLayout | null;
+  state: DeviceState;
+  sinceWallMs: DeviceStatus['sinceWallMs'];
+  error: DeviceStatus['error'];
+  transport: ReportTransport | null;
+  isOpening: boolean;
+  join: ScanJoin;
+  cancelGap: (() => void) | null;
+  codes: number;
+  dropped: number;
+  opened: number;
+}
+
+export class HidScannerDriver implements Driver {
+  readonly bus = 'hid';
+  readonly #scanners: Scanner[] = [];
+  #keyboards: DeviceStatus | null = null;
+  #emit: (event: DeviceEvent) => void = () => {};
+  #stopped = false;
+  #cancelLook: (() => void) | null = null;
+  readonly #closing = new Set<Promise<void>>();
+
+  constructor(
+    private readonly options: HidScannerOptions,
+    private readonly ports: HidScannerPorts,
+  ) {}
+
+  async start(emit: (event: DeviceEvent) => void): Promise<void> {
+    this.#emit = emit;
+    if (!this.options.enabled) return;
+    for (const pattern of this.options.devices.slice(0, hidScannersMax)) this.#addScanner(pattern);
+    await this.#withPatience(this.#look());
+    for (const scanner of this.#scanners)
+      if (scanner.plugged === null)
+        this.#set(scanner, 'absent', { code: 'device.absent', detail: scanner.description });
+  }
+
+  statuses(): readonly DeviceStatus[] {
+    const rows = this.#scanners.map((scanner) => this.#status(scanner));
+    return this.#keyboards ? [...rows, this.#keyboards] : rows;
+  }
+
+  signal(): void {
+    // HID POS has light and sound of its own for a good read; none that the box may use.
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelLook?.();
+    for (const scanner of this.#scanners) {
+      this.#letGo(scanner);
+      scanner.state = 'absent';
+    }
+    await this.#withPatience([...this.#closing]);
+  }
+
+  /** Waits for all of them, but not for a device that hangs. */
+  async #withPatience(all: readonly Promise<void>[]): Promise<void> {
+    if (all.length === 0) return;
+    await new Promise<void>((resolve) => {
+      const cancel = this.ports.schedule(patienceMs, resolve);
+      void Promise.all(all).then(() => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+
+  /** One round: what is gone is let go, what is new gets a row, what is not open is tried. @returns the openings begun */
+  #look(): readonly Promise<void>[] {
+    const devices = this.ports.look();
+    for (const scanner of this.#scanners)
+      if (scanner.plugged && !isThere(devices, scanner.plugged)) this.#unplugged(scanner);
+    const keyboards: { readonly device: HidDevice; readonly maker: string | null }[] = [];
+    for (const device of devices) {
+      const judged = judgeDevice(device, this.options);
+      if (judged.verdict === 'keyboard') keyboards.push({ device, maker: judged.maker });
+      if (judged.verdict === 'scanner') this.#plug(device, judged.layout);
+      if (judged.verdict === 'unsupported') this.#plug(device, null);
+    }
+    this.#noteKeyboards(keyboards);
+    const openings = this.#scanners.flatMap((scanner) =>
+      scanner.plugged && scanner.layout && !scanner.transport && !scanner.isOpening
+        ? [this.#open(scanner, scanner.plugged)]
+        : [],
+    );
+    this.#cancelLook = this.ports.schedule(lookEveryMs, () => {
+      if (!this.#stopped) this.#look();
+    });
+    return openings;
+  }
+
+  /** Gives a device that has no row yet the row that it had before, one that waits for it, or a new one. */
+  #plug(device: HidDevice, layout: ScanLayout | null): void {
+    if (this.#scanners.some(({ plugged }) => plugged !== null && isSame(plugged, device))) return;
+    const free = this.#scanners.filter(
+      (scanner) => scanner.plugged === null && !scanner.isOpening && isMeant(scanner.pattern, device),
+    );
+    const scanner =
+      free.find(({ socket }) => socket === device.socket) ??
+      free[0] ??
+      this.#addScanner(identityOf(device)) ??
+      // All rows are taken: one whose scanner is gone serves the one that is here.
+      this.#scanners.find(({ plugged, isOpening }) => plugged === null && !isOpening);
+    if (!scanner) return;
+    scanner.pattern = identityOf(device);
+    scanner.plugged = device;
+    scanner.socket = device.socket;
+    scanner.description = describeDevice(device);
+    scanner.layout = layout;
+    if (layout === null) this.#set(scanner, 'failing', unknownLayout);
+  }
+
+  #addScanner(pattern: string): Scanner | null {
+    if (this.#scanners.length >= hidScannersMax) return null;
+    const scanner: Scanner = {
+      device: `hid-scanner-${this.#scanners.length + 1}`,
+      pattern,
+      plugged: null,
+      socket: '',
+      description: printable(pattern),
+      layout: null,
+      state: 'absent',
+      sinceWallMs: this.ports.clock.wallMs(),
+      error: null,
+      transport: null,
+      isOpening: false,
+      join: emptyJoin,
+      cancelGap: null,
+      codes: 0,
+      dropped: 0,
+      opened: 0,
+    };
+    this.#scanners.push(scanner);
+    return scanner;
+  }
+
+  async #open(scanner: Scanner, device: HidDevice): Promise<void> {
+    scanner.isOpening = true;
+    const opened = await this.ports.open(device.path);
+    scanner.isOpening = false;
+    if (!opened.ok) {
+      if (!this.#stopped && scanner.plugged === device)
+        this.#set(scanner, opened.error.code === 'device.absent' ? 'absent' : 'failing', opened.error);
+      return;
+    }
+    const transport = opened.value;
+    // Its file may belong to another device by now, a keyboard even: what was judged must still be the one there.
+    if (this.#stopped || scanner.plugged !== device || !isThere(this.ports.look(), device)) {
+      this.#close(transport);
+      return;
+    }
+    scanner.transport = transport;
+    scanner.join = emptyJoin;
+    scanner.opened += 1;
+    transport.onReport((report) => {
+      if (scanner.transport === transport) this.#read(scanner, report);
+    });
+    transport.onClosed((error) => {
+      if (scanner.transport !== transport || this.#stopped) return;
+      this.#letGo(scanner);
+      this.#set(scanner, 'absent', error);
+    });
+    this.#set(scanner, 'ready', null);
+  }
+
+  #unplugged(scanner: Scanner): void {
+    this.#letGo(scanner);
+    scanner.plugged = null;
+    this.#set(scanner, 'absent', { code: 'device.closed', detail: 'unplugged' });
+  }
+
+  /** Ends reading; half a scan goes with it. */
+  #letGo(scanner: Scanner): void {
+    scanner.cancelGap?.();
+    scanner.cancelGap = null;
+    scanner.dropped += endOfScanGap(scanner.join).dropped;
+    scanner.join = emptyJoin;
+    const { transport } = scanner;
+    scanner.transport = null;
+    if (transport) this.#close(transport);
+  }
+
+  #close(transport: ReportTransport): void {
+    const closing = transport.close().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+
+  #read(scanner: Scanner, report: Uint8Array): void {
+    if (!scanner.layout) return;
+    scanner.cancelGap?.();
+    scanner.cancelGap = null;
+    const step = readScanReport(scanner.layout, scanner.join, report);
+    scanner.join = step.state;
+    scanner.dropped += step.dropped;
+    if (step.code) {
+      scanner.codes += 1;
+      this.#emit({ type: 'codeScanned', device: scanner.device, code: step.code.text });
+    }
+    if (!step.state.isOpen) return;
+    scanner.cancelGap = this.ports.schedule(this.options.idleGapMs, () => {
+      const gap = endOfScanGap(scanner.join);
+      scanner.join = gap.state;
+      scanner.dropped += gap.dropped;
+    });
+  }
+
+  /** One row for all keyboards, so that a technician who plugged in a scanner in keyboard mode sees why it is not used. */
+  #noteKeyboards(keyboards: readonly { readonly device: HidDevice; readonly maker: string | null }[]): void {
+    const before = this.#keyboards;
+    if (keyboards.length === 0 && before === null) return;
+    const names = keyboards.slice(0, keyboardsNamedMax).map(({ device }) => describeDevice(device));
+    const suspects = keyboards.flatMap(({ device, maker }) => (maker === null ? [] : [{ device, maker }]));
+    const row: DeviceStatus = {
+      device: 'hid-ignored',
+      bus: 'hid',
+      state: keyboards.length === 0 ? 'absent' : 'disabled',
+      description: printable(`never opened: ${names.join(', ')}`),
+      simulated: false,
+      sinceWallMs: this.ports.clock.wallMs(),
+      error: suspects[0] ? keyboardAdvice(suspects[0]) : null,
+      counters: { keyboards: keyboards.length },
+    };
+    this.#keyboards = keyboards.length === 0 ? null : row;
+    if (before?.description === row.description && before.error?.detail === row.error?.detail) this.#keyboards = before;
+    else this.#emit({ type: 'deviceStateChanged', status: row });
+  }
+
+  #set(scanner: Scanner, state: DeviceState, error: DeviceStatus['error']): void {
+    if (scanner.state === state && scanner.error?.detail === error?.detail) return;
+    scanner.state = state;
+    scanner.error = error;
+    scanner.sinceWallMs = this.ports.clock.wallMs();
+    this.#emit({ type: 'deviceStateChanged', status: this.#status(scanner) });
+  }
+
+  #status(scanner: Scanner): DeviceStatus {
+    return {
+      device: scanner.device,
+      bus: 'hid',
+      state: scanner.state,
+      description: scanner.description,
+      simulated: false,
+      sinceWallMs: scanner.sinceWallMs,
+      error: scanner.error,
+      counters: { codes: scanner.codes, dropped: scanner.dropped, opened: scanner.opened },
+    };
+  }
+}
+
+const isSame = (a: HidDevice, b: HidDevice): boolean => a.path === b.path && a.instance === b.instance;
+const isThere = (devices: readonly HidDevice[], device: HidDevice): boolean =>
+  devices.some((found) => isSame(found, device));
+
+const keyboardAdvice = ({ device, maker }: { readonly device: HidDevice; readonly maker: string }): DeviceError => ({
+  code: 'device.unsupported',
+  detail: printable(
+    `${identityOf(device)} types as a keyboard. If it is a ${maker} scanner, switch it to HID POS or serial mode (hardware.md).`,
+  ),
+});

@@ -1,0 +1,97 @@
+/**
+ * Bench of one APDU through the shipped driver and its child process, beside the same bytes through a bare pipe.
+ * The reader itself is left out on both sides: the child answers at once.
+ */
+import path from 'node:path';
+import type { ApduLink } from '../../drivers/contract/transport.js';
+import { PcscDriver } from '../../drivers/pcsc/pcsc-driver.js';
+import { spawnChild } from '../../drivers/pcsc/spawn-child.js';
+import { nativeClock } from '../../terminal/kernel/native.js';
+import { durationMs } from '../../terminal/kernel/units.js';
+import { builtFolder } from '../start-parts/process.js';
+import { type Figure, median, quantile } from './figure.js';
+
+const childOf = (name: string): string => path.join(builtFolder, 'scripts', 'bench', `${name}.js`);
+/** A PRESENT command with its context, and the frame's 13 bytes around it. */
+const commandBytes = 62;
+const frameBytes = 13;
+const apduTimeout = durationMs(2_000);
+
+const schedule = (delayMs: number, run: () => void): (() => void) => {
+  const timer = setTimeout(run, delayMs);
+  return () => clearTimeout(timer);
+};
+
+async function openDriver(): Promise<{ readonly link: ApduLink; readonly driver: PcscDriver }> {
+  const driver = new PcscDriver({
+    clock: nativeClock,
+    schedule,
+    options: { enabled: true },
+    spawn: () => spawnChild(childOf('echo-card-child')),
+  });
+  const link = await new Promise<ApduLink>((resolve) => {
+    void driver.start((event) => {
+      if (event.type === 'cardPresented') resolve(event.link);
+    });
+  });
+  return { link, driver };
+}
+
+async function samplesOf(count: number, act: () => Promise<unknown>): Promise<readonly number[]> {
+  const samples: number[] = [];
+  for (let done = 0; done < count; done++) {
+    const startedAt = performance.now();
+    await act();
+    samples.push(1_000 * (performance.now() - startedAt));
+  }
+  return samples;
+}
+
+/** @returns the cost of one APDU through the driver against a raw framed round trip */
+export async function benchApdu(rounds: number, count: number): Promise<readonly Figure[]> {
+  const { link, driver } = await openDriver();
+  const command = new Uint8Array(commandBytes).fill(0x90);
+  const pipe = spawnChild(childOf('echo-raw-child'));
+  const frame = new Uint8Array(commandBytes + frameBytes);
+  let echoed = 0;
+  let whole: () => void = () => {};
+  pipe.onData((chunk) => {
+    echoed += chunk.length;
+    if (echoed >= frame.length) whole();
+  });
+  const raw = (): Promise<void> =>
+    new Promise((resolve) => {
+      echoed = 0;
+      whole = resolve;
+      pipe.write(frame);
+    });
+  const transmit = async (): Promise<void> => {
+    const answer = await link.transmit(command, apduTimeout);
+    if (!answer.ok) throw new Error(answer.error.code);
+  };
+  const taken: { readonly raw: (readonly number[])[]; readonly driver: (readonly number[])[] } = {
+    raw: [],
+    driver: [],
+  };
+  await samplesOf(count, raw);
+  await samplesOf(count, transmit);
+  for (let round = 0; round < rounds; round++) {
+    taken.raw.push(await samplesOf(count, raw));
+    taken.driver.push(await samplesOf(count, transmit));
+  }
+  pipe.kill();
+  await driver.stop();
+  const p50 = (values: readonly (readonly number[])[]): number => median(values.map(median));
+  const limit = { what: 'raw framed round trip p50', value: p50(taken.raw) };
+  return [
+    {
+      bench: 'apdu',
+      what: 'an APDU through driver and child, p50',
+      value: p50(taken.driver),
+      unit: 'µs',
+      limit,
+      goal: { rule: 'atMost', ratio: 3 },
+    },
+    { bench: 'apdu', what: 'the same, p99', value: quantile(taken.driver.flat(), 0.99), unit: 'µs', limit, goal: null },
+  ];
+}

@@ -1,0 +1,130 @@
+/**
+ * The box that is measured: the shipped startTerminal with a driver whose events the bench makes, in a process of its own.
+ * Takes orders over the process channel, one at a time, and reports times, bytes and flushes. Must judge nothing.
+ *
+ * box-child <data folder> <bootstrap file>
+ */
+import { readFileSync } from 'node:fs';
+import { loadConfig } from '../../config/load.js';
+import { checkDigit } from '../../terminal/core/codes.js';
+import type { Effect } from '../../terminal/core/effect.js';
+import { nativeIds } from '../../terminal/kernel/native.js';
+import type { AmountMinor } from '../../terminal/kernel/units.js';
+import { startTerminal } from '../../terminal/main.js';
+import type { SaleCommand, ServiceCommand } from '../../terminal/runtime/port.js';
+import type { BoxOrder, BoxReport } from './box.js';
+import { BenchDriver, createCards, type TimedLink } from './card-in-process.js';
+import { openRawLimits } from './raw-limits.js';
+
+const [dataFolder = '', bootstrapFile = ''] = process.argv.slice(2);
+const loaded = loadConfig('[console]\nsocket = false\n[localApi]\nenabled = false\n');
+if (!loaded.ok) throw new Error(JSON.stringify(loaded.error));
+const endTimeoutMs = 10_000;
+const amountMinor = 30_000 as AmountMinor;
+const memberDigits = '000000000001';
+const memberCode = `SLM${memberDigits}${checkDigit(memberDigits)}`;
+
+const driver = new BenchDriver();
+const cards = createCards();
+const raw = openRawLimits(dataFolder);
+let committedAt = 0;
+const running = await startTerminal({
+  dataFolder,
+  config: loaded.value,
+  simulated: true,
+  version: 'bench',
+  bootstrapFile,
+  drivers: [driver],
+  crashed: (error) => {
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exit(70);
+  },
+  watch: (moment: 'before' | 'after', effect: Effect) => {
+    if (moment === 'after' && effect.type === 'persist') committedAt = performance.now();
+  },
+});
+const { terminal } = running;
+
+const commandOf = (command: ServiceCommand): SaleCommand => ({
+  command,
+  purchase: { amountMinor },
+  reference: `bench-${nativeIds.transactionId()}`,
+  clerk: 'bench',
+  origin: 'till',
+});
+
+/** A sale to its end; `act` is what the member does once it waits. @returns ms from `act` (or the request) to the commit */
+async function accept(service: ServiceCommand, act: (() => () => number) | null): Promise<number> {
+  const asked = commandOf(service);
+  let startedAt = performance.now();
+  const started = await terminal.startSale(asked);
+  if (!started.ok) throw new Error(`${started.error.code} ${started.error.detail}`);
+  let cardMs = (): number => 0;
+  if (act) {
+    startedAt = performance.now();
+    cardMs = act();
+  }
+  const { value: view } = started;
+  const ended = view.phase === 'ended' ? view : await terminal.saleEnded(view.transactionId, endTimeoutMs);
+  if (ended?.outcome?.result !== 'accepted') throw new Error(`not accepted: ${JSON.stringify(ended?.outcome)}`);
+  return committedAt - startedAt - cardMs();
+}
+
+function tap(): () => number {
+  const link: TimedLink = cards.present();
+  driver.report({ type: 'cardPresented', device: 'bench', link });
+  return link.cardMs;
+}
+function scan(): () => number {
+  driver.report({ type: 'codeScanned', device: 'bench', code: memberCode });
+  return () => 0;
+}
+const timed = (act: () => void) => async (): Promise<number> => {
+  const startedAt = performance.now();
+  act();
+  return performance.now() - startedAt;
+};
+const earn = { service: 'pointsEarn' } as const;
+const runs: { readonly [Name in BoxOrder['run']]: () => Promise<number> } = {
+  plain: () => accept({ service: 'plainSale' }, null),
+  code: () => accept(earn, scan),
+  tap: () => accept(earn, tap),
+  flush: timed(raw.flush),
+  threeStatements: timed(raw.threeStatements),
+  oneRow: timed(raw.oneRow),
+};
+
+/** Bytes that this process gave to write calls, and flushes where the shim counts them. */
+function spent(): { readonly bytes: number; readonly flushes: number | null } {
+  const bytes = Number(/wchar: (\d+)/.exec(readFileSync('/proc/self/io', 'utf8'))?.[1] ?? Number.NaN);
+  const counter = process.env['SHOULI_BENCH_FLUSHES'];
+  return { bytes, flushes: counter ? Number(readFileSync(counter).readBigUInt64LE()) : null };
+}
+
+async function obey({ run, count }: BoxOrder): Promise<BoxReport> {
+  const samplesMs: number[] = [];
+  const before = spent();
+  const startedAt = performance.now();
+  for (let done = 0; done < count; done++) samplesMs.push(await runs[run]());
+  const elapsedMs = performance.now() - startedAt;
+  const after = spent();
+  const flushes = before.flushes === null || after.flushes === null ? null : after.flushes - before.flushes;
+  return { samplesMs, elapsedMs, bytes: after.bytes - before.bytes, flushes };
+}
+
+process.on('message', (order: BoxOrder | 'rules' | 'stop') => {
+  if (order === 'rules') process.send?.(terminal.status().directivesVersion !== null);
+  else if (order === 'stop') {
+    void running.stop().then(() => {
+      raw.close();
+      process.exit(0);
+    });
+  } else {
+    obey(order).then(
+      (report) => process.send?.(report),
+      (error: unknown) => process.send?.({ error: String(error) }),
+    );
+  }
+});
+process.on('disconnect', () => process.exit(0));
+process.send?.('ready');

@@ -1,0 +1,103 @@
+/**
+ * The bench's box and host as processes: enrols the box once, then measures it alone, with or without slow flushes.
+ * Must not judge what it gets.
+ */
+import { type ChildProcess, execFileSync, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { PROJECT_ROOT } from '../lib/source-files.js';
+import { builtFolder, startProcess } from '../start-parts/process.js';
+
+export interface BoxOrder {
+  /** An accept through the shipped runtime, or a raw limit beside it. */
+  readonly run: 'plain' | 'code' | 'tap' | 'flush' | 'threeStatements' | 'oneRow';
+  readonly count: number;
+}
+export interface BoxReport {
+  readonly samplesMs: readonly number[];
+  readonly elapsedMs: number;
+  readonly bytes: number;
+  /** Null without a compiler. */
+  readonly flushes: number | null;
+}
+export interface MeasuredBox {
+  run(order: BoxOrder): Promise<BoxReport>;
+  stop(): Promise<void>;
+}
+
+const rulesLooksMax = 1_200;
+const lookEveryMs = 50;
+
+/** Builds the counting and delaying preload. @returns its file, or null where there is no compiler */
+export function buildShim(folder: string): string | null {
+  const shim = path.join(folder, 'flush-shim.so');
+  const source = path.join(PROJECT_ROOT, 'scripts', 'bench', 'flush-shim.c');
+  if (!existsSync(source)) return null;
+  try {
+    execFileSync('cc', ['-shared', '-fPIC', '-O2', '-o', shim, source, '-ldl'], { stdio: 'ignore' });
+    return shim;
+  } catch {
+    return null;
+  }
+}
+
+export const newFolder = (): string => mkdtempSync(path.join(tmpdir(), 'shouli-bench-'));
+export const removeFolder = (folder: string): void => rmSync(folder, { recursive: true, force: true });
+
+/** A host in `folder/host` that enrols one box by `folder/bootstrap.json`. */
+export async function startHost(folder: string, realm: 'real' | 'simulated') {
+  const words = ['--data-folder', path.join(folder, 'host'), '--realm', realm, '--port', '0'];
+  const bootstrap = ['--bootstrap-enrolment', path.join(folder, 'bootstrap.json')];
+  return startProcess('host', 'host-sync/server/main.js', [...words, ...bootstrap], path.join(folder, 'host.log'));
+}
+
+/** Starts the measured box. @param shim null: flushes are as they are and are not counted */
+export async function startBox(folder: string, shim: string | null, flushDelayUs: number): Promise<MeasuredBox> {
+  const counter = path.join(folder, 'flushes');
+  writeFileSync(counter, Buffer.alloc(8));
+  const preload = shim && {
+    LD_PRELOAD: shim,
+    SHOULI_BENCH_FLUSHES: counter,
+    SHOULI_BENCH_FLUSH_DELAY_US: String(flushDelayUs),
+  };
+  const child = fork(
+    path.join(builtFolder, 'scripts/bench/box-child.js'),
+    [folder, path.join(folder, 'bootstrap.json')],
+    {
+      env: { ...process.env, ...preload },
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    },
+  );
+  const ended = once(child, 'exit');
+  await answerOf(child);
+  for (let looks = 0; !(await ask<boolean>(child, 'rules')); looks++) {
+    if (looks === rulesLooksMax) throw new Error('the box got no rules');
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+  }
+  return {
+    run: (order) => ask<BoxReport>(child, order),
+    stop: async () => {
+      child.send('stop');
+      await ended;
+    },
+  };
+}
+
+async function answerOf<T>(child: ChildProcess): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onExit = (): void => reject(new Error('the measured box ended'));
+    child.once('exit', onExit);
+    child.once('message', (answer: T & { readonly error?: string }) => {
+      child.off('exit', onExit);
+      if (answer.error === undefined) resolve(answer);
+      else reject(new Error(answer.error));
+    });
+  });
+}
+function ask<T>(child: ChildProcess, order: BoxOrder | 'rules' | 'stop'): Promise<T> {
+  const answer = answerOf<T>(child);
+  child.send(order);
+  return answer;
+}
