@@ -12,6 +12,7 @@ import { KeyFilter } from '../terminal/console/key-filter.js';
 import { LineSplitter } from '../terminal/console/piped-session.js';
 import { emptySecret, secretKey } from '../terminal/console/secret-entry.js';
 import { parseJson } from '../terminal/kernel/json.js';
+import { boxFolderOf, dataFolderDefault } from './host/admin-client.js';
 
 const exitDone = 0;
 const exitRefused = 1;
@@ -39,7 +40,7 @@ interface Options {
 function readOptions(): Options {
   const program = new Command('scripts/console')
     .description('The technician console of the box that runs on this machine.')
-    .option('--data <folder>', 'data folder of the box', process.env['SHOULI_DATA'] ?? 'data/current')
+    .option('--data <folder>', 'data folder', dataFolderDefault)
     .option('--socket <file>', 'console socket, when it is not <data>/console.sock')
     .option('--command <line>', 'run one command and end')
     .option('--json', 'with --command: print JSON')
@@ -210,7 +211,7 @@ async function runPiped(socket: Socket, answers: Answers): Promise<number> {
 
 async function main(): Promise<number> {
   const options = readOptions();
-  const file = options.socket ?? path.resolve(options.data, 'console.sock');
+  const file = options.socket ?? path.join(boxFolderOf(options.data), 'console.sock');
   process.stdout.on('error', () => process.exit(exitDone));
   let socket: Socket;
   try {

@@ -59,6 +59,12 @@ const programs: readonly Program[] = [
     usage: 'host|box <file>',
     text: 'bring an archive back into a stopped host or box',
   },
+  {
+    name: 'salvage',
+    script: 'scripts/salvage.js',
+    usage: '<file>',
+    text: 'save the records of a stopped box whose database is damaged',
+  },
   { name: 'phone', script: 'scripts/phone.js', usage: '<command>', text: 'a simulated phone of its own' },
   {
     name: 'replay',

@@ -11,6 +11,7 @@ import type { Config } from '../config/schema.js';
 import { hostLayout } from '../host-sync/server/backup.js';
 import { snapshotSocketName } from '../terminal/runtime/snapshot-socket.js';
 import { runDemo } from './demo.js';
+import { dataFolderDefault } from './host/admin-client.js';
 import { startBox } from './start-parts/box.js';
 import { chooseHere, realmFolder, type Wishes } from './start-parts/choice.js';
 import { requireFreePorts } from './start-parts/free-ports.js';
@@ -109,7 +110,7 @@ async function run(words: StartArguments, endings: Endings): Promise<void> {
 
   const supervision = {
     onRestart: (which: string, how: string) =>
-      report(`${which} ended (${how}) and is started again; ${path.join(dataFolder, `${which}.log`)}`),
+      report(`${which} ended (${how}) and is started again; why: ${which}.log in the data folder`),
     onGivenUp: (which: string, why: string) => {
       console.error(`scripts/start: ${which} does not stay up; ${path.join(dataFolder, `${which}.log`)}\n${why}`);
       void endings.end(1, 'ending …');
@@ -143,7 +144,7 @@ async function main(): Promise<void> {
     .description(
       'Starts the host and the terminal. Takes the readers and scanners that are configured or plugged in; where there is none, a simulated set (reader, phone, scanner) on the same drivers.',
     )
-    .option('--data <folder>', 'where everything is kept', 'data')
+    .option('--data <folder>', 'where everything is kept', dataFolderDefault)
     .option('--config <file>', 'configuration (default: shouli.toml in the data folder)')
     .option('--simulated', 'the simulated set even where devices are plugged in (never where one is configured)')
     .option('--real', 'no simulated set, even where nothing is plugged in yet')

@@ -11,12 +11,13 @@ import type { Driver, Schedule } from '../drivers/contract/driver.js';
 import { createDrivers } from '../drivers/registry.js';
 import { startConsole } from './console/start.js';
 import type { Effect } from './core/effect.js';
+import { TerminalError } from './kernel/errors.js';
 import { nativeClock, nativeCrypto, nativeIds, nativeRandom } from './kernel/native.js';
 import type { WallMs } from './kernel/units.js';
-import { startLocalApi } from './local-api/server.js';
 import { HostConnection } from './runtime/host-link.js';
 import { openSnapshotSocket } from './runtime/snapshot-socket.js';
 import { Terminal } from './runtime/terminal.js';
+import { startUpkeep } from './runtime/upkeep.js';
 import { openTerminalStore } from './store/open.js';
 
 export interface TerminalStart {
@@ -48,7 +49,6 @@ const schedule: Schedule = (delayMs, run) => {
   const timer = setTimeout(run, delayMs);
   return () => clearTimeout(timer);
 };
-const maintainEveryMs = 60_000;
 
 export async function startTerminal(start: TerminalStart): Promise<RunningTerminal> {
   const { config, dataFolder } = start;
@@ -101,7 +101,8 @@ export async function startTerminal(start: TerminalStart): Promise<RunningTermin
 
   // 6. Who may ask for sales: the till by the local API, the technician by the console.
   const localApi = config.localApi.enabled
-    ? await startLocalApi({
+    ? // Loaded here: its libraries are a third of the box's memory, and a box without a till needs none of them.
+      await (await import('./local-api/server.js')).startLocalApi({
         port: terminal,
         random: nativeRandom,
         schedule,
@@ -121,16 +122,23 @@ export async function startTerminal(start: TerminalStart): Promise<RunningTermin
     idleMs: config.console.idleMinutes * 60_000,
     socketFile: config.console.socket ? path.join(dataFolder, 'console.sock') : null,
     serial: config.console.serialPath ? { path: config.console.serialPath, baud: config.console.serialBaud } : null,
-    onSerialState: (open, detail) =>
-      terminal.recordAudit('console', open ? 'serial line opened' : 'serial line lost', detail),
+    onSerialState: (open, detail) => {
+      try {
+        terminal.recordAudit('console', open ? 'serial line opened' : 'serial line lost', detail);
+      } catch (error) {
+        // A line that comes and goes while the disk is full must not end the box.
+        if (!(error instanceof TerminalError)) throw error;
+      }
+    },
     onBug: start.crashed,
   });
 
   // 7. Backups of the running box, and upkeep in small slices while no sale is open.
   const closeSnapshots = await openSnapshotSocket({ dataFolder, backup: (file) => store.backup(file) });
-  let cancelUpkeep = schedule(maintainEveryMs, function upkeep() {
-    if (!terminal.status().sale) store.maintain(nativeClock.wallMs() as WallMs, terminal.status().clockDoubtful);
-    cancelUpkeep = schedule(maintainEveryMs, upkeep);
+  const endUpkeep = startUpkeep({
+    schedule,
+    isBusy: () => terminal.status().sale !== null,
+    maintain: () => store.maintain(nativeClock.wallMs() as WallMs, terminal.status().clockDoubtful),
   });
 
   return {
@@ -139,7 +147,7 @@ export async function startTerminal(start: TerminalStart): Promise<RunningTermin
     consoleSocket: config.console.socket ? path.join(dataFolder, 'console.sock') : null,
     firstPin: console.firstPin,
     stop: async () => {
-      cancelUpkeep();
+      endUpkeep();
       await console.close();
       await localApi?.close();
       await closeSnapshots();

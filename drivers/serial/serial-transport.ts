@@ -1,7 +1,7 @@
 /**
  * Serial transport: one line through the serialport library, as bytes. Loaded only when a line is to be opened.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { printable } from '../../terminal/kernel/redaction.js';
 import { err, ok, type Result } from '../../terminal/kernel/result.js';
 import type { ByteTransport, DeviceError, DeviceErrorCode } from '../contract/transport.js';
@@ -56,6 +56,8 @@ export async function openSerialTransport(path: string, baud: number): Promise<R
 /** Lines whose scanner is known by its USB ids, under the lasting name where there is one. Empty where udev is missing. */
 export async function discoverScanners(): Promise<readonly string[]> {
   if (!udevadmPaths.some((path) => existsSync(path))) return [];
+  // Known scanners are USB lines. Where there is none, the library is not loaded to find that out.
+  if (!readdirSync('/dev').some((name) => /^tty(USB|ACM)\d/.test(name))) return [];
   const { SerialPort } = await import('serialport');
   const listed = await SerialPort.list();
   return listed.flatMap((port) => {

@@ -111,10 +111,12 @@ type World = ReturnType<typeof build>;
 
 /** Lets every promise that is settled run its reactions. */
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+/** A watermark that does not go back, for tests that are not about it. */
+const farAhead = 1_000;
 const batchOf = (answers: readonly RecordAnswer[]): HostResult<RecordsResponse> =>
-  ok({ answers: [...answers], watermark: watermarkAt(answers.length), directivesVersion: 7 });
+  ok({ answers: [...answers], watermark: watermarkAt(farAhead), directivesVersion: 7 });
 const authorisedWith = (answer: RecordAnswer): HostResult<AuthoriseResponse> =>
-  ok({ answer, watermark: watermarkAt(1), session, reservedForMs: 30_000 });
+  ok({ answer, watermark: watermarkAt(farAhead), session, reservedForMs: 30_000 });
 const acceptAll = (held: Held<RecordsResponse> | undefined) =>
   held?.answer(batchOf(held.ids.map((id) => acceptedAnswer(id as TransactionId))));
 /** Distinct bodies, so that a fake host can tell which record it was sent. */
@@ -355,4 +357,29 @@ t.test('a session is asked for beside everything else and tells whether the host
   world.sessions.shift()?.answer(err(lost));
   t.match(await missed, { ok: false, error: { code: 'host.noAnswer' } });
   t.notOk(world.client.reachable());
+});
+
+t.test('a host restored from a backup is sent again what it lost, settled or not, and is told once', async (t) => {
+  const told: unknown[] = [];
+  const world = build({ onRegression: (from, to) => void told.push([from, to]) }, 3);
+  const answer = (batch: number, sequence: number) => {
+    const held = world.batches[batch];
+    if (!held) throw new Error('no such batch');
+    const answers = held.ids.map((each) => acceptedAnswer(each as TransactionId));
+    held.answer(ok({ answers, watermark: watermarkAt(sequence), directivesVersion: 7 }));
+    return new Promise((resolve) => setImmediate(resolve));
+  };
+  world.client.start();
+  await answer(0, 3);
+  world.fetches[0]?.answer(ok(directives));
+  await new Promise((resolve) => setImmediate(resolve));
+  t.equal(world.outbox.unsentCount(), 0);
+  world.outbox.queue(1);
+  world.client.recordsQueued();
+  await answer(1, 1);
+  t.same(told, [[watermarkAt(3), watermarkAt(1)]]);
+  t.same(world.batches[2]?.ids.length, 3, 'the two that the host lost, and the one above the gap');
+  await answer(2, 4);
+  t.equal(world.outbox.unsentCount(), 0);
+  t.equal(told.length, 1);
 });

@@ -17,7 +17,7 @@ import type {
 } from '../protocol/sync.js';
 import type { Authorisation, SyncClient, SyncClientOptions } from './client-port.js';
 import type { HostFailure, HostPort, HostResult } from './host-port.js';
-import type { OutboxRecord, SettledAnswer } from './outbox-port.js';
+import type { ChainPlace, OutboxRecord, SettledAnswer } from './outbox-port.js';
 import { initialState, transition } from './reducer.js';
 import type { Moment, SyncEffect, SyncHappening, SyncState, SyncStatus } from './sync-state.js';
 import { reachableIn, statusOf } from './sync-status.js';
@@ -66,12 +66,12 @@ class Shell implements SyncClient {
   start(): void {
     if (this.#state.phase !== 'offline') return;
     this.#run += 1;
-    this.#dispatch({ type: 'started', enrolled: this.#host !== null, directivesVersion: this.#directivesVersion() });
+    this.#dispatch({ type: 'started', enrolled: this.#host !== null, ...this.#standing() });
   }
 
   enrolled(host: HostPort): void {
     this.#host = host;
-    this.#dispatch({ type: 'enrolled', directivesVersion: this.#directivesVersion() });
+    this.#dispatch({ type: 'enrolled', ...this.#standing() });
   }
 
   recordsQueued(): void {
@@ -183,8 +183,12 @@ class Shell implements SyncClient {
     return { kind: 'answered', answer, session, reservedForMs };
   }
 
-  #directivesVersion(): number | null {
-    return this.options.directivesHeld()?.version ?? null;
+  /** What the box knows before the first contact of a run. */
+  #standing(): { readonly directivesVersion: number | null; readonly settledThrough: ChainPlace | null } {
+    return {
+      directivesVersion: this.options.directivesHeld()?.version ?? null,
+      settledThrough: this.#readOutbox(() => this.options.outbox.settledThrough()),
+    };
   }
 
   #envelope({ body, previousHash, attempts }: OutboxRecord): Envelope {
@@ -253,7 +257,9 @@ class Shell implements SyncClient {
         return true;
       }
       case 'reportRegression':
+        if (!this.#guardStore(() => this.options.outbox.requeueAbove(effect.to))) return false;
         this.options.onRegression?.(effect.from, effect.to);
+        this.#dispatch({ type: 'recordsQueued' });
         return true;
       case 'reportStatus':
         // Told once after all steps (afterSteps), so that passing states make no noise.

@@ -3,7 +3,10 @@
  */
 
 import type { TransactionId } from '../../terminal/kernel/ports.js';
-import type { FinalAnswer } from '../protocol/sync.js';
+import type { FinalAnswer, Watermark } from '../protocol/sync.js';
+
+/** A place in this terminal's chain. */
+export type ChainPlace = Pick<Watermark, 'epoch' | 'sequence'>;
 
 export interface OutboxRecord {
   readonly transactionId: TransactionId;
@@ -27,6 +30,10 @@ export interface OutboxPort {
   /** Stores final answers in one commit and takes their records out of the queue; a refusal becomes a dead letter unless the sale knew it. */
   settle(answers: readonly SettledAnswer[]): void;
   unsentCount(): number;
+  /** How far the host has answered every record of the running epoch; null: not even its first. */
+  settledThrough(): ChainPlace | null;
+  /** Queues every answered record above this place again, its answer void; nothing where it is another epoch's. */
+  requeueAbove(place: ChainPlace): void;
 }
 
 export interface SettledAnswer {

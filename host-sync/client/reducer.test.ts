@@ -46,7 +46,7 @@ function play(
     );
   return { state, effects, types: effects.map(({ type }) => type) };
 }
-const started: SyncHappening = { type: 'started', enrolled: true, directivesVersion: 3 };
+const started: SyncHappening = { type: 'started', enrolled: true, directivesVersion: 3, settledThrough: null };
 const answered = (answers: readonly RecordAnswer[], directivesVersion = 3): SyncHappening => ({
   type: 'batchAnswered',
   answers,
@@ -78,14 +78,16 @@ t.test('a start looks into the queue, then fetches directives, then rests online
 
 t.test('without enrolment nothing is sent until it is done', async (t) => {
   const { state, types } = play([
-    { type: 'started', enrolled: false, directivesVersion: null },
+    { type: 'started', enrolled: false, directivesVersion: null, settledThrough: null },
     { type: 'recordsQueued' },
   ]);
   t.equal(state.phase, 'notEnrolled');
   t.same(types, []);
   t.equal(statusOf(state, 0).state, 'notEnrolled');
   t.notOk(reachableIn(state));
-  t.same(play([{ type: 'enrolled', directivesVersion: null }], { from: state }).types, ['sendBatch']);
+  t.same(play([{ type: 'enrolled', directivesVersion: null, settledThrough: null }], { from: state }).types, [
+    'sendBatch',
+  ]);
 });
 
 t.test('a queued record leaves at once when idle, not while backing off', async (t) => {
@@ -194,6 +196,20 @@ t.test('a request beside the batches tells about the host, too', async (t) => {
   t.ok(reachableIn(found.state));
   t.ok(reachableIn(play([...online, { type: 'contactFailed', failure: status(403, 'host.quarantined') }]).state));
 });
+
+t.test(
+  'a watermark behind what the box knows to be settled is noticed by the first answer after a restart',
+  async (t) => {
+    const settledThrough = { epoch: 1, sequence: 9 };
+    const first = (watermark: ReturnType<typeof watermarkAt>) =>
+      play([{ ...started, settledThrough } as SyncHappening, { type: 'contactSucceeded', watermark }]).effects.filter(
+        (effect) => effect.type === 'reportRegression',
+      );
+    t.same(first(watermarkAt(4)), [{ type: 'reportRegression', from: settledThrough, to: watermarkAt(4) }]);
+    t.same(first(watermarkAt(9)), []);
+    t.same(first({ ...watermarkAt(0), epoch: 2 }), [], 'another epoch begins at nothing');
+  },
+);
 
 t.test('a watermark that goes back is reported', async (t) => {
   const ahead = play([...online, { type: 'contactSucceeded', watermark: watermarkAt(9) }]);

@@ -38,16 +38,17 @@ const balancesUnknown: Balances = {
   currency: null,
 };
 
-const freshMemory = (directivesVersion: number | null, at: Moment, limits: SyncLimits): SyncMemory => ({
+const freshMemory = (event: EventOf<'started' | 'enrolled'>, limits: SyncLimits): SyncMemory => ({
   failures: 0,
   sliceMax: limits.pageSize,
   holds: [],
   suspects: [],
   answeredBatches: 0,
   fetchDue: true,
-  pollAtMonotonicMs: at.atMonotonicMs,
-  directivesVersion,
+  pollAtMonotonicMs: event.atMonotonicMs,
+  directivesVersion: event.directivesVersion,
   watermark: null,
+  reached: event.settledThrough,
   contact: 'none',
   lastContactWallMs: null,
   lastError: null,
@@ -126,9 +127,12 @@ function withTrouble(memory: SyncMemory, failure: HostFailure, at: Moment): Sync
 
 function withWatermark(memory: SyncMemory, watermark: Watermark | null): readonly [SyncMemory, readonly SyncEffect[]] {
   if (!watermark) return [memory, []];
-  const before = memory.watermark;
+  const before = memory.reached;
   const regressed = before !== null && before.epoch === watermark.epoch && watermark.sequence < before.sequence;
-  return [{ ...memory, watermark }, regressed ? [{ type: 'reportRegression', from: before, to: watermark }] : []];
+  return [
+    { ...memory, watermark, reached: watermark },
+    regressed ? [{ type: 'reportRegression', from: before, to: watermark }] : [],
+  ];
 }
 
 function batchAnswered(state: StateOf<'sending'>, event: EventOf<'batchAnswered'>, limits: SyncLimits): SyncStep {
@@ -276,7 +280,7 @@ function storeFailed(state: RunningState, event: EventOf<'storeFailed'>, limits:
 }
 
 const begin = (state: SyncState, event: EventOf<'started' | 'enrolled'>, limits: SyncLimits): SyncStep =>
-  goOn(freshMemory(event.directivesVersion, event, limits), state.generation, event, limits);
+  goOn(freshMemory(event, limits), state.generation, event, limits);
 
 const stop = (state: SyncState): SyncStep => [{ phase: 'offline', generation: state.generation + 1 }, [report]];
 

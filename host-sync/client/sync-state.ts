@@ -7,6 +7,7 @@ import type { TransactionId } from '../../terminal/kernel/ports.js';
 import type { MonotonicMs, WallMs } from '../../terminal/kernel/units.js';
 import type { FinalAnswer, RecordAnswer, Watermark } from '../protocol/sync.js';
 import type { HostFailure } from './host-port.js';
+import type { ChainPlace } from './outbox-port.js';
 
 /** Most records held back at once because the host said `later`; at that many nothing more is sent until one is due. */
 export const holdsMax = 5_000;
@@ -64,6 +65,8 @@ export interface SyncMemory {
   /** The version the box holds; null: none. */
   readonly directivesVersion: number | null;
   readonly watermark: Watermark | null;
+  /** What a watermark may not fall behind: the last one, and before the first of a run what the box knows to be settled. */
+  readonly reached: ChainPlace | null;
   /** How the last contact went. */
   readonly contact: 'none' | 'succeeded' | 'failed';
   readonly lastContactWallMs: WallMs | null;
@@ -96,8 +99,13 @@ export interface Moment {
   readonly jitter: number;
 }
 export type SyncHappening =
-  | { readonly type: 'started'; readonly enrolled: boolean; readonly directivesVersion: number | null }
-  | { readonly type: 'enrolled'; readonly directivesVersion: number | null }
+  | {
+      readonly type: 'started';
+      readonly enrolled: boolean;
+      readonly directivesVersion: number | null;
+      readonly settledThrough: ChainPlace | null;
+    }
+  | { readonly type: 'enrolled'; readonly directivesVersion: number | null; readonly settledThrough: ChainPlace | null }
   | { readonly type: 'stopped' }
   | { readonly type: 'recordsQueued' }
   /** A person wants a round now. */
@@ -139,8 +147,8 @@ export type SyncEffect =
   | { readonly type: 'fetchDirectives' }
   /** Replaces the one timer. → timerFired */
   | { readonly type: 'startTimer'; readonly generation: number; readonly delayMs: number }
-  /** The host's watermark went back: it was restored from a backup. */
-  | { readonly type: 'reportRegression'; readonly from: Watermark; readonly to: Watermark }
+  /** The host's watermark went back: it was restored from a backup. Queue again what it lost, then tell. */
+  | { readonly type: 'reportRegression'; readonly from: ChainPlace; readonly to: Watermark }
   | { readonly type: 'reportStatus' };
 export type SyncStep = readonly [SyncState, readonly SyncEffect[]];
 

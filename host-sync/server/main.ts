@@ -28,6 +28,8 @@ function optionOf(row: HostRow): Option {
 }
 
 function describeFailure(error: unknown): string {
+  if (error instanceof TerminalError && error.code === 'store.corrupt')
+    return `store.corrupt: the host’s database is damaged (${error.detail}): restore a backup with shouli restore host FILE`;
   if (error instanceof TerminalError) return `${error.code}: ${error.detail || errorTable[error.code].en}`;
   const { code = '', message } = error as NodeJS.ErrnoException;
   if (code === 'EADDRINUSE') return 'the port is taken: another host runs, or choose --port';

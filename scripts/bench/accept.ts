@@ -104,7 +104,7 @@ function acceptFigures(taken: Rounds, suffix: string): readonly Figure[] {
 }
 
 function costFigures(taken: Rounds, suffix: string): readonly Figure[] {
-  const oneRow = { what: 'bare one-row commit', value: bytesEach(taken.oneRow) };
+  const oneRow = { what: 'bare one-row commit (a record under its id)', value: bytesEach(taken.oneRow) };
   return [...accepts, ['tap', 'earn by tap'] as const].flatMap(([run, what]): Figure[] => {
     const name = what.split(',')[0] ?? what;
     const flushes = flushesEach(taken[run]);

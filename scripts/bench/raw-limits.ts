@@ -1,10 +1,11 @@
 /**
  * The raw limits that an accept is held against, on the disk and in the process of the box that is measured: a bare flush,
- * a bare commit of three statements, a bare commit of one row. Must not use this product's store.
+ * a bare commit of three statements, a bare commit of one row under its id. Must not use this product's store.
  */
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
+import { nativeIds } from '../../terminal/kernel/native.js';
 
 /** Bytes of JSON in one record, and of one write before a bare flush. */
 const recordBytes = 316;
@@ -49,8 +50,8 @@ export function openRawLimits(folder: string): RawLimits {
   });
 
   const one = openDatabase(path.join(folder, `raw-one-${process.pid}.db`));
-  one.exec('CREATE TABLE journal (number INTEGER PRIMARY KEY, body TEXT NOT NULL)');
-  const addRow = one.prepare('INSERT INTO journal (body) VALUES (?)');
+  one.exec('CREATE TABLE record (id TEXT PRIMARY KEY, body TEXT NOT NULL)');
+  const addRow = one.prepare('INSERT INTO record VALUES (?, ?)');
 
   let at = 0;
   return {
@@ -63,7 +64,7 @@ export function openRawLimits(folder: string): RawLimits {
       commitThree.immediate();
     },
     oneRow: () => {
-      addRow.run(record);
+      addRow.run(nativeIds.transactionId(), record);
     },
     close: () => {
       three.close();

@@ -2,19 +2,18 @@
  * Shows that a sale ends once whenever the box dies: host, card in the phone and box are processes of their own, and only
  * the box is killed, by SIGKILL, before and after every commit point and every effect that moves value, in a flow of every
  * service. How: each flow is played once to learn its places (places.ts says which effects count), then once for each
- * place, and where the box then finds the sale unfinished, once more for each place of a recovery
- * not seen before. The box starts again
- * on its data folder, the till asks again under the same reference, the member taps again where the box asks for it; then
- * card, journal and ledger must agree to the minor unit.
+ * place. The box starts again on its data folder, the till asks again under the same reference, the member taps again where
+ * the box asks for it; then card, journal and ledger must agree to the minor unit. Where the box finds the sale unfinished,
+ * it also dies at each place of a recovery not seen before, is left without the card, and is left without the host.
  */
 import t from 'tap';
 import type { ServiceName } from '../../terminal/core/sale.js';
 import { type Flow, flows } from './flows.js';
 import { effectOf, placeTypes } from './places.js';
-import { abandon, type DeadlyRun, die, dieTwice, live } from './run.js';
+import { abandon, type DeadlyRun, die, dieOffline, dieTwice, live } from './run.js';
 import { Stage } from './stage.js';
 
-t.setTimeout(900_000);
+t.setTimeout(1_500_000);
 
 const resultOf = ({ sale }: DeadlyRun): string =>
   sale.outcome?.result === 'refused' ? sale.outcome.code : (sale.outcome?.result ?? 'no outcome');
@@ -23,6 +22,9 @@ const resultOf = ({ sale }: DeadlyRun): string =>
 const expected = (flow: Flow, { stored }: DeadlyRun): string =>
   flow.reversedByDeath && stored === 'intent' ? 'sale.interrupted' : 'accepted';
 
+/** Had the box the host's answer in its store at this place? */
+const hasAnswer = (places: readonly string[], place: string): boolean =>
+  places.indexOf(place) >= places.findIndex((other) => other.startsWith('after askHost'));
 const shown = (run: DeadlyRun) => ({ death: run.death, result: resultOf(run), problems: run.problems });
 const wanted = (result: string) => ({ death: 'SIGKILL', result, problems: [] });
 
@@ -32,7 +34,7 @@ t.test('the box dies at every place', async (t) => {
   t.teardown(() => stage.close());
   const visited = new Set<string>();
   const recovered = new Set<string>();
-  const count = { places: 0, cardGone: 0, twice: 0 };
+  const count = { places: 0, cardGone: 0, hostGone: 0, twice: 0 };
   for (const service of Object.keys(flows) as ServiceName[]) {
     for (const flow of flows[service]) {
       const whole = await live(stage, flow);
@@ -52,6 +54,16 @@ t.test('the box dies at every place', async (t) => {
           count.cardGone += 1;
           t.same(shown(left), wanted('unknown'), `${flow.name}: ${place}, and the card does not come back`);
         }
+        if (run.stored === 'intent' && !flow.offline && service !== 'cardCredit') {
+          const alone = await dieOffline(stage, flow, place);
+          count.hostGone += 1;
+          const isDecided = flow.reversedByDeath || hasAnswer(whole.places, place);
+          t.same(
+            shown(alone),
+            wanted(isDecided ? expected(flow, alone) : 'unknown'),
+            `${flow.name}: ${place}, and the host is out of reach`,
+          );
+        }
         // The same recovery from the same commit point needs to be died through once.
         const course = [run.stored, ...run.recovery].join();
         if (recovered.has(course)) continue;
@@ -65,11 +77,11 @@ t.test('the box dies at every place', async (t) => {
     }
   }
   t.same([...visited].sort(), [...placeTypes].sort(), 'every effect that counts was one of the places');
-  const kills = count.places + count.cardGone + 2 * count.twice;
+  const kills = count.places + count.cardGone + count.hostGone + 2 * count.twice;
   t.equal(stage.boxStarts, kills + 1);
   const seconds = Math.round((Date.now() - beganAt) / 1000);
   t.comment(
     `${Object.values(flows).flat().length} flows, ${count.places} places, ${count.twice} places of their recovery, ` +
-      `${count.cardGone} with the card gone, ${kills} kills, ${stage.repeatedTaps} taps repeated, ${seconds} s`,
+      `${count.cardGone} with the card gone, ${count.hostGone} with the host gone, ${kills} kills, ${stage.repeatedTaps} taps repeated, ${seconds} s`,
   );
 });

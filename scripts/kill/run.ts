@@ -170,17 +170,36 @@ export async function abandon(stage: Stage, flow: Flow, place: string): Promise<
     const seen = await box.sale(opening.reference);
     return seen.phase === 'ended' ? seen : null;
   });
+  problems.push(...(await settleLater(stage, opening, flow)));
+  return { death, stored: remains.stored, sale, recovery: [], problems };
+}
+
+/** The box dies at `place` and finds no host when it starts again; the sale ends by what box and card know. */
+export async function dieOffline(stage: Stage, flow: Flow, place: string): Promise<DeadlyRun> {
+  const opening = await open(stage, flow);
+  const death = await dieAt(stage, opening, place);
+  const remains = remainsOf(stage, opening.reference);
+  stage.line.cut();
+  await stage.startBox();
+  const problems = await askAgain(stage, opening, remains);
+  const sale = await stage.finish(opening.reference);
+  const isOpen = sale.outcome?.result === 'unknown';
+  problems.push(...(isOpen ? await settleLater(stage, opening, flow) : await close(stage, opening, sale, flow.worth)));
+  return { death, stored: remains.stored, sale, recovery: [], problems };
+}
+
+/** The card of a sale that ended unknown pays for another one, which tells the host what is on it. */
+async function settleLater(stage: Stage, opening: Opening, { worth }: Flow): Promise<string[]> {
+  await stage.takePhoneAway();
   stage.line.mend();
   await stage.drain();
   const amountMinor = 100;
   const later = await stage.sell({ service: 'couponCard', amountMinor, clerk });
-  if (later.outcome?.result !== 'accepted') problems.push(`the later sale ended ${JSON.stringify(later.outcome)}`);
-  const { consumption } = flow.worth;
-  // A void that got lost gives its money back all the same; a debit that got lost does.
-  const back = consumption ? 0 : flow.worth.cardMinor;
-  const worth = { points: 0, couponMinor: 0, cardMinor: back - amountMinor, consumption: true };
-  problems.push(...(await close(stage, opening, later, worth)));
-  return { death, stored: remains.stored, sale, recovery: [], problems };
+  const problems = later.outcome?.result === 'accepted' ? [] : [`the later sale: ${JSON.stringify(later.outcome)}`];
+  // What a purchase took from the card comes back to it; what a void owes to it is paid out all the same.
+  const cardMinor = (worth.consumption ? 0 : worth.cardMinor) - amountMinor;
+  const change = { points: 0, couponMinor: 0, cardMinor, consumption: true };
+  return [...problems, ...(await close(stage, opening, later, change))];
 }
 
 /**

@@ -121,6 +121,7 @@ export class Stage {
       const admin = openAdminClient(hostFolder);
       stops.push(() => admin.close());
       const stage = new Stage(dataFolder, rig, phone, admin, line, port, stops);
+      stops.push(() => stage.#stopBox());
       await stage.#furnish();
       return stage;
     } catch (error) {
@@ -130,9 +131,12 @@ export class Stage {
   }
 
   async close(): Promise<void> {
+    for (const stop of this.stops.reverse()) await stop();
+  }
+
+  async #stopBox(): Promise<void> {
     await this.#box?.stop();
     await this.#spare?.kill();
-    for (const stop of this.stops.reverse()) await stop();
   }
 
   get box(): TerminalProcess {

@@ -8,6 +8,8 @@
 #   shouli_use_node             only find Node, for wrappers that run what is already built
 
 SHOULI_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# Where the commands keep everything, wherever they are called from.
+export SHOULI_DATA=${SHOULI_DATA:-$SHOULI_ROOT/data}
 SHOULI_LOCAL=$SHOULI_ROOT/.node
 SHOULI_NODE_MIN_MAJOR=20
 SHOULI_NODE_MIN_MINOR=19
@@ -293,6 +295,7 @@ _ensure_build() {
 }
 
 shouli_setup() {
+  local caller=$PWD
   cd "$SHOULI_ROOT" || exit 1
   { mkdir -p "$SHOULI_LOCAL" && [ -w "$SHOULI_LOCAL" ] && [ -w . ]; } 2>/dev/null ||
     _fail "$(id -un) may not write in $SHOULI_ROOT; use the account that owns the checkout" 3
@@ -307,8 +310,9 @@ shouli_setup() {
   _ensure_packages "$@"
   _ensure_modules
   _ensure_build
-  # What is started next must not keep the lock.
+  # What is started next must not keep the lock, and reads paths as the caller wrote them.
   { exec 9>&-; } 2>/dev/null
+  cd "$caller" || exit 1
 }
 
 # Runs a compiled script that setup has already built once.
@@ -316,4 +320,14 @@ shouli_run_built() {
   shouli_use_node || _fail 'no suitable Node found; run scripts/start once, it installs one' 3
   [ -f "$SHOULI_ROOT/out/scripts/$1.js" ] || _fail "out/scripts/$1.js is not built; run scripts/start once" 3
   exec node "$SHOULI_ROOT/out/scripts/$1.js" "${@:2}"
+}
+
+# shouli_help SCRIPT WHAT ARGUMENT...: the help of a script without preparing anything; that of a fresh checkout is short.
+shouli_help() {
+  if shouli_use_node && [ -f "$SHOULI_ROOT/out/scripts/$1.js" ]; then
+    exec node "$SHOULI_ROOT/out/scripts/$1.js" "${@:3}"
+  fi
+  _say "$(basename "$0") prepares this checkout (Debian packages, npm packages, build), then $2."
+  _say 'Its options can be listed once that is done: run it without --help first.'
+  exit 0
 }

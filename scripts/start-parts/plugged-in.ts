@@ -42,7 +42,8 @@ export async function realDevices(config: Config): Promise<string | null> {
   const { readers, scanners, hidScanners } = config;
   if (readers.names.length > 0) return `configured readers: ${readers.names.join(', ')}`;
   if (scanners.paths.length > 0) return `configured scanners: ${scanners.paths.join(', ')}`;
-  if (hidScanners.devices.length > 0) return `configured scanners: ${hidScanners.devices.join(', ')}`;
+  if (hidScanners.enabled && hidScanners.devices.length > 0)
+    return `configured scanners: ${hidScanners.devices.join(', ')}`;
   const reader = usbReader();
   if (reader) return `reader: ${reader}`;
   const [scanner] = await discoverScanners();

@@ -33,21 +33,18 @@ class Technician {
     far.on('end', () => {
       this.ended = true;
     });
-    const dialogue = new Dialogue({
-      port: this.port,
-      login: this.login,
-      currency: () => 'CNY',
-      languageDefault: 'en',
-      where: 'serial',
-    });
     this.session = new Session({
       stream: near,
-      dialogue,
+      dialogue: this.dialogue(),
       schedule: this.hand.schedule,
       idleMs,
       afterLogout,
       onBug: (error) => this.bugs.push(error),
     });
+  }
+  dialogue(): Dialogue {
+    const { port, login } = this;
+    return new Dialogue({ port, login, currency: () => 'CNY', languageDefault: 'en', where: 'serial' });
   }
   type(text: string | Uint8Array): void {
     this.#pair[1].write(text);
@@ -302,4 +299,37 @@ t.test('input is bounded, and no byte of the peer comes back as a control charac
   const echoed = technician.screen.slice(before);
   t.match(echoed, 'a2Jb', 'what can be shown stays');
   t.notMatch(echoed, /[\u0000-\u0007\u0080-\u009f\u202e\ufffd]/);
+});
+
+t.test('fault 49: a line that sends without end and takes nothing fills no memory, logged in or not', async (t) => {
+  const [near, far] = duplexPair();
+  const technician = new Technician();
+  const session = new Session({
+    stream: near,
+    dialogue: technician.dialogue(),
+    schedule: technician.hand.schedule,
+    idleMs,
+    afterLogout: 'begin',
+    onBug: (error) => technician.bugs.push(error),
+  });
+  session.begin();
+  // Ctrl-D greets anew, Ctrl-C and Enter ask again: each answers with more than the key that asked.
+  for (let chunk = 0; chunk < 400; chunk++) {
+    far.write('\u0004\u0003\r'.repeat(100));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  t.ok(near.writableLength < 131_072, `${near.writableLength} bytes wait`);
+  far.setEncoding('utf8');
+  let shown = '';
+  far.on('data', (text: string) => {
+    shown += text;
+  });
+  const end = Date.now() + 20_000;
+  while (near.writableLength > 0 && Date.now() < end) await new Promise((resolve) => setImmediate(resolve));
+  shown = '';
+  far.write('\u0003');
+  while (!shown.includes('PIN: ') && Date.now() < end) await new Promise((resolve) => setImmediate(resolve));
+  t.match(shown, 'PIN: ', 'it asks again when the line takes its answers');
+  session.close('closing');
+  t.strictSame(technician.bugs, []);
 });

@@ -33,6 +33,8 @@ const typedAheadMax = 1_024;
 const historyLengthMax = 50;
 /** Above this many unsent bytes a follower's lines are skipped. */
 const outputWaitingMax = 16_384;
+/** Above this many unsent bytes keys are dropped: what a line asks for faster than it takes the answers must not pile up. */
+const unsentBytesMax = 65_536;
 const penaltyMs = 1_000;
 const bell = '\u0007';
 
@@ -99,7 +101,8 @@ export class Session {
     this.#restartIdle();
     for (const key of this.#filter.keys(chunk)) {
       if (this.#closed) return;
-      if (!this.#busy) this.#key(key);
+      if (this.#parts.stream.writableLength > unsentBytesMax) this.#stop?.abort();
+      else if (!this.#busy) this.#key(key);
       else if (this.#stop) this.#stop.abort();
       else if (key === ctrlC) this.#ahead = [];
       else if (this.#ahead.length < typedAheadMax) this.#ahead.push(key);

@@ -256,8 +256,8 @@ export const errorTable = {
   'store.corrupt': row(
     'critical',
     'operator',
-    'The database is damaged. Sales are stopped; restore a backup.',
-    '数据库损坏，停止交易。',
+    'The database is damaged. Sales are stopped. Save its records (shouli salvage FILE), then restore a backup.',
+    '数据库损坏，停止交易。请先导出记录（shouli salvage FILE），再恢复备份。',
   ),
   'store.chainBroken': row(
     'critical',

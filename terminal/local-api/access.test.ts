@@ -7,9 +7,10 @@ import { connect } from 'node:net';
 import t from 'tap';
 import { nativeRandom } from '../kernel/native.js';
 import { type Answer, codeOf, earn, pair } from '../sim/till-caller.js';
+import { connectionsMax } from './connections.js';
 import { wrongTokensMax } from './guard.js';
 import { bearsToken, tokenSetting } from './pairing.js';
-import { connectionsMax, type RunningLocalApi, serverLimitsDefault, startLocalApi } from './server.js';
+import { type RunningLocalApi, serverLimitsDefault, startLocalApi } from './server.js';
 
 t.test(
   'pairing: the token is in one file for its owner, only its hash is kept, an emptied file asks for a new one',
@@ -203,4 +204,51 @@ t.test('fault 43: half requests are cut off, idle sockets are bounded, and the t
       () => 0,
     );
   t.equal(served, 200);
+});
+
+t.test(
+  'fault 43: strangers that fill every place and never let go are pushed out, the paired till is not',
+  async (t) => {
+    const till = await pair(t);
+    const follower = connect(till.api.port, '127.0.0.1');
+    let followed = '';
+    let followerGone = false;
+    follower.on('data', (chunk) => {
+      followed += chunk.toString('utf8');
+    });
+    follower.on('close', () => {
+      followerGone = true;
+    });
+    follower.write(`GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${till.token}\r\n\r\n`);
+    const end = Date.now() + 20_000;
+    while (!followed.includes(': following') && Date.now() < end) await new Promise((resolve) => setImmediate(resolve));
+    const strangers = Array.from({ length: 2 * connectionsMax }, () => {
+      const socket = connect({ port: till.api.port, host: '127.0.0.1', allowHalfOpen: true });
+      socket.on('error', () => undefined);
+      socket.write('GET / HT');
+      return socket;
+    });
+    await Promise.all(strangers.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
+    t.equal((await till.call('GET', '/v1/status')).status, 200, 'a place is made for a new connection');
+    t.notOk(followerGone, 'who follows with the token goes on');
+    for (const socket of [...strangers, follower]) socket.destroy();
+  },
+);
+
+t.test('fault 43: a half request is let go of, also where its sender keeps the connection half open', async (t) => {
+  const till = await pair(t, {
+    limits: { headersTimeoutMs: 100, requestTimeoutMs: 200, checkingIntervalMs: 50, requestsPerSecondMax: 200 },
+  });
+  const holding = connect({ port: till.api.port, host: '127.0.0.1', allowHalfOpen: true });
+  holding.resume();
+  holding.write('GET / HT');
+  await new Promise((resolve) => holding.once('end', resolve));
+  // A connection that is closed on the other side answers what is still sent on it with a reset.
+  const reset = new Promise<string>((resolve) => {
+    holding.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''));
+  });
+  const nag = setInterval(() => holding.writable && holding.write('x'), 20);
+  t.match(await reset, /^(ECONNRESET|EPIPE)$/);
+  clearInterval(nag);
+  holding.destroy();
 });

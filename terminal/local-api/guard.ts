@@ -2,6 +2,7 @@
  * Guard: who may talk to the local API at all: by Host and Origin (a page in a browser may not reach the box through a
  * name it owns), then by the pairing token. Refuses alike whatever was wrong with a token.
  */
+import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { TerminalPort } from '../runtime/port.js';
 import type { Schedule } from './event-stream.js';
@@ -40,8 +41,8 @@ function allowPage(reply: FastifyReply, origin: string): void {
     .header('cross-origin-resource-policy', 'cross-origin');
 }
 
-/** Adds the checks in their order to every request, known address or not. */
-export function guard(app: FastifyInstance, parts: GuardParts): void {
+/** Adds the checks in their order to every request, known address or not. `paired`: told of each socket with the token. */
+export function guard(app: FastifyInstance, parts: GuardParts, paired: (socket: Socket) => void): void {
   let wrongInWindow = 0;
   let cancelWindow: () => void = () => undefined;
 
@@ -76,6 +77,7 @@ export function guard(app: FastifyInstance, parts: GuardParts): void {
       }
     }
     if (!bearsToken(parts.port, request.headers.authorization)) refuseToken();
+    paired(request.raw.socket);
     return undefined;
   });
 }

@@ -2,7 +2,7 @@
  * Server: the local API on 127.0.0.1 and nowhere else: limits, strict JSON, checks in their order, problems.
  * Must not hold a route; routes.ts has them.
  */
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import fastifyRateLimit from '@fastify/rate-limit';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors, validatorCompiler } from 'fastify-type-provider-zod';
@@ -11,6 +11,7 @@ import { type ErrorCode, TerminalError } from '../kernel/errors.js';
 import { parseJson } from '../kernel/json.js';
 import type { Random } from '../kernel/ports.js';
 import type { TerminalPort } from '../runtime/port.js';
+import { Connections } from './connections.js';
 import { EventStreams, type Schedule } from './event-stream.js';
 import { guard } from './guard.js';
 import { pairTill } from './pairing.js';
@@ -19,8 +20,6 @@ import { addRoutes } from './routes.js';
 
 export const bodyBytesMax = 65_536;
 const bodyDepthMax = 8;
-/** Sockets at once; more are closed unread. */
-export const connectionsMax = 64;
 /** Longer than the longest wait and the heartbeat. */
 const silenceMostMs = 120_000;
 
@@ -146,14 +145,20 @@ export async function buildLocalApi(
       answerError(error, request as unknown as FastifyRequest, reply as unknown as FastifyReply, onBug);
     },
     clientErrorHandler: (_error, socket) => {
-      if (!socket.writable) return;
+      if (!socket.writable) {
+        socket.destroy();
+        return;
+      }
       const body = JSON.stringify(problemBody('input.malformed'));
       socket.end(
         `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
       );
+      // The other side may keep its half open for as long as it likes; its place is needed.
+      socket.destroySoon();
     },
   });
-  app.server.maxConnections = connectionsMax;
+  const connections = new Connections();
+  app.server.on('connection', (socket: Socket) => connections.admit(socket));
   app.setValidatorCompiler(validatorCompiler);
   // Bodies are made field by field in wire.ts and typed by the schemas; checking them again would only add a way to fail.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
@@ -168,7 +173,7 @@ export async function buildLocalApi(
   });
   app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply, onBug));
   app.setNotFoundHandler((_request, reply) => problem(reply, 404, 'request.notFound'));
-  guard(app, parts);
+  guard(app, parts, (socket) => connections.pair(socket));
   await before(app);
   await app.register(fastifyRateLimit, {
     max: limits.requestsPerSecondMax,

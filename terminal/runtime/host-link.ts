@@ -78,6 +78,13 @@ export class HostConnection implements HostLink {
       directivesHeld: () => store.directives(),
       onDirectives: (directives) => store.setDirectives(directives),
       onAnswer: () => {},
+      onRegression: (from, to) =>
+        store.appendAudit({
+          atWallMs: clock.wallMs(),
+          actor: 'sync',
+          action: 'host restored from a backup',
+          detail: `it went back from ${from.sequence} to ${to.sequence} in epoch ${to.epoch}; what it lost is sent again`,
+        }),
       onStatus: () => parts.onStatus(this.status()),
     });
   }

@@ -101,7 +101,10 @@ export class Terminal implements TerminalPort {
       clock: this.#clock,
       siteKey: parts.siteKey,
       terminalId: () => store.identity()?.terminalId ?? '',
-      siteSpentMinor: (cardKeyId) => store.siteSpentMinor(cardKeyId, this.#clock.now().atWallMs),
+      siteSpentMinor: (cardKeyId) => {
+        const { atWallMs, clockDoubtful } = this.#clock.now();
+        return store.siteSpentMinor(cardKeyId, clockDoubtful ? null : atWallMs);
+      },
       categoryOf: (code) => store.productByCode(code)?.category ?? null,
       hostReachable: () => host.reachable(),
       askSession: (request) => host.openSession(request, sessionDeadlineMs),
@@ -370,7 +373,10 @@ export class Terminal implements TerminalPort {
   }
 
   #halt(code: ErrorCode): void {
-    this.#stopped ??= { code, detail: 'restart the box when the storage is sound again' };
+    this.#stopped = { code, detail: 'restart the box when the storage is sound again' };
+    // Nobody is to go on holding a phone to a box that has stopped.
+    this.#prompt = null;
+    this.#signal('refused');
   }
 
   // Views

@@ -2,7 +2,7 @@
  * The box's store: puts the parts over one connection together behind the store port.
  * Holds no SQL of its own but for the chain's beginning.
  */
-import type { OutboxRecord, SettledAnswer } from '../../host-sync/client/outbox-port.js';
+import type { ChainPlace, OutboxRecord, SettledAnswer } from '../../host-sync/client/outbox-port.js';
 import { genesisHash, type RecordDraft } from '../../host-sync/protocol/record.js';
 import type { Directives, Product } from '../../host-sync/protocol/sync.js';
 import type { PersistedSale } from '../core/sale.js';
@@ -67,6 +67,7 @@ class OpenStore implements SqliteStore {
   readonly #maintenance: Maintenance;
   readonly #addChain: Statement;
   readonly #highestEpoch: Statement;
+  readonly #firstNumber: Statement;
   #identity: Identity | null;
 
   constructor(
@@ -93,6 +94,7 @@ class OpenStore implements SqliteStore {
     this.#maintenance = new Maintenance(db, this.#gate, this.#parts, options.retention ?? retentionDefault);
     this.#addChain = db.prepare('INSERT INTO chain VALUES (?, ?, ?, ?)');
     this.#highestEpoch = db.prepare('SELECT max(epoch) FROM chain WHERE terminal_id = ?').pluck();
+    this.#firstNumber = db.prepare('SELECT first_number FROM chain WHERE number = ?').pluck();
     this.#identity = this.#storedIdentity();
   }
 
@@ -112,9 +114,16 @@ class OpenStore implements SqliteStore {
     if (answers.length === 0) return;
     const byId = new Map(answers.map((answer) => [answer.transactionId, answer]));
     this.#parts.counters.commit((counters, after) => {
-      for (const answer of byId.values()) this.#parts.outbox.settle(counters, after, answer);
+      for (const answer of byId.values()) this.#parts.outbox.settle(counters, after, this.#asKnown(answer));
     });
     this.#maintenance.committed();
+  }
+
+  /** A sale that ended refused here gave nothing: the host's refusal of it leaves nothing for a person to settle. */
+  #asKnown(settled: SettledAnswer): SettledAnswer {
+    if (settled.knownToSale || settled.answer.outcome === 'accepted') return settled;
+    const sale = this.#parts.sales.byTransaction(settled.transactionId)?.sale;
+    return sale?.commit === 'ended' && sale.outcome.result === 'refused' ? { ...settled, knownToSale: true } : settled;
   }
 
   nextUnsent(limit: number, held: ReadonlySet<TransactionId>): readonly OutboxRecord[] {
@@ -125,6 +134,26 @@ class OpenStore implements SqliteStore {
   }
   unsentCount(): number {
     return this.#parts.counters.current.unsent;
+  }
+  settledThrough(): ChainPlace | null {
+    const identity = this.#identity;
+    if (!identity) return null;
+    const { counters, outbox } = this.#parts;
+    return this.#gate.read(() => {
+      const oldest = outbox.oldestNumber() ?? counters.current.nextNumber;
+      const sequence = oldest - this.#firstNumberOfChain();
+      return sequence < 1 ? null : { epoch: identity.epoch, sequence };
+    });
+  }
+  requeueAbove({ epoch, sequence }: ChainPlace): void {
+    if (this.#identity?.epoch !== epoch) return;
+    const { counters, outbox } = this.#parts;
+    counters.commit((next, after) => outbox.requeue(next, after, this.#firstNumberOfChain() + sequence));
+    this.#maintenance.committed();
+  }
+  /** Journal number of the running epoch's first record. */
+  #firstNumberOfChain(): number {
+    return integer(this.#firstNumber.get(this.#parts.counters.current.chain), 1);
   }
 
   unfinishedSale(): PersistedSale | null {
@@ -168,7 +197,7 @@ class OpenStore implements SqliteStore {
     });
   }
 
-  siteSpentMinor(cardKeyId: string, atWallMs: WallMs): AmountMinor {
+  siteSpentMinor(cardKeyId: string, atWallMs: WallMs | null): AmountMinor {
     return this.#gate.read(() => this.#parts.sales.spentMinor(cardKeyId, atWallMs));
   }
 

@@ -35,6 +35,15 @@ interface SendRow {
   readonly previous_hash: Bytes;
 }
 
+interface AnsweredRow {
+  readonly number: bigint;
+  readonly id: Bytes;
+  readonly kind: RecordKind;
+  readonly worth_minor: bigint;
+  readonly points: bigint;
+  readonly dead: bigint;
+}
+
 /** An unsent record that is not in the table yet. */
 interface Recent {
   readonly number: number;
@@ -57,6 +66,9 @@ export class Outbox {
   readonly #remove: Statement;
   readonly #answer: Statement;
   readonly #places: Statement;
+  readonly #oldestPlace: Statement;
+  readonly #answered: Statement;
+  readonly #withdraw: Statement;
 
   constructor(db: Connection, counters: Readonly<Counters>) {
     this.#insert = db.prepare('INSERT INTO outbox VALUES (?, ?)');
@@ -71,6 +83,12 @@ export class Outbox {
     this.#remove = db.prepare('DELETE FROM outbox WHERE place = ?');
     this.#answer = db.prepare('INSERT INTO answer VALUES (?, ?, ?)');
     this.#places = db.prepare('SELECT place FROM outbox WHERE place >= ? AND place < ? ORDER BY place LIMIT ?').pluck();
+    this.#oldestPlace = db.prepare('SELECT min(place) FROM outbox WHERE place >= ? AND place < ?').pluck();
+    this.#answered = db.prepare(
+      `SELECT j.number, j.id, j.kind, j.worth_minor, j.points, a.dead FROM answer a JOIN journal j ON j.number = a.number
+       WHERE a.number >= ? ORDER BY a.number`,
+    );
+    this.#withdraw = db.prepare('DELETE FROM answer WHERE number >= ?');
     const unfiled = db.prepare(
       `SELECT j.number, j.id, j.kind FROM journal j LEFT JOIN answer a ON a.number = j.number
        WHERE j.number > ? AND a.number IS NULL ORDER BY j.number`,
@@ -148,6 +166,36 @@ export class Outbox {
     filed.sort((a, b) => a - b);
     const recent = filed.length < limit ? [...this.#recent.values()].map(({ number }) => number) : [];
     return [...filed, ...recent].slice(0, limit);
+  }
+
+  /** Journal number of the oldest unsent record; null: there is none. */
+  oldestNumber(): number | null {
+    const numbers = [...this.#recent.values()].map(({ number }) => number);
+    for (const sending of classes) {
+      const place = this.#oldestPlace.get(sending * classStep, (sending + 1) * classStep);
+      if (place !== null) numbers.push(numberOf(integer(place, 1)));
+    }
+    return numbers.length === 0 ? null : Math.min(...numbers);
+  }
+
+  /** Takes back the answers from this journal number on and queues their records again; inside the caller's transaction. */
+  requeue(counters: Counters, after: After, fromNumber: number): void {
+    const recent = new Map(this.#recent);
+    for (const row of this.#answered.all(fromNumber) as AnsweredRow[]) {
+      const number = integer(row.number, 1);
+      counters.unsent += 1;
+      counters.unsentWorthMinor += BigInt(amountOf(row.worth_minor));
+      counters.unsentPoints += BigInt(pointsOf(row.points));
+      if (row.dead === 1n) counters.dead -= 1;
+      if (number <= counters.filedNumber) this.#insert.run(placeOf(row.kind, number), row.id);
+      else recent.set(transactionIdFromBytes(row.id), { number, kind: row.kind });
+    }
+    this.#withdraw.run(fromNumber);
+    const inOrder = [...recent].sort(([, a], [, b]) => a.number - b.number);
+    after(() => {
+      this.#recent.clear();
+      for (const [id, one] of inOrder) this.#recent.set(id, one);
+    });
   }
 
   #numberOf(id: TransactionId): number | null {

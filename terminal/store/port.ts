@@ -70,8 +70,11 @@ export interface TerminalStore extends OutboxPort {
   /** Records in one state, oldest first, at most `limit` (1…200). */
   recordsIn(state: 'unsent' | 'dead', limit: number): readonly JournalEntry[];
   gauges(): QueueGauges;
-  /** What this card paid under the site key on the UTC day that holds `atWallMs`. */
-  siteSpentMinor(cardKeyId: string, atWallMs: WallMs): AmountMinor;
+  /**
+   * What this card paid under the site key on the UTC day that holds `atWallMs`; null, for a clock that is doubtful: on
+   * all days that are still known, so that no new day begins by setting the clock.
+   */
+  siteSpentMinor(cardKeyId: string, atWallMs: WallMs | null): AmountMinor;
 
   identity(): Identity | null;
   /** At enrolment, or with a new epoch: the chain begins anew there. */

@@ -68,6 +68,7 @@ export class Sales {
   readonly #count: Statement;
   readonly #giveBack: Statement;
   readonly #spent: Statement;
+  readonly #spentEver: Statement;
   readonly #byNumber: Statement;
   readonly #recordWorth: Statement;
   readonly #newest: Statement;
@@ -95,6 +96,7 @@ export class Sales {
       'UPDATE site_spent SET spent_minor = spent_minor - ? WHERE day = ? AND card_key_id = ?',
     );
     this.#spent = db.prepare('SELECT spent_minor FROM site_spent WHERE day = ? AND card_key_id = ?').pluck();
+    this.#spentEver = db.prepare('SELECT sum(spent_minor) FROM site_spent WHERE card_key_id = ?').pluck();
     this.#byNumber = db.prepare(`SELECT ${columns} FROM ${from} WHERE s.number = ?`);
     this.#recordWorth = db.prepare('SELECT worth_minor, points FROM journal WHERE number = ?');
     this.#newest = db.prepare(`SELECT ${columns} FROM ${from} WHERE s.number < ? ORDER BY s.number DESC LIMIT ?`);
@@ -165,9 +167,10 @@ export class Sales {
     return { card, minor, day: before.day };
   }
 
-  spentMinor(cardKeyId: string, atWallMs: WallMs): AmountMinor {
-    const spent = this.#spent.get(utcDay(atWallMs), cardKeyId);
-    return (spent === undefined ? 0 : sumOf(spent as bigint)) as AmountMinor;
+  /** On the day of `atWallMs`; null: on all days that are kept. */
+  spentMinor(cardKeyId: string, atWallMs: WallMs | null): AmountMinor {
+    const spent = atWallMs === null ? this.#spentEver.get(cardKeyId) : this.#spent.get(utcDay(atWallMs), cardKeyId);
+    return (typeof spent === 'bigint' ? sumOf(spent) : 0) as AmountMinor;
   }
 
   open(counters: Readonly<Counters>): PersistedSale | null {

@@ -229,6 +229,11 @@ t.test(
     t.equal(spent(1), 0);
     t.equal(spent(-1), 0);
     t.equal(store.siteSpentMinor('ffffffffffffffff', fixtureStart), 0);
+    t.equal(store.siteSpentMinor('ffffffffffffffff', null), 0);
+    for (const { sale, records } of siteDebit(4, 300, 'accepted'))
+      store.persist(sale, records, (fixtureStart - 86_400_000) as WallMs);
+    t.equal(spent(0), 2_700);
+    t.equal(store.siteSpentMinor(cardKeyId, null), 3_000, 'setting the clock begins no new day');
     store.close();
   },
 );
@@ -254,6 +259,64 @@ t.test(
     store.close();
   },
 );
+
+t.test('a refusal of a sale that ended refused here is no dead letter: nothing was given on it', async (t) => {
+  const store = opened(':memory:');
+  put(store, spendIntent(1), spendOutcome(1, 'refused'), spendIntent(2), spendOutcome(2, 'accepted'), earn(3));
+  for (const { transactionId, kind } of store.nextUnsent(500, nobody))
+    if (kind === 'pointsSpend' || kind === 'pointsEarn')
+      store.settle([{ transactionId, answer: refusedAnswer(transactionId), knownToSale: false }]);
+  t.same(
+    store.recordsIn('dead', 10).map((entry) => entry.kind),
+    ['pointsSpend', 'pointsEarn'],
+    'what the member was told to be accepted is for a person to settle',
+  );
+  t.equal(store.verifyChains(), null);
+  store.close();
+});
+
+t.test('what a restored host lost is queued again, filed or not, with the gauges and across a reopening', async (t) => {
+  const file = join(t.testdir(), 'box.db');
+  let store = opened(file);
+  put(store, ...Array.from({ length: 60 }, (_, serial) => earn(serial + 1)));
+  t.equal(store.settledThrough(), null, 'nothing is answered yet');
+  const before = store.nextUnsent(500, nobody).map(({ attempts: _, ...record }) => record);
+  const gauges = store.gauges();
+  const settleAll = () =>
+    store.settle(
+      store.nextUnsent(500, nobody).map(({ transactionId, sequence }) => ({
+        transactionId,
+        answer: sequence === 7 ? refusedAnswer(transactionId) : acceptedAnswer(transactionId),
+        knownToSale: false,
+      })),
+    );
+  settleAll();
+  t.same(store.settledThrough(), { epoch: 1, sequence: 120 });
+  store.requeueAbove({ epoch: 2, sequence: 0 });
+  t.equal(store.unsentCount(), 0, 'another epoch is none of the host that said so');
+  store.requeueAbove({ epoch: 1, sequence: 5 });
+  t.same(store.settledThrough(), { epoch: 1, sequence: 5 });
+  t.equal(store.gauges().dead, 0, 'its refusal is void');
+  t.equal(store.verifyChains(), null, 'queue, answers and gauges agree');
+  const queued = seen(store);
+  t.same(
+    queued.next.map(({ sequence }) => sequence).sort((a, b) => a - b),
+    Array.from({ length: 115 }, (_, index) => index + 6),
+  );
+  store.close();
+  store = opened(file);
+  t.same(seen(store), queued);
+  store.requeueAbove({ epoch: 1, sequence: 0 });
+  t.same(
+    store.nextUnsent(500, nobody).map(({ attempts: _, ...record }) => record),
+    before,
+    'the same bytes, in the same order',
+  );
+  t.same(store.gauges(), gauges);
+  settleAll();
+  t.equal(store.verifyChains(), null);
+  store.close();
+});
 
 t.test('a new epoch begins a new chain, keeps what is unsent, and takes the mark of a restore away', async (t) => {
   const dir = t.testdir();

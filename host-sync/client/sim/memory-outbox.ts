@@ -6,7 +6,7 @@ import { TerminalError } from '../../../terminal/kernel/errors.js';
 import type { TransactionId } from '../../../terminal/kernel/ports.js';
 import { assert } from '../../../terminal/kernel/result.js';
 import type { FinalAnswer, Watermark } from '../../protocol/sync.js';
-import type { OutboxPort, OutboxRecord, SettledAnswer } from '../outbox-port.js';
+import type { ChainPlace, OutboxPort, OutboxRecord, SettledAnswer } from '../outbox-port.js';
 
 export const idOf = (number: number): TransactionId =>
   `01890000-0000-7000-8000-${number.toString(16).padStart(12, '0')}` as TransactionId;
@@ -38,6 +38,7 @@ export const refusedAnswer = (
 export class MemoryOutbox implements OutboxPort {
   readonly unsent: OutboxRecord[] = [];
   readonly settled = new Map<TransactionId, SettledAnswer>();
+  readonly #taken = new Map<TransactionId, OutboxRecord>();
   failing = false;
   #sequence = 0;
 
@@ -72,12 +73,26 @@ export class MemoryOutbox implements OutboxPort {
     for (const answer of answers) {
       const at = this.unsent.findIndex(({ transactionId }) => transactionId === answer.transactionId);
       assert(at >= 0 && !this.settled.has(answer.transactionId), `${answer.transactionId} is settled once`);
-      this.unsent.splice(at, 1);
+      for (const record of this.unsent.splice(at, 1)) this.#taken.set(record.transactionId, record);
       this.settled.set(answer.transactionId, answer);
     }
   }
   unsentCount(): number {
     return this.unsent.length;
+  }
+  settledThrough(): ChainPlace | null {
+    const sequence = Math.min(this.#sequence + 1, ...this.unsent.map((record) => record.sequence)) - 1;
+    return sequence === 0 ? null : { epoch: 1, sequence };
+  }
+  requeueAbove(place: ChainPlace): void {
+    this.#mayFail();
+    for (const [id, record] of this.#taken) {
+      if (record.epoch !== place.epoch || record.sequence <= place.sequence) continue;
+      this.#taken.delete(id);
+      this.settled.delete(id);
+      this.unsent.push(record);
+    }
+    this.unsent.sort((a, b) => a.sequence - b.sequence);
   }
   #mayFail(): void {
     if (this.failing) throw new TerminalError('store.failed', 'test');

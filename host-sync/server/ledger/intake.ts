@@ -28,7 +28,7 @@ export function planLetters(
   const terminal = need.get('terminal', terminalId);
   if (terminal) need.get('span', `${terminalId}/${terminal.epoch}/1`);
   for (const letter of letters) {
-    need.get('record', letter.transactionId);
+    if (need.get('record', letter.transactionId)?.outcome === 'refused') need.get('deadLetter', toHex(letter.digest));
     need.get('record', idOfDigest(letter.digest));
     need.get('quarantine', toHex(letter.digest));
     if (letter.place) planChain(need, letter.place);
@@ -79,7 +79,10 @@ function takeInOne(
   const digest = toHex(letter.digest);
   const known = facts.get('record', letter.transactionId);
   const stored = known?.digest === digest ? known : facts.get('record', idOfDigest(letter.digest));
-  if (stored) return { answer: JSON.parse(stored.answer) as RecordAnswer, writes: [] };
+  if (stored) {
+    const answer = JSON.parse(stored.answer) as RecordAnswer;
+    return { answer, writes: unheardRefusal(facts, terminalId, letter, answer, context) };
+  }
   const terminal = facts.get('terminal', terminalId);
   if (!terminal) return { answer: toAnswer(letter.transactionId, later('host.busy')), writes: [] };
   if (terminal.state !== 'active' && !judged) return hold(facts, terminal, letter, context);
@@ -181,6 +184,24 @@ function applyOne(
   )
     writes.push(deadLetter(terminal.id, letter, answer.code, answer.detail, context.nowMs));
   return { answer, writes };
+}
+
+const boxDecides: readonly RecordBody['kind'][] = ['pointsEarn', 'void', 'refund'];
+/**
+ * The box asked, was refused and comes again, not asking: it never heard the answer and has told its clerk "accepted"
+ * where it decides itself. That refusal is then for a person to settle.
+ */
+function unheardRefusal(
+  facts: WorkingSet,
+  terminalId: string,
+  letter: Letter,
+  answer: RecordAnswer,
+  context: ApplyContext,
+): readonly Write[] {
+  if (context.asked || answer.outcome !== 'refused' || !isBusiness(answer.code)) return [];
+  if (!letter.record || !boxDecides.includes(letter.record.kind)) return [];
+  if (facts.get('deadLetter', toHex(letter.digest))) return [];
+  return [deadLetter(terminalId, letter, answer.code, answer.detail, context.nowMs)];
 }
 
 /** Refusals that a box shows its clerk at once, where it asked; nothing was given on them. */

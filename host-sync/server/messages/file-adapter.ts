@@ -100,17 +100,27 @@ class FileMessages implements MessagePort {
   }
 
   async #lookOnce(handler: (message: IncomingMessage) => Promise<Handling>): Promise<void> {
-    const names = readdirSync(this.#folder('in'))
-      .filter((name) => name.endsWith(extension))
-      .sort()
-      .slice(0, filesPerLookMax);
-    for (const name of names) {
-      if (this.#stopped) return;
+    let taken = 0;
+    for (const name of this.#waiting()) {
+      if (this.#stopped || taken >= filesPerLookMax) return;
       try {
         await this.#take(name, handler);
+        // Only what went through counts: files that cannot be taken must not stand before those that can.
+        taken++;
       } catch {
         // The file stays where it is and is tried at the next look; a full disk or database is not the message's fault.
       }
+    }
+  }
+
+  /** Incoming files by name; none while the folder is away: a gateway's mount that is gone must not end the host. */
+  #waiting(): readonly string[] {
+    try {
+      return readdirSync(this.#folder('in'))
+        .filter((name) => name.endsWith(extension))
+        .sort();
+    } catch {
+      return [];
     }
   }
 
@@ -126,13 +136,17 @@ class FileMessages implements MessagePort {
         `${printable(handling.reason)}\n`,
       );
     } else this.counters.taken++;
-    renameSync(
-      path.join(this.#folder('in'), name),
-      path.join(this.#folder(target), `${this.#safeName(id)}${extension}`),
-    );
+    this.#setAside(name, target, this.#safeName(id));
     flushFolder(this.#folder(target));
     flushFolder(this.#folder('in'));
     this.#prune(target);
+  }
+
+  /** A folder among the messages is set aside too; it cannot be put over one of its name. */
+  #setAside(name: string, target: 'done' | 'bad', id: string): void {
+    const aside = path.join(this.#folder(target), `${id}${extension}`);
+    if (lstatSync(aside, { throwIfNoEntry: false })?.isDirectory()) rmSync(aside, { recursive: true, force: true });
+    renameSync(path.join(this.#folder('in'), name), aside);
   }
 
   #safeName(id: string): string {
@@ -152,7 +166,7 @@ class FileMessages implements MessagePort {
     const folder = this.#folder(target);
     const names = readdirSync(folder).filter((name) => name.endsWith(extension));
     for (const name of names.sort().slice(0, Math.max(0, names.length - keptFilesMax))) {
-      rmSync(path.join(folder, name), { force: true });
+      rmSync(path.join(folder, name), { recursive: true, force: true });
       const reason = path.join(folder, `${name.slice(0, -extension.length)}.reason`);
       if (existsSync(reason)) rmSync(reason, { force: true });
     }

@@ -4,13 +4,13 @@
  * with its reason; a crash in the middle ends the same. A whole host runs in this process.
  */
 import { createCipheriv, createDecipheriv, createECDH, createHash, ECDH, hkdfSync, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { nativeCrypto } from '../../../terminal/kernel/native.js';
 import type { CouponView, MemberView } from '../host.js';
 import { openTestHost, type TestHost } from '../sim/running-host.js';
-import { decodeMessageFile, encodeMessageFile } from './file-adapter.js';
+import { decodeMessageFile, encodeMessageFile, filesPerLookMax } from './file-adapter.js';
 import { openPendingRegistrations, pendingMax } from './pending-registrations.js';
 
 const phoneNumber = '13800000001';
@@ -241,6 +241,37 @@ t.test('C1: a card-held coupon travels sealed for the member’s phone alone', a
   t.match(await host.admin('coupon.resend', { code }), { body: { code: 'coupon.wrongHolder' } });
   t.notOk(host.log.join('').includes(sealedText));
 });
+
+t.test(
+  'fault 44: files that cannot be taken stand in nobody’s way, and a message folder that goes away ends nothing',
+  async (t) => {
+    const host = await openTestHost(t);
+    const incoming = folderOf(host, 'in');
+    // Not UTF-8: such a name cannot be opened by what the folder's listing says, so it stays.
+    for (let i = 0; i <= filesPerLookMax; i++) {
+      const name = Buffer.concat([Buffer.from(`${incoming}/0${i}`), Buffer.of(0xff), Buffer.from('.sms')]);
+      writeFileSync(name, 'x');
+    }
+    t.equal(await deliver(host, 'zlast', { text: 'x' }), 'bad', 'what comes behind them is taken all the same');
+    for (const round of [1, 2]) {
+      mkdirSync(path.join(incoming, 'folder.sms'));
+      writeFileSync(path.join(incoming, 'folder.sms', String(round)), '');
+      const deadline = Date.now() + 20_000;
+      while (existsSync(path.join(incoming, 'folder.sms')) && Date.now() < deadline) {
+        host.tick();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      t.strictSame(readdirSync(path.join(folderOf(host, 'bad'), 'folder.sms')), [String(round)], `round ${round}`);
+    }
+    renameSync(incoming, `${incoming}.away`);
+    for (let look = 0; look < 5; look++) {
+      host.tick();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    mkdirSync(incoming);
+    t.equal(await deliver(host, 'back', { text: 'x' }), 'bad', 'it goes on when the folder is back');
+  },
+);
 
 t.test('files that are messages, and their bounds', (t) => {
   const bytes = (text: string): Uint8Array => Buffer.from(text);

@@ -1,0 +1,185 @@
+/**
+ * Box double: the shipped Terminal over the shipped store, with a reader, a host and a clock that a test moves by hand.
+ * Must not decide anything itself, and must not be imported by anything but tests and scripts.
+ */
+import { ManualTime } from '../../drivers/sim/manual-time.js';
+import type { RecordBody } from '../../host-sync/protocol/record.js';
+import { decodeRecord } from '../../host-sync/protocol/record.js';
+import type { Directives } from '../../host-sync/protocol/sync.js';
+import type { Effect } from '../core/effect.js';
+import { type Bytes, utf8 } from '../kernel/bytes.js';
+import { type ErrorCode, TerminalError } from '../kernel/errors.js';
+import { nativeCrypto, nativeIds, nativeRandom } from '../kernel/native.js';
+import type { AmountMinor } from '../kernel/units.js';
+import type { NumberedEvent, Purchase, Refusal, SaleCommand, SaleView, ServiceCommand } from '../runtime/port.js';
+import type { DeskOptions } from '../runtime/sale-desk.js';
+import { Terminal } from '../runtime/terminal.js';
+import { openTerminalStore, type SqliteStore } from '../store/open.js';
+import { HostDouble } from './host-double.js';
+import { ReaderDouble } from './reader-double.js';
+
+export const terminalId = 't-0123456789ab';
+export const directives: Directives = {
+  version: 1,
+  merchant: '好味道餐厅',
+  location: 'store 12',
+  rules: {
+    version: 3,
+    currency: 'CNY',
+    earnPoints: 1,
+    earnPerMinor: 100,
+    spendMinor: 100,
+    spendPerPoints: 100,
+    couponPartial: false,
+  },
+  catalogueVersion: 7,
+  catalogue: [
+    { code: '6901234567892', name: '黑森林蛋糕', priceMinor: 10_000, category: 'cake' },
+    { code: '6909876543210', name: '红烧牛肉面', priceMinor: 2_500, category: 'noodles' },
+  ],
+};
+
+export interface BoxWish {
+  /** The database; nothing: in memory. */
+  readonly file?: string;
+  readonly siteKey?: Bytes;
+  readonly options?: Partial<DeskOptions & { readonly scannerSells: boolean }>;
+  /** A box that never met its host: no identity, no directives. */
+  readonly bare?: boolean;
+  readonly time?: ManualTime;
+}
+
+const turnsMax = 2_000;
+
+/** Waits turn by turn of the event loop; throws when the condition does not come true. */
+export async function until(what: string, condition: () => unknown): Promise<void> {
+  for (let turn = 0; turn < turnsMax; turn++) {
+    if (condition()) return;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  throw new Error(`waited in vain for ${what}`);
+}
+
+export class BoxDouble {
+  readonly store: SqliteStore;
+  readonly host: HostDouble;
+  readonly reader: ReaderDouble;
+  readonly terminal: Terminal;
+  readonly time: ManualTime;
+  readonly events: NumberedEvent[] = [];
+  /** Receipts as the printer got them. */
+  readonly printed: (readonly string[])[] = [];
+  readonly crashes: unknown[] = [];
+  readonly effects: Effect[] = [];
+  /** The next commits fail so; null: they succeed. */
+  persistFails: ErrorCode | null = null;
+  /** Sees every effect before it is performed. */
+  onEffect: (effect: Effect) => void = () => {};
+
+  constructor(wish: BoxWish) {
+    this.time = wish.time ?? new ManualTime();
+    this.store = openTerminalStore({ file: wish.file ?? ':memory:', crypto: nativeCrypto });
+    if (!wish.bare && !this.store.identity()) this.store.setIdentity({ terminalId, epoch: 1 });
+    if (!wish.bare) this.store.setDirectives(directives);
+    this.#mayFail();
+    const { schedule, clock } = this.time;
+    this.host = new HostDouble(this.store, schedule);
+    this.reader = new ReaderDouble(schedule);
+    this.terminal = new Terminal({
+      ...{ store: this.store, host: this.host, drivers: [this.reader], schedule, clock },
+      ...{ crypto: nativeCrypto, random: nativeRandom, ids: nativeIds, version: '0.0.0' },
+      siteKey: () => wish.siteKey ?? null,
+      options: {
+        ...{ simulated: false, category: 'dining', typedPointsClerks: ['boss'], siteDailyMaxMinor: 20_000 },
+        ...{ credentialTimeoutMs: 60_000, authorisationTimeoutMs: 5_000, balanceTimeoutMs: 1_500 },
+        ...{ cardAgainTimeoutMs: 30_000, scannerClerk: 'scanner', scannerSells: true },
+        ...wish.options,
+      },
+      crashed: (error) => this.crashes.push(error),
+      print: (lines) => this.printed.push(lines),
+      watch: (moment, effect) => {
+        if (moment !== 'before') return;
+        this.effects.push(effect);
+        this.onEffect(effect);
+      },
+    });
+    this.terminal.follow(null, (event) => {
+      if (event) this.events.push(event);
+    });
+    if (!wish.bare) this.terminal.setWaiting(null);
+  }
+
+  #mayFail(): void {
+    const persist = this.store.persist.bind(this.store);
+    this.store.persist = (...commit) => {
+      if (this.persistFails) throw new TerminalError(this.persistFails, 'the test says so');
+      persist(...commit);
+    };
+  }
+
+  /** Starts a sale that the box takes; throws with the refusal's code where it does not. */
+  async start(command: ServiceCommand, more: Partial<SaleCommand> = {}): Promise<SaleView> {
+    const started = await this.terminal.startSale(this.command(command, more));
+    if (!started.ok) throw new Error(started.error.code);
+    return started.value;
+  }
+
+  /** Starts a sale that the box refuses. */
+  async refused(command: ServiceCommand, more: Partial<SaleCommand> = {}): Promise<Refusal> {
+    const started = await this.terminal.startSale(this.command(command, more));
+    if (started.ok) throw new Error(`the box took ${command.service}`);
+    return started.error;
+  }
+
+  /** A till's command: 300.00 yuan of clerk ann, unless said otherwise. An undo has no purchase. */
+  command(command: ServiceCommand, more: Partial<SaleCommand> = {}): SaleCommand {
+    const isUndo = command.service === 'void' || command.service === 'refund';
+    const purchase: Purchase = { amountMinor: 30_000 as AmountMinor };
+    return { command, ...(isUndo ? {} : { purchase }), reference: null, clerk: 'ann', origin: 'till', ...more };
+  }
+
+  /** The sale's view when it has ended, with its receipt that is no copy. */
+  async ended(id: string): Promise<SaleView> {
+    const seen = (): SaleView | undefined =>
+      this.events
+        .flatMap(({ event }) => (event.type === 'sale' ? [event.sale] : []))
+        .find((sale) => sale.phase === 'ended' && (sale.transactionId === id || sale.reference === id));
+    await until(`the end of ${id}`, () => this.crashes.length > 0 || seen());
+    const sale = seen();
+    if (!sale) throw this.crashes[0];
+    return sale;
+  }
+
+  /** The prompts of all sales so far, in order. */
+  get prompts(): readonly string[] {
+    return this.effects.flatMap((effect) => (effect.type === 'prompt' ? [effect.prompt] : []));
+  }
+
+  /** The records in the journal, oldest first. */
+  get records(): readonly RecordBody[] {
+    return this.store
+      .journal(200, null)
+      .map(({ body }) => {
+        const record = decodeRecord(utf8(body));
+        if (!record.ok) throw new Error(record.error.detail);
+        return record.value;
+      })
+      .reverse();
+  }
+  get kinds(): readonly string[] {
+    return this.records.map(({ kind }) => kind);
+  }
+
+  /** The power goes: what the process knew is gone, the file stays. */
+  close(): void {
+    this.store.close();
+  }
+}
+
+/** A box that is switched on and ready to sell. */
+export async function openBox(t: { teardown(run: () => void): void }, wish: BoxWish = {}): Promise<BoxDouble> {
+  const box = new BoxDouble(wish);
+  t.teardown(() => box.close());
+  await box.terminal.start();
+  return box;
+}

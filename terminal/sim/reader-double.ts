@@ -1,0 +1,140 @@
+/**
+ * Reader double: a driver whose reader holds simulated phones and whose scanner reads what a test says. Behaves as the
+ * real links do when a phone leaves. Must not be imported by anything but tests and scripts.
+ */
+import type { DeviceEvent, DeviceStatus, Driver, MemberSignal, Schedule } from '../../drivers/contract/driver.js';
+import type { ApduLink, DeviceError, DeviceErrorCode } from '../../drivers/contract/transport.js';
+import { type InstructionName, instructionNames, type SimulatedPhone } from '../../drivers/sim/phone/phone.js';
+import type { Bytes } from '../kernel/bytes.js';
+import { err, ok, type Result } from '../kernel/result.js';
+
+const failure = (code: DeviceErrorCode): Result<never, DeviceError> => err({ code, detail: '' });
+const nameOf = (command: Bytes): InstructionName | null =>
+  instructionNames[(command[1] ?? 0) as keyof typeof instructionNames] ?? null;
+
+/** One phone in the field. */
+class PhoneLink implements ApduLink {
+  readonly atr: Bytes;
+  #gone: DeviceErrorCode | null = null;
+  #busy = false;
+  #whenGone: (() => void)[] = [];
+  closed = false;
+
+  constructor(
+    readonly id: string,
+    readonly phone: SimulatedPhone,
+    private readonly reader: ReaderDouble,
+  ) {
+    this.atr = phone.atr;
+  }
+
+  async transmit(command: Bytes, timeout: number): Promise<Result<Bytes, DeviceError>> {
+    if (this.#gone) return failure(this.#gone);
+    if (this.#busy) return failure('device.busy');
+    this.#busy = true;
+    let ended = (): void => {};
+    const out = new Promise<DeviceErrorCode>((resolve) => {
+      const cancel = this.reader.schedule(timeout, () => resolve('device.timedOut'));
+      this.#whenGone.push(() => resolve(this.#gone ?? 'device.closed'));
+      ended = cancel;
+    });
+    const outcome = await Promise.race([out, this.#answer(command)]);
+    ended();
+    this.#busy = false;
+    this.#whenGone = [];
+    return typeof outcome === 'string' ? failure(outcome) : ok(outcome);
+  }
+
+  async #answer(command: Bytes): Promise<Bytes | DeviceErrorCode> {
+    const name = nameOf(command);
+    if (name) this.reader.commands.push(name);
+    if (name) await this.reader.gate(name);
+    if (this.#gone) return this.#gone;
+    const answer = await this.phone.respond(command);
+    if (answer !== 'tear') return answer;
+    this.reader.remove(this.id);
+    return 'device.cardRemoved';
+  }
+
+  leave(code: DeviceErrorCode): void {
+    if (this.#gone) return;
+    this.#gone = code;
+    this.phone.left();
+    for (const tell of this.#whenGone) tell();
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.#gone ??= 'device.closed';
+  }
+}
+
+export class ReaderDouble implements Driver {
+  readonly bus = 'pcsc';
+  /** What the member was told, in order. */
+  readonly signals: MemberSignal[] = [];
+  /** Every command that went to any phone, by name. */
+  readonly commands: InstructionName[] = [];
+  readonly links: PhoneLink[] = [];
+  /** Called at each signal, as a driver that reports something while it is being told. */
+  onSignal: (signal: MemberSignal) => void = () => {};
+  #emit: (event: DeviceEvent) => void = () => {};
+  #held: { readonly at: InstructionName; readonly wait: Promise<void>; readonly reached: () => void } | null = null;
+
+  constructor(readonly schedule: Schedule) {}
+
+  async start(emit: (event: DeviceEvent) => void): Promise<void> {
+    this.#emit = emit;
+  }
+  async stop(): Promise<void> {
+    this.#emit = () => {};
+  }
+  statuses(): readonly DeviceStatus[] {
+    return [];
+  }
+  signal(signal: MemberSignal): void {
+    this.signals.push(signal);
+    this.onSignal(signal);
+  }
+
+  /** The phone is held to the reader. @returns its link's id */
+  tap(phone: SimulatedPhone): string {
+    const link = new PhoneLink(`link-${this.links.length + 1}`, phone, this);
+    this.links.push(link);
+    phone.entered();
+    this.#emit({ type: 'cardPresented', device: 'reader-1', link });
+    return link.id;
+  }
+
+  remove(linkId: string): void {
+    this.links.find(({ id }) => id === linkId)?.leave('device.cardRemoved');
+    this.#emit({ type: 'cardRemoved', device: 'reader-1', linkId });
+  }
+
+  scan(...codes: readonly string[]): void {
+    for (const code of codes) this.#emit({ type: 'codeScanned', device: 'scanner-1', code });
+  }
+
+  /** The next command of that name waits before it reaches its phone. */
+  holdAt(at: InstructionName): { readonly reached: Promise<void>; release(): void } {
+    let release = (): void => {};
+    let reach = (): void => {};
+    const wait = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const reached = new Promise<void>((resolve) => {
+      reach = resolve;
+    });
+    this.#held = { at, wait, reached: reach };
+    return { reached, release };
+  }
+
+  /** For the links: passes when nothing is to wait at this command. */
+  async gate(name: InstructionName): Promise<void> {
+    const held = this.#held;
+    if (held?.at !== name) return;
+    this.#held = null;
+    held.reached();
+    await held.wait;
+  }
+}
