@@ -93,6 +93,54 @@ x = 1
   t.end();
 });
 
+t.test('texts that could not be used are refused here, not found out by a sale or a start', (t) => {
+  const wrong: Readonly<Record<string, readonly string[]>> = {
+    'terminal.category': ['', 'x'.repeat(33), 'a\\u001b[2Jb'],
+    'terminal.scannerClerk': ['', 'x'.repeat(33)],
+    'sync.hostUrl': [
+      'http://host.example',
+      'https://user:word@host.example',
+      'https://host.example/path',
+      'https://',
+      'host',
+    ],
+    'sync.authorityFingerprint': ['abc', 'g'.repeat(64)],
+    'console.serialPath': ['ttyUSB0', 'dev/ttyUSB0'],
+    'host.merchantId': ['', 'a b', 'é'],
+    'host.merchantNumber': ['12', '１２３'],
+    'host.listenAddress': ['0.0.0.0; true', ''],
+    'host.messageFolder': ['messages'],
+  };
+  for (const [path, values] of Object.entries(wrong))
+    for (const value of values) t.same(pathsOf(`${path} = "${value}"`), [path], `${path} = ${value}`);
+  for (const origin of ['*', 'null', 'https://till.example/', 'javascript:1', 'HTTPS://TILL.EXAMPLE'])
+    t.same(
+      pathsOf(`localApi.allowedOrigins = ["https://till.example", "${origin}"]`),
+      ['localApi.allowedOrigins'],
+      origin,
+    );
+  t.same(pathsOf('host.hostNames = ["host.example", "a b"]'), ['host.hostNames']);
+  t.same(pathsOf('scanners.paths = ["ttyACM0"]'), ['scanners.paths']);
+  const right = [
+    'sync.hostUrl = ""',
+    'sync.hostUrl = "https://host.example:8443"',
+    'sync.hostUrl = "https://[::1]:8443/"',
+    'host.listenAddress = "::"',
+    'host.hostNames = ["fe80::1", "host.example"]',
+    'localApi.allowedOrigins = ["http://localhost:3000"]',
+    'terminal.category = "餐饮"',
+  ];
+  for (const text of right) t.same(problemsOf(text), [], text);
+  t.end();
+});
+
+t.test('fault 37: one line is never both a scanner and the console', (t) => {
+  const text = '[console]\nserialPath = "/dev/a"\n[scanners]\npaths = ["/dev/b", "/dev/a"]\n';
+  t.same(pathsOf(text), ['console.serialPath']);
+  t.same(problemsOf(text.replace('"/dev/a"]', '"/dev/c"]')), []);
+  t.end();
+});
+
 t.test('misspelt names say what was meant', (t) => {
   const hint = (text: string): string => problemsOf(text)[0]?.problem ?? '';
   t.match(hint('[terminal]\ncredentialTimoutMs = 5'), 'did you mean credentialTimeoutMs?');

@@ -44,6 +44,10 @@ const isTable = (value: unknown): value is Record<string, unknown> =>
 const plain = (value: unknown): unknown =>
   typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value;
 
+const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= 4_096;
+const fits = ({ form }: Extract<OptionRow, { type: 'text' | 'list' }>, text: string): boolean =>
+  form === undefined || form.pattern.test(text);
+
 /** Why a value of the file does not fit its row; null where it does. */
 function misfit(row: OptionRow, value: unknown): string | null {
   switch (row.type) {
@@ -54,13 +58,12 @@ function misfit(row: OptionRow, value: unknown): string | null {
         ? null
         : `must be a whole number from ${row.min} to ${row.max}${row.unit ? ` ${row.unit}` : ''}`;
     case 'text':
-      return typeof value === 'string' && value.length <= 4_096 ? null : 'must be a text in quotes';
+      if (!isText(value)) return 'must be a text in quotes';
+      return value === row.default || fits(row, value) ? null : `must be ${row.form?.says}`;
     case 'list':
-      return Array.isArray(value) &&
-        value.length <= 256 &&
-        value.every((item) => typeof item === 'string' && item.length <= 4_096)
-        ? null
-        : 'must be a list of texts, like ["a", "b"]';
+      if (!(Array.isArray(value) && value.length <= 256 && value.every(isText)))
+        return 'must be a list of texts, like ["a", "b"]';
+      return value.every((item) => fits(row, item)) ? null : `each must be ${row.form?.says}`;
     case 'choice':
       return typeof value === 'string' && row.choices.includes(value)
         ? null
@@ -125,6 +128,7 @@ export function loadConfig(text: string): Result<Config, readonly ConfigProblem[
     if (!isTable(table)) problems.push({ path: name, value: shown(table), problem: `must be a section, [${name}]` });
     config[name] = loadSection(name, rows, isTable(table) ? table : {}, problems);
   }
+  if (problems.length === 0) problems.push(...clashes(config as unknown as Config));
   if (problems.length === 0) return ok(config as unknown as Config);
   const untold = problems.length - problemsMax;
   return err(
@@ -132,6 +136,12 @@ export function loadConfig(text: string): Result<Config, readonly ConfigProblem[
       ? [...problems.slice(0, problemsMax), { path: 'file', value: '', problem: `and ${untold} more problems` }]
       : problems,
   );
+}
+
+/** What each option alone does not show: a line that is a scanner's must never be the technician's. */
+function clashes({ console, scanners }: Config): readonly ConfigProblem[] {
+  if (console.serialPath === '' || !scanners.paths.includes(console.serialPath)) return [];
+  return [{ path: 'console.serialPath', value: shown(console.serialPath), problem: 'is a scanner in scanners.paths' }];
 }
 
 function loadSection(

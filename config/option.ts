@@ -7,12 +7,17 @@ interface RowBase {
   readonly help: string;
   readonly unit?: string;
 }
+/** What a text, or each text of a list, has to look like, and how that is said: `must be …`. */
+export interface TextForm {
+  readonly pattern: RegExp;
+  readonly says: string;
+}
 export type OptionRow = RowBase &
   (
     | { readonly type: 'boolean'; readonly default: boolean }
     | { readonly type: 'integer'; readonly default: number; readonly min: number; readonly max: number }
-    | { readonly type: 'text'; readonly default: string }
-    | { readonly type: 'list'; readonly default: readonly string[] }
+    | { readonly type: 'text'; readonly default: string; readonly form?: TextForm }
+    | { readonly type: 'list'; readonly default: readonly string[]; readonly form?: TextForm }
     | { readonly type: 'choice'; readonly default: string; readonly choices: readonly string[] }
   );
 

@@ -9,7 +9,9 @@ const range = (row: OptionRow): string =>
     ? `${row.min}…${row.max}${row.unit ? ` ${row.unit}` : ''}`
     : row.type === 'choice'
       ? row.choices.join(', ')
-      : '';
+      : row.type === 'text' || row.type === 'list'
+        ? (row.form?.says ?? '')
+        : '';
 const cell = (text: string): string => text.replaceAll('|', '\\|');
 
 /** Markdown of every option, in the order of the schema. */

@@ -128,7 +128,7 @@ async function tap(options: { readonly data: string; readonly until: 'presented'
   phone.close();
   const nothing =
     useCounter !== before.useCounter
-      ? 'the phone proved its key and was taken away before it was told a result'
+      ? 'the phone proved its key and was told no result: scripts/console, then sales, says why'
       : 'nothing happened: start a sale that wants a tap first, and register the phone';
   console.log(told ? `the phone was told: ${resultText(told)}` : nothing);
 }

@@ -95,7 +95,8 @@ export async function startTerminal(start: TerminalStart): Promise<RunningTermin
     watch: start.watch,
   });
 
-  // 5. Settle what the last stop interrupted, open the devices, meet the host.
+  // 5. Settle what the last stop interrupted, meet the host, open the devices.
+  terminal.settleAlone();
   await host.start();
   await terminal.start();
 

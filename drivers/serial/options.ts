@@ -6,6 +6,7 @@ export const serialOptions = [
     key: 'paths',
     type: 'list',
     default: [],
+    form: { pattern: /^\/[^\p{Cc}]+$/u, says: 'a path from /' },
     help: 'Serial lines of scanners, by their lasting names: /dev/serial/by-id/usb-… (never /dev/ttyUSB0, which moves). Empty: every line whose scanner is known by vendor and product.',
   },
   { key: 'ignoredPaths', type: 'list', default: [], help: 'Lines never opened, where one only looks like a scanner.' },

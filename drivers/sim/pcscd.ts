@@ -47,13 +47,13 @@ export interface PcscRig {
 }
 
 /** Why no rig can run here, with what to do about it; null when one can. */
-export function pcscRigProblem(): string | null {
+function rigProblem(isRunning: boolean): string | null {
   if (!existsSync(driverConfigPath)) return 'install the virtual reader: apt-get install vsmartcard-vpcd pcscd';
   if (!existsSync(daemonPath)) return 'install pcscd: apt-get install pcscd';
-  if (!existsSync(socketPath) && process.getuid?.() !== 0)
-    return `pcscd does not run, and only root may start it. Run this one command, then the same command again:
-    ${existsSync('/run/systemd/system') ? 'sudo systemctl start pcscd.socket' : 'sudo pcscd'}`;
-  return null;
+  if (isRunning || process.getuid?.() === 0) return null;
+  const command = existsSync('/run/systemd/system') ? 'systemctl start pcscd.socket' : 'pcscd';
+  const asRoot = existsSync('/usr/bin/sudo') ? `sudo ${command}` : `su - -c '${command}'`;
+  return `pcscd does not run, and only root may start it. Run this one command, then the same command again:\n    ${asRoot}`;
 }
 
 /**
@@ -63,9 +63,10 @@ export function pcscRigProblem(): string | null {
 export async function openPcscRig(lockTimeoutMs = lockTimeoutMsDefault): Promise<PcscRig> {
   const unlock = await takeLock(lockTimeoutMs);
   try {
-    const problem = pcscRigProblem();
+    const isRunning = await staysUp();
+    const problem = rigProblem(isRunning);
     if (problem) throw new Error(`no virtual reader: ${problem}`);
-    if (await staysUp()) {
+    if (isRunning) {
       // Where the service manager starts pcscd at the first connection, its slots come a moment later.
       if (!(await until(slotsAnswer, activationTimeoutMs)))
         throw new Error('pcscd runs without the virtual readers: restart it after installing vsmartcard-vpcd');

@@ -6,6 +6,10 @@ export const syncOptions = [
     key: 'hostUrl',
     type: 'text',
     default: '',
+    form: {
+      pattern: /^https:\/\/(?:[0-9A-Za-z.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\/?$/,
+      says: 'https://name or https://name:port',
+    },
     help: 'Where the host is, like https://host.example:8443; empty: the embedded host on this machine.',
   },
   {
@@ -18,6 +22,7 @@ export const syncOptions = [
     key: 'authorityFingerprint',
     type: 'text',
     default: '',
+    form: { pattern: /^[0-9A-Fa-f]{2}(?::?[0-9A-Fa-f]{2}){31}$/, says: '64 hex digits' },
     help: 'SHA-256 of the host’s authority certificate in 64 hex digits, where its file is not at hand; the host must then present it.',
   },
   {

@@ -18,7 +18,7 @@ import { createTerminalServer, type TerminalServerLimits } from './http/server.j
 import { openLogger } from './logger.js';
 import { openFileMessages } from './messages/file-adapter.js';
 import { openPendingRegistrations } from './messages/pending-registrations.js';
-import { numberPattern, type Schedule } from './messages/port.js';
+import type { Schedule } from './messages/port.js';
 import { createRegistration } from './messages/registration.js';
 import { hostOptions } from './options.js';
 import { fingerprintOf, openAuthority } from './pki/authority.js';
@@ -117,10 +117,11 @@ async function publishFirstRules(host: Host, settings: HostSettings): Promise<vo
 
 function checkSettings(settings: HostSettings): void {
   const wrong: string[] = [];
-  if (!/^[0-9A-Za-z]{1,16}$/.test(settings.merchantId)) wrong.push('merchantId: 1 to 16 ASCII letters and digits');
-  if (!numberPattern.test(settings.merchantNumber)) wrong.push('merchantNumber: 3 to 15 digits');
   for (const row of hostOptions) {
     const value = settings[row.key];
+    const form = 'form' in row ? row.form : null;
+    const texts = (Array.isArray(value) ? value : [value]).filter((text) => text !== row.default);
+    if (form && !texts.every((text) => form.pattern.test(String(text)))) wrong.push(`${row.key}: ${form.says}`);
     if (
       row.type === 'integer' &&
       !(Number.isSafeInteger(value) && Number(value) >= row.min && Number(value) <= row.max)

@@ -3,7 +3,7 @@
  * Must not write into a data folder that a host is using.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { hostBackupFiles, hostLayout } from '../../host-sync/server/backup.js';
@@ -79,6 +79,7 @@ export async function restoreHost(
 ): Promise<{ readonly kept: string | null; readonly madeAtMs: number }> {
   await refuseWhileRunning(path.join(folder, hostLayout.adminSocket), 'host');
   refuseOccupied(folder, options.replace);
+  mkdirSync(path.dirname(folder), { recursive: true, mode: 0o700 });
   const fresh = `${folder}.restoring-${randomBytes(6).toString('hex')}`;
   try {
     const names = readArchive(source, recoveryKey, fresh, options.onBytes);

@@ -8,7 +8,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { PROJECT_ROOT } from '../lib/source-files.js';
-import { builtFolder, startProcess } from '../start-parts/process.js';
+import { builtFolder, startProcess, terminalNodeFlags } from '../start-parts/process.js';
 
 export interface BoxOrder {
   /** An accept through the shipped runtime, or a raw limit beside it. */
@@ -67,6 +67,7 @@ export async function startBox(folder: string, shim: string | null, flushDelayUs
     [folder, path.join(folder, 'bootstrap.json')],
     {
       env: { ...process.env, ...preload },
+      execArgv: [...terminalNodeFlags],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     },
   );

@@ -4,16 +4,18 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { builtFolder } from '../start-parts/process.js';
+import { credentialsFileName } from '../../host-sync/client/credentials.js';
+import { builtFolder, terminalNodeFlags } from '../start-parts/process.js';
 import { startHost } from './box.js';
 import { type Figure, median } from './figure.js';
 
 /** Long enough for what a start leaves behind to be collected or not. */
 const idleMs = 3_000;
-/** The first connection and the first look at devices are over by then. */
-const enrolMs = 5_000;
+/** How often it is looked whether the box is enrolled, and how often at most. */
+const enrolLookMs = 100;
+const enrolLooksMax = 600;
 
 interface Started {
   readonly child: ChildProcess;
@@ -22,9 +24,9 @@ interface Started {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function start(script: string, words: readonly string[]): Promise<Started> {
+async function start(script: string, words: readonly string[], flags: readonly string[] = []): Promise<Started> {
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [path.join(builtFolder, script), ...words], {
+  const child = spawn(process.execPath, [...flags, path.join(builtFolder, script), ...words], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const ended = once(child, 'exit').then(() => {
@@ -34,6 +36,9 @@ async function start(script: string, words: readonly string[]): Promise<Started>
   ended.catch(() => {});
   return { child, readyMs: performance.now() - startedAt };
 }
+
+const startTerminal = (words: readonly string[]): Promise<Started> =>
+  start('scripts/terminal.js', words, terminalNodeFlags);
 
 async function end({ child }: Started): Promise<void> {
   if (child.exitCode !== null) return;
@@ -83,8 +88,11 @@ async function enrolled(folder: string) {
     ...['--data', folder, '--config', path.join(folder, `${config}.toml`)],
     ...['--bootstrap', path.join(folder, 'bootstrap.json'), '--local-api-port', '0'],
   ];
-  const first = await start('scripts/terminal.js', words('core'));
-  await pause(enrolMs);
+  const first = await startTerminal(words('core'));
+  for (let looks = 0; !existsSync(path.join(folder, 'keys', credentialsFileName)); looks++) {
+    if (looks === enrolLooksMax) throw new Error('the box was not enrolled');
+    await pause(enrolLookMs);
+  }
   await end(first);
   return { host, words };
 }
@@ -95,8 +103,7 @@ export async function benchColdStart(folder: string, rounds: number): Promise<re
   const taken = { bare: [] as number[], core: [] as number[], noDevices: [] as number[], shipped: [] as number[] };
   for (let round = -1; round < rounds; round++) {
     for (const name of ['bare', 'core', 'noDevices', 'shipped'] as const) {
-      const started =
-        name === 'bare' ? await start('scripts/bench/bare.js', []) : await start('scripts/terminal.js', words(name));
+      const started = name === 'bare' ? await start('scripts/bench/bare.js', []) : await startTerminal(words(name));
       if (round >= 0) taken[name].push(started.readyMs);
       await end(started);
     }
@@ -120,8 +127,7 @@ export async function benchMemory(folder: string, rounds: number): Promise<reado
   const children = new Map<string, number[]>();
   for (let round = 0; round < rounds; round++) {
     for (const name of ['bare', 'core', 'shipped'] as const) {
-      const started =
-        name === 'bare' ? await start('scripts/bench/bare.js', []) : await start('scripts/terminal.js', words(name));
+      const started = name === 'bare' ? await start('scripts/bench/bare.js', []) : await startTerminal(words(name));
       await pause(idleMs);
       const pid = started.child.pid ?? 0;
       taken[name].push(residentMb(pid));

@@ -201,12 +201,24 @@ _apt_update() {
   _watched 'reading package lists' "$SHOULI_LOCAL/setup-apt-update.log" _as_root apt-get update
 }
 
+# The one command for a person, with sudo where it is there.
+_install_command() {
+  local command="apt-get update && apt-get install -y --no-install-recommends $*"
+  if [ "$(id -u)" -eq 0 ]; then
+    echo "$command"
+  elif command -v sudo >/dev/null 2>&1; then
+    echo "sudo sh -c '$command'"
+  else
+    echo "su - -c '$command'"
+  fi
+}
+
 _install_packages() {
   local policy=/usr/sbin/policy-rc.d blocked='' status
   if ! _can_install; then
     _fail "these Debian packages are missing: $*
   Run this one command, then the same command again:
-    sudo apt-get update && sudo apt-get install -y --no-install-recommends $*" 3
+    $(_install_command "$@")" 3
   fi
   # Old lists may still do, so a failed update is not the end.
   _apt_update || true
@@ -226,7 +238,7 @@ _install_packages() {
     trap - EXIT
   fi
   [ "$status" -eq 0 ] || _fail "the packages could not be installed; try it by hand:
-    sudo apt-get update && sudo apt-get install -y --no-install-recommends $*" 3
+    $(_install_command "$@")" 3
 }
 
 _ensure_packages() {
@@ -238,7 +250,7 @@ _ensure_packages() {
   # shellcheck disable=SC2086
   missing=$(_missing_packages $SHOULI_PACKAGES "$@")
   if [ -n "$missing" ]; then
-    _step 2 "system packages: installing $missing"
+    _step 2 "system packages: missing: $missing"
     # shellcheck disable=SC2086
     _install_packages $missing
   fi

@@ -8,7 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Config } from '../../config/schema.js';
 import { credentialsFileName } from '../../host-sync/client/credentials.js';
 import { keepRunning } from './keep.js';
-import { type Running, startProcess } from './process.js';
+import { type Running, startProcess, terminalNodeFlags } from './process.js';
 
 export interface TerminalReady {
   readonly localApi: { readonly port: number; readonly tokenFile: string } | null;
@@ -82,7 +82,8 @@ export async function startBox(options: BoxOptions): Promise<Box> {
     if (options.simulated) words.push('--simulated');
     if (options.scannerLine) words.push('--scanner', options.scannerLine);
     if (options.freePorts) words.push('--local-api-port', '0');
-    return startProcess('terminal', 'scripts/terminal.js', words, path.join(dataFolder, 'terminal.log'));
+    const logFile = path.join(dataFolder, 'terminal.log');
+    return startProcess('terminal', 'scripts/terminal.js', words, logFile, terminalNodeFlags);
   };
   let terminalStarted: Running<TerminalReady>;
   try {

@@ -27,6 +27,9 @@ export interface Running<Ready> {
   stop(): Promise<void>;
 }
 
+/** A start leaves little behind in a small nursery: a tenth less memory for as long as the box runs. */
+export const terminalNodeFlags: readonly string[] = ['--max-semi-space-size=2'];
+
 /** Folder of the built program (`out`). */
 export const builtFolder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
 
@@ -39,8 +42,9 @@ export async function startProcess<Ready>(
   script: string,
   words: readonly string[],
   logFile: string,
+  nodeFlags: readonly string[] = [],
 ): Promise<Running<Ready>> {
-  const command = [process.execPath, path.join(builtFolder, script), ...words];
+  const command = [process.execPath, ...nodeFlags, path.join(builtFolder, script), ...words];
   if (existsSync(setprivPath)) command.unshift(setprivPath, '--pdeathsig', 'TERM', '--');
   const [program = process.execPath, ...rest] = command;
   // A group of its own: Ctrl-C reaches only the starter, which ends its processes in order.

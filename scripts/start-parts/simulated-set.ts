@@ -10,6 +10,7 @@ import { FileMemory, newPhoneState } from '../../drivers/sim/phone/phone-state.j
 import { openPtyPair } from '../../drivers/sim/pty.js';
 import { keepRunning } from './keep.js';
 import { startProcess } from './process.js';
+import { StartRefused } from './refusal.js';
 
 export interface SimulatedSet {
   /** Socket by which the phone is told what to do (PhoneControl). */
@@ -52,7 +53,11 @@ export async function startSimulatedSet(options: SimulatedSetOptions): Promise<S
   const paths = setPaths(dataFolder);
   mkdirSync(path.dirname(paths.phoneState), { recursive: true, mode: 0o700 });
   const patience = setTimeout(() => options.onWaiting?.(), quietWaitMs);
-  const rig = await openPcscRig(options.waitMs).finally(() => clearTimeout(patience));
+  const rig = await openPcscRig(options.waitMs)
+    .catch((error: Error) => {
+      throw new StartRefused(error.message, 3);
+    })
+    .finally(() => clearTimeout(patience));
   const stops: (() => Promise<void>)[] = [() => rig.close()];
   const stop = async (): Promise<void> => {
     for (const end of stops.splice(0).reverse()) await end();

@@ -6,6 +6,7 @@ export const consoleOptions = [
     key: 'serialPath',
     type: 'text',
     default: '',
+    form: { pattern: /^\/[^\p{Cc}]+$/u, says: 'a path from /' },
     help: 'Serial line of the technician console, like /dev/serial/by-id/usb-…; empty: none.',
   },
   {

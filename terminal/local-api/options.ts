@@ -13,6 +13,10 @@ export const localApiOptions = [
     key: 'allowedOrigins',
     type: 'list',
     default: [],
+    form: {
+      pattern: /^https?:\/\/(?:[0-9a-z.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/,
+      says: 'scheme, name and port, like https://till.example:8080',
+    },
     help: 'Web origins whose pages may call the local API, like https://till.example; empty: none.',
   },
 ] as const;

@@ -49,6 +49,19 @@ t.test('offline the site key opens the card, debits it and caps each card and da
   t.equal(phone.show().card?.record?.balanceMinor, 60_000);
 });
 
+t.test('a clock that was set does not bring the next day nearer', async (t) => {
+  for (const wallStepMs of [dayMs, -dayMs]) {
+    const box = await openBox(t, { siteKey });
+    box.host.up = false;
+    const phone = box.host.phone('1380', 100_000);
+    t.match((await pay(box, phone, 20_000)).outcome, { result: 'accepted' });
+    t.equal(box.terminal.status().clockDoubtful, false);
+    box.wallStepMs = wallStepMs;
+    t.match((await pay(box, phone, 1)).outcome, { result: 'refused', code: 'card.siteLimit' });
+    t.equal(box.terminal.status().clockDoubtful, true);
+  }
+});
+
 t.test('the cap holds over a restart of the box', async (t) => {
   const file = join(t.testdir(), 'box.db');
   const box = await openBox(t, { file, siteKey });

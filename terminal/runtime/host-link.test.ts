@@ -75,7 +75,7 @@ async function fakeHost(t: Test): Promise<FakeHost> {
 function connect(t: Test, folder: string, box: BoxDouble, changes: Partial<HostLinkOptions> = {}) {
   const waits: (Refusal | null)[] = [];
   const connection = new HostConnection({
-    ...{ store: box.store, clock: box.time.clock, schedule: box.time.schedule, random: nativeRandom },
+    ...{ store: box.store, clock: box.clock, schedule: box.time.schedule, random: nativeRandom },
     onStatus: () => box.terminal.syncChanged(),
     onWaiting: (refusal) => {
       waits.push(refusal);

@@ -8,7 +8,7 @@ import type { Schedule } from '../../drivers/contract/driver.js';
 import { createSyncClient, type SyncClient } from '../../host-sync/client/client.js';
 import { type Credentials, loadCredentials } from '../../host-sync/client/credentials.js';
 import { enrol, renew, renewalDue } from '../../host-sync/client/enrolment.js';
-import { createHostHttp, type HostHttp } from '../../host-sync/client/http.js';
+import { createHostHttp, type HostHttp, httpsOrigin } from '../../host-sync/client/http.js';
 import type { SyncLimits } from '../../host-sync/client/sync-state.js';
 import type { SessionRequest, SessionResponse } from '../../host-sync/protocol/sync.js';
 import type { Bytes } from '../kernel/bytes.js';
@@ -165,9 +165,11 @@ export class HostConnection implements HostLink {
     if (credentials.realm !== options.realm)
       throw new TerminalError('record.wrongRealm', `enrolled as ${credentials.realm}`);
     if (!store.identity()) store.setIdentity({ terminalId: credentials.terminalId, epoch: credentials.epoch });
+    const origin = httpsOrigin(options.hostUrl || credentials.hostOrigin);
+    if (!origin) throw new TerminalError('config.invalid', 'sync.hostUrl: https://name or https://name:port');
     this.#credentials = credentials;
     this.#http = createHostHttp({
-      origin: options.hostUrl || credentials.hostOrigin,
+      origin,
       credentials: credentials.tls,
       connectTimeoutMs: options.connectTimeoutMs,
       headersTimeoutMs: options.silenceTimeoutMs,

@@ -6,12 +6,14 @@ export const terminalOptions = [
     key: 'category',
     type: 'text',
     default: 'retail',
+    form: { pattern: /^[^\p{Cc}\p{Zl}\p{Zp}]{1,32}$/u, says: '1 to 32 characters' },
     help: 'Consumption category of this shop where no product says one, like dining or retail.',
   },
   {
     key: 'typedPointsClerks',
     type: 'list',
     default: [],
+    form: { pattern: /^[^\p{Cc}\p{Zl}\p{Zp}]{1,32}$/u, says: '1 to 32 characters' },
     help: 'Clerks who may type points by hand instead of by the rule; ["*"] for all, empty for none.',
   },
   {
@@ -20,7 +22,13 @@ export const terminalOptions = [
     default: true,
     help: 'May products and command barcodes from the scanner make a sale without a till?',
   },
-  { key: 'scannerClerk', type: 'text', default: 'scanner', help: 'The clerk named on sales that the scanner started.' },
+  {
+    key: 'scannerClerk',
+    type: 'text',
+    default: 'scanner',
+    form: { pattern: /^[^\p{Cc}\p{Zl}\p{Zp}]{1,32}$/u, says: '1 to 32 characters' },
+    help: 'The clerk named on sales that the scanner started.',
+  },
   {
     key: 'credentialTimeoutMs',
     type: 'integer',

@@ -14,6 +14,7 @@ import { type Bytes, toHex } from '../kernel/bytes.js';
 import type { ErrorCode } from '../kernel/errors.js';
 import type { Clock, Crypto, Ids, Random, TransactionId } from '../kernel/ports.js';
 import { err, ok, type Result } from '../kernel/result.js';
+import { restoredSetting } from '../store/backup.js';
 import type { SaleRow, TerminalStore } from '../store/port.js';
 import { CardLinks } from './card-links.js';
 import { EventRing } from './event-ring.js';
@@ -122,6 +123,18 @@ export class Terminal implements TerminalPort {
       crashed: parts.crashed,
       watch: parts.watch,
     });
+  }
+
+  /**
+   * Settles the sale that a stop interrupted, where neither host nor card is needed for it. To be called before anything is
+   * sent, so that the reversal is in the outbox and goes out ahead of what it reverses.
+   */
+  settleAlone(): void {
+    const { store } = this.#parts;
+    const unfinished = store.unfinishedSale();
+    if (!unfinished || (unfinished.commit === 'intent' && unfinished.card)) return;
+    // A restored database has no place in the chain for a record before it has a new epoch.
+    if (store.setting(restoredSetting) === null) this.#runner.deliver({ type: 'saleRecovered', persisted: unfinished });
   }
 
   /** Settles the sale that a stop interrupted, then opens the devices. */

@@ -10,7 +10,8 @@ import type { Effect } from '../core/effect.js';
 import { type Bytes, utf8 } from '../kernel/bytes.js';
 import { type ErrorCode, TerminalError } from '../kernel/errors.js';
 import { nativeCrypto, nativeIds, nativeRandom } from '../kernel/native.js';
-import type { AmountMinor } from '../kernel/units.js';
+import type { Clock } from '../kernel/ports.js';
+import { type AmountMinor, wallMs } from '../kernel/units.js';
 import type { NumberedEvent, Purchase, Refusal, SaleCommand, SaleView, ServiceCommand } from '../runtime/port.js';
 import type { DeskOptions } from '../runtime/sale-desk.js';
 import { Terminal } from '../runtime/terminal.js';
@@ -39,7 +40,7 @@ export const directives: Directives = {
   ],
 };
 
-export interface BoxWish {
+interface BoxWish {
   /** The database; nothing: in memory. */
   readonly file?: string;
   readonly siteKey?: Bytes;
@@ -50,6 +51,8 @@ export interface BoxWish {
 }
 
 const turnsMax = 2_000;
+/** From the manual clock's year to one in which a box takes its clock for true. */
+const wallAheadMs = 40_000_000_000;
 
 /** Waits turn by turn of the event loop; throws when the condition does not come true. */
 export async function until(what: string, condition: () => unknown): Promise<void> {
@@ -73,6 +76,9 @@ export class BoxDouble {
   readonly effects: Effect[] = [];
   /** The next commits fail so; null: they succeed. */
   persistFails: ErrorCode | null = null;
+  /** By how much somebody has set the wall clock since the start, milliseconds. */
+  wallStepMs = 0;
+  readonly clock: Clock;
   /** Sees every effect before it is performed. */
   onEffect: (effect: Effect) => void = () => {};
 
@@ -82,7 +88,12 @@ export class BoxDouble {
     if (!wish.bare && !this.store.identity()) this.store.setIdentity({ terminalId, epoch: 1 });
     if (!wish.bare) this.store.setDirectives(directives);
     this.#mayFail();
-    const { schedule, clock } = this.time;
+    const { schedule, clock: manual } = this.time;
+    const clock: Clock = {
+      monotonicMs: () => manual.monotonicMs(),
+      wallMs: () => wallMs(manual.wallMs() + wallAheadMs + this.wallStepMs),
+    };
+    this.clock = clock;
     this.host = new HostDouble(this.store, schedule);
     this.reader = new ReaderDouble(schedule);
     this.terminal = new Terminal({

@@ -31,7 +31,7 @@ import type { HostLink } from '../runtime/terminal.js';
 import type { TerminalStore } from '../store/port.js';
 
 export const siteKey = hex('5a'.repeat(16));
-export const couponNumber = 1_234_567_890_128;
+const couponNumber = 1_234_567_890_128;
 const keyIdFrom = (number: string, what: string): Bytes => nativeCrypto.sha256(utf8(`${what} ${number}`)).slice(0, 8);
 const nothingKnown: Balances = { points: null, pointsOwed: null, couponMinor: null, couponCode: null, currency: null };
 

@@ -384,3 +384,71 @@ inWorld(t, 'a session for reading the card is given without using the tap up', a
   const other = await world.box('other');
   t.match(must(await world.host.openSession(other.terminalId, { ...tap, context })), { code: 'credential.wrongProof' });
 });
+
+inWorld(
+  t,
+  'a debit that the card was seen without, and took after all, takes what was due along',
+  async (t, { world, box }) => {
+    const card = await issue(world);
+    const lost = debit(box, card, 1_000);
+    card.write(writeOf((await box.ask(lost)).answer));
+    await box.tell(complete(lost, 'cardUnknown'));
+    const late = debit(box, card, 5_000);
+    const seenBefore = box.record(late);
+    const paying = debit(box, card, 2_000);
+    card.write(writeOf((await box.ask(paying)).answer));
+    t.equal(card.current.balanceMinor, 28_000, 'what the lost one took is back');
+    t.equal(said((await box.send(seenBefore)).answers[0]), 'accepted', 'it shows the card as it was before the write');
+    await box.tell(reverse(late));
+    await box.tell(complete(paying));
+    t.same(await books(world, card), { onCard: 28_000, held: 0, due: 0 });
+    t.match((await box.ask(debit(box, card, 28_000))).answer, { outcome: 'accepted' }, 'the card still pays');
+  },
+);
+
+inWorld(
+  t,
+  'a refund without a final word never rides on another write: reversed, it is gone; tried again, it is made once',
+  async (t, { world, box }) => {
+    const card = await issue(world);
+    const other = await world.box('other');
+    const sale = debit(box, card, 10_000);
+    card.write(writeOf((await box.ask(sale)).answer));
+    await box.tell(complete(sale));
+    const unheard = credit(box, card, sale, 4_000);
+    await box.ask(unheard);
+    const elsewhere = debit(other, card, 1_000);
+    card.write(writeOf((await other.ask(elsewhere)).answer));
+    await other.tell(complete(elsewhere));
+    t.equal(card.current.balanceMinor, 19_000, 'the clerk was told that nothing was refunded');
+    t.equal(said(await box.tell(reverse(unheard))), 'accepted');
+    t.same(await books(world, card), { onCard: 19_000, held: 0, due: 0 });
+    const again = credit(box, card, sale, 10_000);
+    card.write(writeOf((await box.ask(again)).answer));
+    await box.tell(complete(again));
+    t.same(await books(world, card), { onCard: 29_000, held: 0, due: 0 });
+    t.notOk((await world.host.verifyLedger()).totals['risk/CNY CNY']);
+  },
+);
+
+inWorld(t, 'a part given back, the card lost at it, and tried again: given once', async (t, { world, box }) => {
+  for (const isWritten of [true, false]) {
+    const card = await issue(world);
+    const sale = debit(box, card, 10_000);
+    card.write(writeOf((await box.ask(sale)).answer));
+    await box.tell(complete(sale));
+    const lost = credit(box, card, sale, 4_000);
+    const write = writeOf((await box.ask(lost)).answer);
+    if (isWritten) card.write(write);
+    await box.tell(complete(lost, 'cardUnknown'));
+    const again = credit(box, card, sale, 4_000);
+    const { answer } = await box.ask(again);
+    t.equal(said(answer), isWritten ? 'refund.tooLarge' : 'accepted');
+    if (answer.outcome === 'accepted') {
+      card.write(answer.write);
+      await box.tell(complete(again));
+    }
+    t.equal(card.current.balanceMinor, 24_000);
+    t.same(await books(world, card), { onCard: 24_000, held: 0, due: 0 });
+  }
+});

@@ -241,11 +241,7 @@ function debitBySiteKey(
 }
 
 /** The credit in the air that this one repeats: the box lost the card at it, and its clerk tries once more. */
-function repeatedCredit(
-  draft: Draft,
-  coupon: Row<'coupon'>,
-  record: RecordOf<'cardCredit'>,
-): Row<'sale'> | undefined {
+function repeatedCredit(draft: Draft, coupon: Row<'coupon'>, record: RecordOf<'cardCredit'>): Row<'sale'> | undefined {
   const pending = coupon.pendingSale === null ? undefined : draft.get('sale', coupon.pendingSale);
   return pending?.originalId === record.original && pending.originalRefundMinor === record.amountMinor
     ? pending

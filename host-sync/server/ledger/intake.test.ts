@@ -3,8 +3,8 @@
 import t from 'tap';
 import { utf8 } from '../../../terminal/kernel/bytes.js';
 import type { Envelope } from '../../protocol/sync.js';
-import { complete, earn, refund, spend, undo } from '../sim/sales.js';
-import { type Box, inWorld, keyed, newId, openWorld, said, type World } from '../sim/world.js';
+import { complete, earn, refund, reverse, spend, undo } from '../sim/sales.js';
+import { type Box, inWorld, keyed, must, newId, openWorld, said, type World } from '../sim/world.js';
 import { put } from './facts.js';
 
 const plain = (totalMinor = 100) => ({ kind: 'plainSale', reference: null, bill: keyed(totalMinor) }) as const;
@@ -268,3 +268,38 @@ inWorld(t, 'fault 60: a record the ledger cannot bear goes alone and stays visib
   t.match(await world.host.members.byCode(well.memberCode), { points: 100 });
   t.same(await codes(world), ['record.poisoned']);
 });
+
+inWorld(t, 'a reversal goes before what it undoes, also within one batch', async (t, { world, box }) => {
+  const phone = await world.phone('13800000000');
+  const sale = spend(box, phone, 10_000, 100);
+  t.same(await answersOf(box, box.record(sale), box.record(reverse(sale))), ['record.reversed', 'accepted']);
+  t.same((await world.host.deadLetters.list('open')).rows, [], 'nothing was given, so nobody has to look');
+  t.equal((await box.send(box.record(plain()))).watermark.sequence, 3);
+});
+
+inWorld(
+  t,
+  'a refusal that the box never heard, of a sale it had accepted, is a dead letter',
+  async (t, { world, box }) => {
+    const stranger = await world.phone('13800000000');
+    stranger.key.fill(0);
+    const [bonus, paid] = [earn(box, stranger, 10_000), spend(box, stranger, 10_000, 100)].map((draft) =>
+      box.record(draft),
+    );
+    for (const record of [bonus, paid])
+      t.equal(
+        said(must(await world.host.authorise(box.terminalId, { record: record as Envelope })).answer),
+        'credential.wrongProof',
+      );
+    t.same((await world.host.deadLetters.list('open')).rows, [], 'the box that hears it shows it to its clerk');
+    for (let times = 0; times < 2; times++)
+      t.same(await answersOf(box, bonus as Envelope, paid as Envelope), [
+        'credential.wrongProof',
+        'credential.wrongProof',
+      ]);
+    t.match((await world.host.deadLetters.list('open')).rows, [
+      { kind: 'pointsEarn', code: 'credential.wrongProof', worthPoints: 100 },
+    ]);
+    t.equal((await world.host.deadLetters.list('open')).rows.length, 1, 'the spend was reversed: it gave nothing');
+  },
+);
