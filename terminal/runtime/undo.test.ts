@@ -150,3 +150,18 @@ t.test('a simulated sale says so on its view, its record and its receipt', async
   );
   t.equal(box.terminal.status().simulated, true);
 });
+
+t.test('a void or refund that the host refuses leaves the sale as it was', async (t) => {
+  const box = await openBox(t);
+  await earned(box, 'S-1');
+  const { decide } = box.host;
+  for (const command of [{ service: 'void', original: 'S-1' } as const, refund('S-1', 10_000)]) {
+    box.host.decide = (record) => refusal(record.transactionId, 'original.notVoidable');
+    const { transactionId } = await box.start(command);
+    t.match((await box.ended(transactionId)).outcome, { result: 'refused', code: 'original.notVoidable' });
+    t.match(box.terminal.sale('S-1'), { voided: false, refundedMinor: 0 });
+  }
+  box.host.decide = decide;
+  const undone = await box.start({ service: 'void', original: 'S-1' });
+  t.match((await box.ended(undone.transactionId)).outcome, { result: 'accepted' }, 'it can be undone later');
+});

@@ -114,9 +114,19 @@ class OpenStore implements SqliteStore {
     if (answers.length === 0) return;
     const byId = new Map(answers.map((answer) => [answer.transactionId, answer]));
     this.#parts.counters.commit((counters, after) => {
-      for (const answer of byId.values()) this.#parts.outbox.settle(counters, after, this.#asKnown(answer));
+      for (const answer of byId.values()) {
+        this.#parts.outbox.settle(counters, after, this.#asKnown(answer));
+        this.#takeBackUndo(answer);
+      }
     });
     this.#maintenance.committed();
+  }
+
+  /** Refused later, the clerk has paid out already: then it goes on counting, and the dead letter says so. */
+  #takeBackUndo({ transactionId, answer, knownToSale }: SettledAnswer): void {
+    if (!knownToSale || answer.outcome === 'accepted') return;
+    const sale = this.#parts.sales.byTransaction(transactionId)?.sale;
+    if (sale) this.#parts.sales.takeBackUndo(sale);
   }
 
   /** A sale that ended refused here gave nothing: the host's refusal of it leaves nothing for a person to settle. */

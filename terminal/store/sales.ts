@@ -64,6 +64,7 @@ export class Sales {
   readonly #earlier: Statement;
   readonly #insert: Statement;
   readonly #update: Statement;
+  readonly #redo: Statement;
   readonly #undo: Statement;
   readonly #count: Statement;
   readonly #giveBack: Statement;
@@ -87,6 +88,9 @@ export class Sales {
     );
     this.#undo = db.prepare(
       'UPDATE sale SET refunded_minor = refunded_minor + ?, voided = max(voided, ?) WHERE number = ?',
+    );
+    this.#redo = db.prepare(
+      'UPDATE sale SET refunded_minor = max(0, refunded_minor - ?), voided = min(voided, 1 - ?) WHERE number = ?',
     );
     this.#count = db.prepare(
       `INSERT INTO site_spent VALUES (?, ?, ?)
@@ -146,6 +150,13 @@ export class Sales {
     else if (counters.openSale === number) counters.openSale = 0;
     const undone = undoneBy(sale);
     if (undone) this.#takeFrom(undone);
+  }
+
+  /** The host refused this undo while the clerk still waited: nothing was given, so the original can be undone again. */
+  takeBackUndo(sale: PersistedSale): void {
+    const undone = undoneBy(sale);
+    const number = undone ? this.lookup.byId(undone.original) : null;
+    if (undone && number !== null) this.#redo.run(undone.refundedMinor, undone.voided ? 1 : 0, number);
   }
 
   /** An original that was purged is not there to be undone again. */
