@@ -103,7 +103,8 @@ export async function benchColdStart(folder: string, rounds: number): Promise<re
   const taken = { bare: [] as number[], core: [] as number[], noDevices: [] as number[], shipped: [] as number[] };
   for (let round = -1; round < rounds; round++) {
     for (const name of ['bare', 'core', 'noDevices', 'shipped'] as const) {
-      const started = name === 'bare' ? await start('scripts/bench/bare.js', []) : await startTerminal(words(name));
+      const started =
+        name === 'bare' ? await start('scripts/bench/bare-child.js', []) : await startTerminal(words(name));
       if (round >= 0) taken[name].push(started.readyMs);
       await end(started);
     }
@@ -127,7 +128,8 @@ export async function benchMemory(folder: string, rounds: number): Promise<reado
   const children = new Map<string, number[]>();
   for (let round = 0; round < rounds; round++) {
     for (const name of ['bare', 'core', 'shipped'] as const) {
-      const started = name === 'bare' ? await start('scripts/bench/bare.js', []) : await startTerminal(words(name));
+      const started =
+        name === 'bare' ? await start('scripts/bench/bare-child.js', []) : await startTerminal(words(name));
       await pause(idleMs);
       const pid = started.child.pid ?? 0;
       taken[name].push(residentMb(pid));

@@ -275,7 +275,7 @@ _ensure_modules() {
     _step 3 'npm packages ok'
     return 0
   fi
-  _step 3 'npm packages: installing (a few minutes the first time: the database is compiled here)'
+  _step 3 'npm packages: installing (minutes, once: the database is compiled)'
   rm -f "$SHOULI_MARKER"
   _watched 'npm ci' "$SHOULI_LOCAL/setup-npm.log" npm ci --no-audit --no-fund --foreground-scripts ||
     _fail 'npm ci failed; the log above says why. Run the same command again once it is repaired.'

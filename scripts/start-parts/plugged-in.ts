@@ -10,8 +10,8 @@ import { discoverScanners } from '../../drivers/serial/serial-transport.js';
 const usbFolder = '/sys/bus/usb/devices';
 /** USB class of smart card readers (CCID). */
 const smartCardClass = '0b';
-/** ACS, whose ACR122U says class 0b too; Sony, whose PaSoRi readers say a vendor class. */
-const readerVendors = ['072f', '054c'];
+/** ACS makes readers and nothing else, some of a vendor class. Other makers' ids would catch headsets and cameras. */
+const readerVendors = ['072f'];
 
 function attribute(device: string, name: string): string {
   try {

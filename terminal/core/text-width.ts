@@ -6,8 +6,7 @@ import stringWidth from 'string-width';
 
 /** Printable ASCII, one column each; CJK ideographs, their full stop and comma, and full-width forms, two each. */
 const plain = /^[\x20-\x7e\u3001\u3002\u4e00-\u9fff\uff01-\uff5e]*$/;
-const wide = /[^\x20-\x7e]/g;
 
 /** Columns that `text` takes; combining marks take none, and clusters what a terminal gives them. */
 export const columnsOf = (text: string): number =>
-  plain.test(text) ? text.length + (text.match(wide)?.length ?? 0) : stringWidth(text);
+  plain.test(text) ? text.length + text.replaceAll(/[\x20-\x7e]+/g, '').length : stringWidth(text);

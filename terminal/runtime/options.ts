@@ -23,6 +23,12 @@ export const terminalOptions = [
     help: 'May products and command barcodes from the scanner make a sale without a till?',
   },
   {
+    key: 'scannerUndoes',
+    type: 'boolean',
+    default: false,
+    help: 'May command barcodes void and refund? Anybody who can show a code to the scanner could: only where customers cannot reach it.',
+  },
+  {
     key: 'scannerClerk',
     type: 'text',
     default: 'scanner',

@@ -183,3 +183,12 @@ t.test('a box whose scanner sells nothing passes products on and hears member co
   box.reader.scan('SL!CANCEL', 'SLM1234567890128');
   t.match((await box.ended(transactionId)).outcome, { result: 'accepted' });
 });
+
+t.test('a barcode undoes nothing unless the merchant allows it', async (t) => {
+  const box = await openBox(t, { options: { scannerUndoes: false } });
+  const { transactionId } = await box.start({ service: 'plainSale' }, { reference: 'S-1' });
+  box.reader.scan(`SL!VOID ${transactionId}`, 'SL!REFUND 100 S-1');
+  t.match(box.terminal.sale('S-1'), { voided: false, refundedMinor: 0 });
+  t.same(box.reader.signals.slice(-2), ['refused', 'refused']);
+  t.notOk(box.kinds.includes('void') || box.kinds.includes('refund'));
+});

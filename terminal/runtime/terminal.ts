@@ -44,6 +44,14 @@ export interface HostLink {
   status(): SyncStatus;
 }
 
+/** What the scanner may do without a till. */
+export interface ScannerRights {
+  readonly scannerClerk: string;
+  readonly scannerSells: boolean;
+  /** Anybody can show a barcode to the scanner: undoing by one is the merchant's choice. */
+  readonly scannerUndoes: boolean;
+}
+
 export interface TerminalParts {
   readonly store: TerminalStore;
   readonly host: HostLink;
@@ -54,7 +62,7 @@ export interface TerminalParts {
   readonly ids: Ids;
   readonly schedule: Schedule;
   readonly siteKey: () => Bytes | null;
-  readonly options: DeskOptions & { readonly scannerClerk: string; readonly scannerSells: boolean };
+  readonly options: DeskOptions & ScannerRights;
   readonly version: string;
   readonly crashed: (error: unknown) => void;
   /** Prints a receipt at most once; no printer: nothing. */
@@ -345,6 +353,10 @@ export class Terminal implements TerminalPort {
   #startScanned(barcode: StartBarcode): void {
     const command = serviceOfBarcode(barcode);
     const isUndo = command.service === 'void' || command.service === 'refund';
+    if (isUndo && !this.#parts.options.scannerUndoes) {
+      this.#signal('refused');
+      return;
+    }
     const started = this.#start({
       command,
       ...(isUndo ? {} : { purchase: { lines: this.#basket.lines } }),

@@ -14,7 +14,7 @@ import type { Clock } from '../kernel/ports.js';
 import { type AmountMinor, wallMs } from '../kernel/units.js';
 import type { NumberedEvent, Purchase, Refusal, SaleCommand, SaleView, ServiceCommand } from '../runtime/port.js';
 import type { DeskOptions } from '../runtime/sale-desk.js';
-import { Terminal } from '../runtime/terminal.js';
+import { type ScannerRights, Terminal } from '../runtime/terminal.js';
 import { openTerminalStore, type SqliteStore } from '../store/open.js';
 import { HostDouble } from './host-double.js';
 import { ReaderDouble } from './reader-double.js';
@@ -44,7 +44,7 @@ interface BoxWish {
   /** The database; nothing: in memory. */
   readonly file?: string;
   readonly siteKey?: Bytes;
-  readonly options?: Partial<DeskOptions & { readonly scannerSells: boolean }>;
+  readonly options?: Partial<DeskOptions & ScannerRights>;
   /** A box that never met its host: no identity, no directives. */
   readonly bare?: boolean;
   readonly time?: ManualTime;
@@ -103,7 +103,7 @@ export class BoxDouble {
       options: {
         ...{ simulated: false, category: 'dining', typedPointsClerks: ['boss'], siteDailyMaxMinor: 20_000 },
         ...{ credentialTimeoutMs: 60_000, authorisationTimeoutMs: 5_000, balanceTimeoutMs: 1_500 },
-        ...{ cardAgainTimeoutMs: 30_000, scannerClerk: 'scanner', scannerSells: true },
+        ...{ cardAgainTimeoutMs: 30_000, scannerClerk: 'scanner', scannerSells: true, scannerUndoes: true },
         ...wish.options,
       },
       crashed: (error) => this.crashes.push(error),

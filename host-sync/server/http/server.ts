@@ -11,6 +11,7 @@ import type { Clock } from '../../../terminal/kernel/ports.js';
 import type { Authority } from '../pki/authority.js';
 import { identifyPeer, type Peer } from '../pki/peer.js';
 import { decideAccess } from './access.js';
+import { AlarmDamper } from './alarm-damper.js';
 import { ConnectionGuard, type ConnectionLimits, connectionLimitsDefault } from './connections.js';
 import { type Operation, operations } from './contract.js';
 import { createHandlers, type HandlerOptions, type Handlers } from './handlers.js';
@@ -100,9 +101,11 @@ interface RouteParts {
   readonly options: TerminalServerOptions;
   readonly peerOf: (socket: TLSSocket) => Peer;
   readonly handlers: Handlers;
+  readonly damper: AlarmDamper;
 }
 
-function addRoute(server: FastifyInstance, operation: Operation, { options, peerOf, handlers }: RouteParts): void {
+function addRoute(server: FastifyInstance, operation: Operation, parts: RouteParts): void {
+  const { options, peerOf, handlers, damper } = parts;
   const terminals = new WeakMap<FastifyRequest, string>();
   const admit = async (request: FastifyRequest): Promise<void> => {
     if (operation.access === 'anyone') return;
@@ -113,8 +116,10 @@ function addRoute(server: FastifyInstance, operation: Operation, { options, peer
       terminals.set(request, decision.terminalId ?? '');
       return;
     }
-    if (decision.alarm)
-      await options.host.alarm(decision.alarm.code, decision.alarm.terminalId, request.ip, decision.detail);
+    const { alarm } = decision;
+    const sameness = `${alarm?.code}/${alarm?.terminalId}/${request.ip}`;
+    if (alarm && damper.isDue(sameness, options.clock.monotonicMs()))
+      await options.host.alarm(alarm.code, alarm.terminalId, request.ip, decision.detail);
     throw new ProblemError(decision.code, decision.detail);
   };
   server.route({
@@ -173,7 +178,7 @@ export async function createTerminalServer(options: TerminalServerOptions): Prom
   server.addHook('onSend', async (_request, reply) => {
     reply.header('cache-control', 'no-store');
   });
-  const parts = { options, peerOf, handlers: createHandlers(options) };
+  const parts = { options, peerOf, handlers: createHandlers(options), damper: new AlarmDamper() };
   for (const operation of operations) addRoute(server, operation, parts);
   return {
     listen: async (port, host) => {

@@ -39,6 +39,8 @@ export function cardKeyIdOf(record: CardKind): string | null {
   return null;
 }
 
+const writerKey = (couponId: string, counter: number): string => `${couponId}/${counter}`;
+
 /** States the accounts that a sale on this card moves through. */
 export function planCardAccounts(need: Collector, couponId: string, currency: string, terminalId: string): void {
   const accounts = [cardMirror, cardReserved, cardAhead, cardCorrection].map((account) => account(couponId, currency));
@@ -55,7 +57,10 @@ export function planCard(need: Collector, record: CardKind): void {
   planCardAccounts(need, coupon.id, coupon.currency, record.terminalId);
   const writers = slotsOf(record.slots).flatMap((slot) => {
     const read = decodeCardRecord(slot);
-    return read.ok ? [transactionIdFromBytes(read.value.lastTransactionId) as string] : [];
+    if (!read.ok) return [];
+    for (const counter of [read.value.counter, read.value.counter + 1])
+      need.get('cardWriter', writerKey(coupon.id, counter));
+    return [transactionIdFromBytes(read.value.lastTransactionId) as string];
   });
   for (const id of [...writers, ...(coupon.pendingSale === null ? [] : [coupon.pendingSale])]) {
     const sale = need.get('sale', id);
@@ -97,13 +102,13 @@ const advance = (draft: Draft, sale: Row<'sale'>): void => {
 };
 
 /** What was due has gone to the card with this sale's write. @returns what was not due any more: borne by the merchant */
-function payCorrection(draft: Draft, sale: Row<'sale'>): number {
+function payCorrection(draft: Draft, sale: Row<'sale'>, into = cardMirror): number {
   const couponId = sale.couponId ?? '';
-  const mirror = cardMirror(couponId, sale.currency);
+  const to = into(couponId, sale.currency);
   const due = cardCorrection(couponId, sale.currency);
   const paid = Math.min(balanceOf(draft, due), sale.correctionMinor);
   const borneMinor = sale.correctionMinor - paid;
-  draft.post('cardWritten', [move(due, mirror, paid), move(riskBorne(sale.currency), mirror, borneMinor)]);
+  draft.post('cardWritten', [move(due, to, paid), move(riskBorne(sale.currency), to, borneMinor)]);
   return borneMinor;
 }
 
@@ -190,20 +195,62 @@ export function observe(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard): 'f
   return 'followed';
 }
 
-/** Posts a debit that left the card before or without its record: what was seen to be missing, then the merchant's risk. */
-export function postCardLate(draft: Draft, sale: Row<'sale'>, fromMirror: boolean): Row<'sale'> {
+/**
+ * Keeps who wrote the card's records, and settles sales whose write is seen only now, behind later ones: what they took
+ * was counted as ahead. To be called with every genuine reading, old ones too.
+ */
+export function learn(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard): void {
+  for (const record of [seen.record, seen.other]) {
+    if (!record || record.lastKind === 'issue') continue;
+    const id = writerKey(coupon.id, record.counter);
+    const transactionId = transactionIdFromBytes(record.lastTransactionId);
+    if (!draft.get('cardWriter', id)) draft.put('cardWriter', { id, transactionId });
+    const sale = draft.get('sale', transactionId);
+    const known = draft.get('coupon', coupon.id) ?? coupon;
+    if (sale?.couponId === coupon.id && sale.cardCounter === record.counter && record.counter <= known.cardCounter)
+      if (sale.cardWritten === 0) draft.put('sale', markWrittenBehind(draft, sale));
+  }
+}
+
+/** Has this sale's write been seen on the card, before the sale itself came? */
+export const isSeenWritten = (draft: Draft, sale: Row<'sale'>): boolean =>
+  draft.get('cardWriter', writerKey(sale.couponId ?? '', sale.cardCounter ?? 0))?.transactionId === sale.id;
+
+/** The write of this sale is on the card, behind later ones that have been followed already. */
+export function markWrittenBehind(draft: Draft, sale: Row<'sale'>): Row<'sale'> {
+  const couponId = sale.couponId ?? '';
+  const ahead = cardAhead(couponId, sale.currency);
+  if (sale.kind === 'cardCredit' && sale.state === 'timedOut') refundAgain(draft, sale);
+  const borneMinor = payCorrection(draft, sale, cardAhead);
+  const written: Row<'sale'> = { ...sale, cardWritten: 1, riskMinor: sale.riskMinor + borneMinor };
+  if (sale.kind === 'cardCredit') return { ...written, state: sale.state === 'pending' ? 'accepted' : sale.state };
+  const home =
+    sale.state === 'reversed'
+      ? cardCorrection(couponId, sale.currency)
+      : sale.state === 'timedOut'
+        ? cardReserved(couponId, sale.currency)
+        : null;
+  if (!home) return written;
+  const taken = Math.min(balanceOf(draft, ahead), sale.coveredMinor);
+  draft.post('cardWritten', [
+    move(ahead, home, taken),
+    move(riskBorne(sale.currency), home, sale.coveredMinor - taken),
+  ]);
+  const riskMinor = written.riskMinor + sale.coveredMinor - taken;
+  return { ...written, riskMinor, state: sale.state === 'timedOut' ? 'reserved' : sale.state };
+}
+
+/**
+ * Posts a debit that is late: from what was seen to have left the card where it has been followed past this write, else
+ * from the mirror; what is not there is the merchant's risk.
+ */
+function postCardLate(draft: Draft, sale: Row<'sale'>, isBehind: boolean): Row<'sale'> {
   const couponId = sale.couponId ?? '';
   const to = couponRedeemed(sale.terminalId, sale.currency);
-  const ahead = Math.min(balanceOf(draft, cardAhead(couponId, sale.currency)), sale.coveredMinor);
-  const mirrored = fromMirror
-    ? Math.min(balanceOf(draft, cardMirror(couponId, sale.currency)), sale.coveredMinor - ahead)
-    : 0;
-  const riskMinor = sale.coveredMinor - ahead - mirrored;
-  draft.post('cardLate', [
-    move(cardAhead(couponId, sale.currency), to, ahead),
-    move(cardMirror(couponId, sale.currency), to, mirrored),
-    move(riskBorne(sale.currency), to, riskMinor),
-  ]);
+  const from = isBehind ? cardAhead(couponId, sale.currency) : cardMirror(couponId, sale.currency);
+  const taken = Math.min(balanceOf(draft, from), sale.coveredMinor);
+  const riskMinor = sale.coveredMinor - taken;
+  draft.post('cardLate', [move(from, to, taken), move(riskBorne(sale.currency), to, riskMinor)]);
   advance(draft, sale);
   return { ...sale, state: 'accepted', cardWritten: 1, riskMinor: sale.riskMinor + riskMinor };
 }
@@ -214,18 +261,34 @@ export function acceptCard(
   sale: Row<'sale'>,
 ): { readonly sale: Row<'sale'>; readonly notices: readonly string[] } {
   const couponId = sale.couponId ?? '';
-  if (sale.state === 'timedOut' && sale.kind === 'cardDebit') {
-    const posted = postCardLate(draft, { ...sale, riskMinor: sale.riskMinor + payCorrection(draft, sale) }, true);
-    draft.alarm('card.contradiction', sale.terminalId, sale.id, 'a debit was confirmed that the card did not show');
-    return { sale: posted, notices: posted.riskMinor > 0 ? ['coupon.late', 'coupon.risk'] : ['coupon.late'] };
-  }
+  // Where the card has been followed past this write, what it took was counted as ahead.
+  const isBehind = (draft.get('coupon', couponId)?.cardCounter ?? 0) >= (sale.cardCounter ?? 0);
+  if (sale.state === 'timedOut' && sale.kind === 'cardDebit') return acceptLate(draft, sale, isBehind);
+  const mark = isBehind ? markWrittenBehind : markWritten;
   const held = sale.kind === 'cardCredit' ? sale : { ...sale, state: 'reserved' as const };
-  const written = sale.cardWritten ? sale : markWritten(draft, held);
+  const written = sale.cardWritten ? sale : mark(draft, held);
   if (sale.kind === 'cardDebit')
     draft.post('coupon', [
       move(cardReserved(couponId, sale.currency), couponRedeemed(sale.terminalId, sale.currency), sale.coveredMinor),
     ]);
   return { sale: { ...written, state: 'accepted' }, notices: [] };
+}
+
+/** A debit that was thought not to be written, or that came behind later ones: taken from where it can be found. */
+function acceptLate(draft: Draft, sale: Row<'sale'>, isBehind: boolean): ReturnType<typeof acceptCard> {
+  const borneMinor = payCorrection(draft, sale, isBehind ? cardAhead : cardMirror);
+  const posted = postCardLate(draft, { ...sale, riskMinor: sale.riskMinor + borneMinor }, isBehind);
+  const isRisk = posted.riskMinor > 0;
+  if (isRisk || !isBehind)
+    draft.alarm(
+      isRisk ? 'card.conflict' : 'card.contradiction',
+      sale.terminalId,
+      sale.id,
+      isRisk
+        ? `${posted.riskMinor} minor units that the card did not have by the books`
+        : 'a debit was confirmed that the card did not show',
+    );
+  return { sale: posted, notices: isRisk ? ['coupon.late', 'coupon.risk'] : ['coupon.late'] };
 }
 
 /** The box lost the card and gave nothing for it: the card's next record tells; what it lost is due to it. */
@@ -239,21 +302,7 @@ export function loseCard(draft: Draft, sale: Row<'sale'>): Row<'sale'> {
     draft.post('cardCorrection', [move(cardReserved(couponId, sale.currency), due, sale.coveredMinor)]);
     return { ...sale, state: 'reversed' };
   }
-  const coupon = draft.get('coupon', couponId);
-  if (sale.state !== 'accepted' || sale.undone > 0) return sale;
-  if (coupon && coupon.cardCounter === sale.cardCounter && coupon.pendingSale === null && sale.riskMinor === 0) {
-    // Written by a site key and posted at once: back into the air.
-    draft.post('cardUnknown', [
-      move(couponRedeemed(sale.terminalId, sale.currency), cardReserved(couponId, sale.currency), sale.coveredMinor),
-    ]);
-    update(draft, couponId, { cardCounter: coupon.cardCounter - 1, pendingSale: sale.id });
-    return { ...sale, state: 'pending', cardWritten: 0 };
-  }
-  return {
-    ...undoCardDebit(draft, sale, sale.coveredMinor, 'cardUnknown'),
-    state: 'reversed',
-    undone: sale.coveredMinor,
-  };
+  return sale;
 }
 
 /** Gives a posted debit back: due to the card at its next online write. `amount` minor units. */

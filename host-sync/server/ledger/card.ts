@@ -13,15 +13,17 @@ import {
 import { recordKey } from '../../../drivers/protocols/member/proof.js';
 import { equalBytes, hex, toHex } from '../../../terminal/kernel/bytes.js';
 import { type CardWrite, type RecordOf, transactionIdBytes } from '../../protocol/record.js';
-import { cardCorrection, cardMirror, cardReserved, couponRedeemed } from './accounts.js';
+import { cardCorrection, cardMirror, cardReserved } from './accounts.js';
 import { accepted, couponBalances, type Outcome, refused } from './answer.js';
 import {
   acceptCard,
   cardKeyIdOf,
+  isSeenWritten,
+  learn,
+  markWrittenBehind,
   observe,
   planCard,
   planCardAccounts,
-  postCardLate,
   readCard,
   type SeenCard,
   undoCardDebit,
@@ -81,6 +83,7 @@ function present(
 /** Follows the card's record; a record that cannot be explained is refused and alarmed. null: followed. */
 function follow(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard, terminalId: string): Outcome | null {
   const followed = observe(draft, coupon, seen);
+  learn(draft, coupon, seen);
   if (followed === 'followed') return null;
   const code = followed === 'stale' ? 'card.recordStale' : 'card.recordInvalid';
   const detail = `counter ${seen.record.counter}, known ${coupon.cardCounter}`;
@@ -186,7 +189,10 @@ function siteDebit(
   return follows && debit >= 1 && debit <= record.amountMinor && debit <= record.bill.totalMinor ? debit : null;
 }
 
-/** The member has the goods: it is posted, and what the mirror cannot explain is the merchant's risk. */
+/**
+ * The box has decided: the debit is held like one that the host authenticated, until the box says how it ended. Where the
+ * card is known to have gone on since, nothing is held: what was seen to have left it, or the merchant, pays on completion.
+ */
 function debitBySiteKey(
   draft: Draft,
   record: RecordOf<'cardDebit'>,
@@ -205,38 +211,30 @@ function debitBySiteKey(
     );
     return refused('card.recordInvalid', 'the write does not follow from the slots');
   }
-  const counter = seen.record.counter + 1;
+  const followed = observe(draft, coupon, seen);
+  learn(draft, coupon, seen);
   const sale: Row<'sale'> = {
     ...newSale(record, record.bill, draft.atMs),
     memberId: coupon.memberId,
     couponId: coupon.id,
     coveredMinor: amountMinor,
-    cardCounter: counter,
-    cardWritten: 1,
+    cardCounter: seen.record.counter + 1,
+    state: 'timedOut',
   };
-  const isLate = counter <= coupon.cardCounter;
-  const followed = isLate ? 'stale' : observe(draft, coupon, seen);
-  let posted = sale;
+  const now = draft.get('coupon', coupon.id) ?? coupon;
   if (followed === 'followed') {
     draft.post('coupon', [
-      move(cardMirror(coupon.id, coupon.currency), couponRedeemed(record.terminalId, coupon.currency), amountMinor),
+      move(cardMirror(coupon.id, coupon.currency), cardReserved(coupon.id, coupon.currency), amountMinor),
     ]);
-    const now = draft.get('coupon', coupon.id) ?? coupon;
-    draft.put('coupon', { ...now, cardCounter: counter });
+    draft.put('coupon', { ...now, pendingSale: record.transactionId });
+    draft.put('sale', { ...sale, state: 'reserved' });
   } else {
-    posted = postCardLate(draft, sale, false);
+    draft.put('sale', isSeenWritten(draft, sale) ? markWrittenBehind(draft, sale) : sale);
   }
-  draft.put('sale', posted);
-  if (posted.riskMinor > 0)
-    draft.alarm(
-      'card.conflict',
-      record.terminalId,
-      record.transactionId,
-      `${posted.riskMinor} minor units that the card did not have by the books`,
-    );
-  return accepted(couponBalances(draft, coupon, isLate ? null : seen.record.balanceMinor - amountMinor), {
+  const onCardMinor = followed === 'followed' ? seen.record.balanceMinor - amountMinor : null;
+  return accepted(couponBalances(draft, coupon, onCardMinor), {
     coveredMinor: amountMinor,
-    notices: [...(isLate ? ['coupon.late'] : []), ...(posted.riskMinor > 0 ? ['coupon.risk'] : [])],
+    notices: followed === 'followed' ? [] : ['coupon.late'],
   });
 }
 

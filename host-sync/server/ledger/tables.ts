@@ -179,6 +179,8 @@ export const tables = {
     },
     lookups: ['openMember', 'cardKeyId', 'memberId'],
   },
+  /** Which transaction a record of a card names as its writer, once seen; id is coupon/counter. */
+  cardWriter: { columns: { id: text, transactionId: text }, lookups: [] },
   account: {
     columns: {
       id: text,

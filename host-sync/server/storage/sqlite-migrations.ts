@@ -264,5 +264,12 @@ CREATE INDEX alarmBySameness ON alarm (sameness);
 CREATE INDEX alarmByTerminal ON alarm (terminalId, id) WHERE terminalId IS NOT NULL;
 `;
 
+const second = `
+CREATE TABLE cardWriter (
+  id TEXT NOT NULL PRIMARY KEY,
+  transactionId TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+`;
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
-export const migrations: readonly string[] = [first];
+export const migrations: readonly string[] = [first, second];
