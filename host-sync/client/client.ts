@@ -23,7 +23,7 @@ import type { Moment, SyncEffect, SyncHappening, SyncState, SyncStatus } from '.
 import { reachableIn, statusOf } from './sync-status.js';
 
 export type * from './client-port.js';
-export type { SyncLimits, SyncStatus } from './sync-state.js';
+export type { SyncStatus } from './sync-state.js';
 
 /** Most characters of bodies in one batch: with JSON's escapes and UTF-8 it stays far below the host's limit. */
 export const batchCharactersMax = 1_000_000;

@@ -51,7 +51,6 @@ export const billLineSchema = z.strictObject({
   priceSource: z.enum(['catalogue', 'override']),
   amountMinor: amountSchema,
 });
-export type BillLine = z.infer<typeof billLineSchema>;
 
 export const billSchema = z.strictObject({
   currency: currencySchema,

@@ -1,130 +1,12 @@
 // Card-held coupons on a real store: C7(a), tearing as the host sees it, corrections, site keys, and records in any order.
 // The card is a model of two slots that takes what a box writes; the test tears it by not writing or not telling.
 import t from 'tap';
-import { type CardRecord, decodeCardRecord, encodeCardRecord } from '../../../drivers/protocols/member/card-record.js';
-import { recordKey } from '../../../drivers/protocols/member/proof.js';
 import { concat, hex, toHex } from '../../../terminal/kernel/bytes.js';
-import { nativeCrypto } from '../../../terminal/kernel/native.js';
-import { type CardWrite, transactionIdBytes } from '../../protocol/record.js';
-import type { RecordAnswer } from '../../protocol/sync.js';
+import { transactionIdBytes } from '../../protocol/record.js';
+import { Card, credit, debit, issueCard as issue, siteDebit, writeOf } from '../sim/cards.js';
 import { complete, refund, reverse, undo } from '../sim/sales.js';
-import {
-  type Box,
-  inWorld,
-  keyed,
-  type LooseDraft,
-  must,
-  newId,
-  Phone,
-  said,
-  testVault,
-  type World,
-} from '../sim/world.js';
+import { inWorld, keyed, type LooseDraft, must, newId, Phone, said, type World } from '../sim/world.js';
 
-class Card {
-  readonly slots: [Uint8Array, Uint8Array];
-  constructor(
-    readonly code: string,
-    readonly phone: Phone,
-    first: Uint8Array,
-  ) {
-    this.slots = [first, new Uint8Array(96)];
-  }
-  write(write: CardWrite | null | undefined): void {
-    if (write) this.slots[write.slot] = hex(write.record);
-  }
-  get current(): CardRecord & { slot: 0 | 1 } {
-    const read = ([0, 1] as const).flatMap((slot) => {
-      const record = decodeCardRecord(this.slots[slot]);
-      return record.ok ? [{ ...record.value, slot }] : [];
-    });
-    const [highest] = read.sort((a, b) => b.counter - a.counter);
-    if (!highest) throw new Error('no record on the card');
-    return highest;
-  }
-  get hex(): string {
-    return toHex(concat(...this.slots));
-  }
-}
-
-async function issue(
-  world: World,
-  more: Partial<Parameters<World['host']['coupons']['issue']>[0]> = {},
-): Promise<Card> {
-  const issued = must(
-    await world.host.coupons.issue({
-      holder: 'card',
-      memberCode: null,
-      currency: 'CNY',
-      amountMinor: 30_000,
-      expiresAtMs: null,
-      ...more,
-    }),
-  );
-  if (!issued.card) throw new Error('no card');
-  return new Card(
-    issued.code,
-    new Phone('card', issued.card.cardKeyId, issued.card.cardKey, world.random),
-    issued.card.record,
-  );
-}
-
-function debit(
-  box: Box,
-  card: Card,
-  totalMinor: number,
-  write: CardWrite | null = null,
-  transactionId = newId(),
-): LooseDraft & { kind: 'cardDebit' } {
-  return {
-    kind: 'cardDebit',
-    transactionId,
-    reference: null,
-    bill: keyed(totalMinor),
-    credential: card.phone.tap(box, transactionId, 'cardDebit', totalMinor),
-    partial: false,
-    amountMinor: totalMinor,
-    slots: card.hex,
-    write,
-  };
-}
-function credit(box: Box, card: Card, original: LooseDraft, amountMinor: number): LooseDraft {
-  const transactionId = newId();
-  return {
-    kind: 'cardCredit',
-    transactionId,
-    reference: null,
-    credential: card.phone.tap(box, transactionId, 'cardCredit', amountMinor),
-    original: original.transactionId ?? newId(),
-    amountMinor,
-    slots: card.hex,
-  };
-}
-const writeOf = (answer: RecordAnswer): CardWrite => {
-  if (answer.outcome !== 'accepted' || !answer.write) throw new Error(`no write: ${JSON.stringify(answer)}`);
-  return answer.write;
-};
-/** A debit as a box with the site key makes it, offline. */
-async function siteDebit(world: World, box: Box, card: Card, amountMinor: number): Promise<LooseDraft> {
-  const siteKey = await world.store.read(
-    (need) => void need.get('secret', 'siteKey'),
-    (facts) => testVault.unwrap(facts.get('secret', 'siteKey')?.wrapped ?? new Uint8Array(1)),
-  );
-  const { slot, ...from } = card.current;
-  const transactionId = newId();
-  const record = encodeCardRecord(nativeCrypto, recordKey(nativeCrypto, siteKey, from.cardKeyId), {
-    ...from,
-    counter: from.counter + 1,
-    balanceMinor: from.balanceMinor - amountMinor,
-    lastTransactionId: transactionIdBytes(transactionId),
-    lastTerminal: hex(box.terminalId.slice(2)),
-    lastKind: 'debit',
-    lastAmountMinor: amountMinor,
-  });
-  const draft = debit(box, card, amountMinor, { slot: slot === 0 ? 1 : 0, record: toHex(record) }, transactionId);
-  card.write(draft.write);
-  return draft;
-}
 async function books(world: World, card: Card) {
   const view = await world.host.coupons.byCode(card.code);
   return { onCard: view?.balanceMinor, held: view?.reservedMinor, due: view?.correctionMinor };
@@ -272,6 +154,7 @@ inWorld(t, 'site keys: offline debits in any order of arrival balance, without r
     for (const index of order) {
       const { box: from, draft } = made[index] ?? { box, draft: made[0]?.draft };
       t.equal(said(await from.tell(draft as LooseDraft)), 'accepted');
+      t.equal(said(await from.tell(complete(draft as LooseDraft))), 'accepted');
     }
     t.same(await books(world, card), { onCard: 24_000, held: 0, due: 0 }, order.join(' '));
     t.match((await box.ask(debit(box, card, 24_000))).answer, { outcome: 'accepted' }, 'the card is whole to the host');
@@ -287,11 +170,12 @@ inWorld(
     const copy = new Card(card.code, new Phone('card', card.phone.keyId, card.phone.key, world.random), card.slots[0]);
     copy.phone.counter = 100;
     const other = await world.box('other');
-    await box.tell(await siteDebit(world, box, card, 10_000));
-    t.match(await other.tell(await siteDebit(world, other, copy, 7_000)), {
-      outcome: 'accepted',
-      notices: ['coupon.late', 'coupon.risk'],
-    });
+    const first = await siteDebit(world, box, card, 10_000);
+    await box.tell(first);
+    await box.tell(complete(first));
+    const second = await siteDebit(world, other, copy, 7_000);
+    t.match(await other.tell(second), { outcome: 'accepted', coveredMinor: 7_000, notices: ['coupon.late'] });
+    t.match(await other.tell(complete(second)), { outcome: 'accepted', notices: ['coupon.late', 'coupon.risk'] });
     t.match((await world.host.verifyLedger()).totals, { 'risk/CNY CNY': 7_000, 'terminal/redeemed CNY': 17_000 });
     t.match((await world.host.alarms()).rows, [{ code: 'card.conflict' }]);
   },
@@ -451,4 +335,40 @@ inWorld(t, 'a part given back, the card lost at it, and tried again: given once'
     t.equal(card.current.balanceMinor, 24_000);
     t.same(await books(world, card), { onCard: 24_000, held: 0, due: 0 });
   }
+});
+
+inWorld(t, 'site keys: a tap torn away before its write is worth nothing to anybody', async (t, { world, box }) => {
+  const card = await issue(world);
+  const tellAll = async (...drafts: readonly LooseDraft[]): Promise<void> => {
+    for (const draft of drafts) t.equal(said(await box.tell(draft)), 'accepted');
+  };
+  const before = card.slots[1];
+  const torn = await siteDebit(world, box, card, 10_000);
+  card.slots[1] = before;
+  const paid = await siteDebit(world, box, card, 2_000);
+  const other = await world.box('other');
+  const online = debit(other, card, 1_000);
+  card.write(writeOf((await other.ask(online)).answer));
+  await other.tell(complete(online));
+  await tellAll(torn, complete(torn, 'cardUnknown'), paid, complete(paid));
+  t.same(await books(world, card), { onCard: 27_000, held: 0, due: 0 }, 'nothing was taken, so nothing comes back');
+  t.notOk((await world.host.verifyLedger()).totals['risk/CNY CNY']);
+});
+
+inWorld(t, 'a lost write that only a later reading shows comes back to the member', async (t, { world, box }) => {
+  const card = await issue(world);
+  const lost = debit(box, card, 2_000);
+  card.write(writeOf((await box.ask(lost)).answer));
+  const offline = [await siteDebit(world, box, card, 3_000), await siteDebit(world, box, card, 4_000)];
+  const other = await world.box('other');
+  const online = debit(other, card, 1_000);
+  card.write(writeOf((await other.ask(online)).answer));
+  await other.tell(complete(online));
+  await box.tell(complete(lost, 'cardUnknown'));
+  for (const draft of offline) {
+    await box.tell(draft);
+    await box.tell(complete(draft));
+  }
+  t.same(await books(world, card), { onCard: 20_000, held: 0, due: 2_000 });
+  t.notOk((await world.host.verifyLedger()).totals['risk/CNY CNY']);
 });

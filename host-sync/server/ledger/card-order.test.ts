@@ -1,0 +1,170 @@
+// Properties over random histories of one card at two boxes, online and by site key, torn before or after the write, with
+// requests and replies lost and each box's records told late: in the end card and books agree, the member has what was not
+// paid with, and the merchant bears nothing. A history ends with both boxes telling all and one more look at the card.
+import fc from 'fast-check';
+import t from 'tap';
+import type { Envelope } from '../../protocol/sync.js';
+import { type Card, credit, debit, issueCard, siteDebit } from '../sim/cards.js';
+import { complete, reverse } from '../sim/sales.js';
+import { type Box, type LooseDraft, must, openWorld, type World } from '../sim/world.js';
+import { cardAhead, riskBorne } from './accounts.js';
+import { balanceOf } from './posting.js';
+
+/** What becomes of a write: it is made and known, made and not known, or not made and not known. */
+type Fate = 'made' | 'lostAfter' | 'lostBefore';
+interface Step {
+  readonly do: 'online' | 'site' | 'credit' | 'tell';
+  readonly box: number;
+  readonly amount: number;
+  readonly fate: Fate;
+  readonly lost: 'nothing' | 'request' | 'reply';
+}
+
+const stepOf = (...kinds: readonly Step['do'][]): fc.Arbitrary<Step> =>
+  fc.record({
+    do: fc.constantFrom(...kinds),
+    box: fc.nat(1),
+    amount: fc.integer({ min: 1, max: 4_000 }),
+    fate: fc.constantFrom<Fate>('made', 'made', 'made', 'lostAfter', 'lostBefore'),
+    lost: fc.constantFrom('nothing', 'nothing', 'nothing', 'request', 'reply'),
+  });
+
+/** A box with what it has not told yet. */
+class Teller {
+  readonly queue: { readonly record: Envelope; readonly isReversal: boolean }[] = [];
+  /** Accepted sales and what is left of them to give back. */
+  readonly sold: { readonly draft: LooseDraft; left: number }[] = [];
+  constructor(
+    readonly world: World,
+    readonly box: Box,
+  ) {}
+
+  write(draft: LooseDraft): Envelope {
+    const record = this.box.record(draft);
+    this.queue.push({ record, isReversal: draft.kind === 'reversal' });
+    return record;
+  }
+
+  /** Reversals first, as the sync client sends. */
+  async tell(): Promise<void> {
+    while (this.queue.length > 0) {
+      const sent = this.queue.splice(0).sort((a, b) => Number(b.isReversal) - Number(a.isReversal));
+      const { answers } = await this.box.send(...sent.map(({ record }) => record));
+      const waiting = sent.filter((_, index) => answers[index]?.outcome === 'later');
+      if (waiting.length === sent.length) throw new Error('nothing goes through any more');
+      this.queue.push(...waiting);
+    }
+  }
+
+  /** Null: no answer; then its reversal is written. */
+  async ask(draft: LooseDraft, lost: Step['lost']) {
+    const record = this.write(draft);
+    const answer =
+      lost === 'request' ? null : must(await this.world.host.authorise(this.box.terminalId, { record })).answer;
+    if (lost === 'nothing' && answer && answer.outcome !== 'later') {
+      this.queue.pop();
+      return answer;
+    }
+    this.write(reverse(draft));
+    return null;
+  }
+}
+
+interface Story {
+  readonly world: World;
+  readonly card: Card;
+  readonly tellers: readonly Teller[];
+  /** What the card has paid for, less what was given back, minor units. */
+  paidMinor: number;
+}
+
+function finish(story: Story, teller: Teller, draft: LooseDraft, fate: Fate, amountMinor: number): void {
+  teller.write(complete(draft, fate === 'made' ? 'accepted' : 'cardUnknown'));
+  if (fate === 'made') story.paidMinor += amountMinor;
+  if (fate === 'made' && draft.kind === 'cardDebit') teller.sold.push({ draft, left: amountMinor });
+}
+
+async function play(story: Story, step: Step): Promise<void> {
+  const { card, world } = story;
+  const teller = story.tellers[step.box];
+  if (!teller) throw new Error('two boxes');
+  if (step.do === 'tell') return teller.tell();
+  if (step.do === 'site') {
+    if (card.current.balanceMinor < step.amount) return;
+    const slots = [...card.slots];
+    const draft = await siteDebit(world, teller.box, card, step.amount);
+    if (step.fate === 'lostBefore') card.slots.splice(0, 2, ...slots);
+    teller.write(draft);
+    return finish(story, teller, draft, step.fate, step.amount);
+  }
+  if (step.do === 'online') {
+    const draft = debit(teller.box, card, step.amount);
+    const answer = await teller.ask(draft, step.lost);
+    if (answer?.outcome !== 'accepted') return;
+    if (step.fate !== 'lostBefore') card.write(answer.write);
+    return finish(story, teller, draft, step.fate, step.amount);
+  }
+  const sale = teller.sold.find(({ left }) => left > 0);
+  if (!sale) return;
+  const amount = Math.min(step.amount, sale.left);
+  const draft = credit(teller.box, card, sale.draft, amount);
+  const answer = await teller.ask(draft, step.lost);
+  if (answer?.outcome !== 'accepted') return;
+  // What the card lost at a refund still gets there with its next write: the refund stands whatever becomes of this one.
+  if (step.fate !== 'lostBefore') card.write(answer.write);
+  teller.write(complete(draft, step.fate === 'made' ? 'accepted' : 'cardUnknown'));
+  sale.left = step.fate === 'made' ? sale.left - amount : 0;
+  story.paidMinor -= amount;
+}
+
+async function run(steps: readonly Step[]): Promise<void> {
+  const world = await openWorld({ seed: 1 });
+  try {
+    const card = await issueCard(world);
+    const tellers = [new Teller(world, await world.box()), new Teller(world, await world.box())];
+    const story: Story = { world, card, tellers, paidMinor: 0 };
+    for (const step of steps) await play(story, step);
+    for (const teller of tellers) await teller.tell();
+    const last: Step = { do: 'online', box: 0, amount: 1, fate: 'made', lost: 'nothing' };
+    for (let look = 0; look < 2; look++) await play(story, last);
+    await tellers[0]?.tell();
+    await check(story);
+  } finally {
+    await world.close();
+  }
+}
+
+async function check({ world, card, paidMinor }: Story): Promise<void> {
+  const view = await world.host.coupons.byCode(card.code);
+  const accounts = [cardAhead(card.code, 'CNY'), riskBorne('CNY')];
+  const [aheadMinor, riskMinor] = await world.store.read(
+    (need) => {
+      for (const { id } of accounts) need.get('account', id);
+    },
+    (facts) => accounts.map((account) => balanceOf(facts, account)),
+  );
+  const onCardMinor = card.current.balanceMinor;
+  const found = {
+    mirror: view?.balanceMinor,
+    held: view?.reservedMinor,
+    due: view?.correctionMinor,
+    aheadMinor,
+    riskMinor,
+  };
+  const wanted = { mirror: onCardMinor, held: 0, due: 30_000 - paidMinor - onCardMinor, aheadMinor: 0, riskMinor: 0 };
+  if (JSON.stringify(found) !== JSON.stringify(wanted))
+    throw new Error(`${JSON.stringify(found)} is not ${JSON.stringify(wanted)}`);
+  const problems = await world.host.checkStore();
+  if (problems.length > 0) throw new Error(problems.join('; '));
+  const dead = (await world.host.deadLetters.list('open')).rows;
+  if (dead.length > 0) throw new Error(`dead letters: ${dead.map(({ kind, code }) => `${kind} ${code}`).join(', ')}`);
+}
+
+for (const [name, step] of [
+  ['debits online and by site key', stepOf('online', 'online', 'site', 'tell')],
+  ['debits and refunds online', stepOf('online', 'online', 'credit', 'tell')],
+] as const)
+  t.test(`card and books agree after ${name}`, async (t) => {
+    await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 14 }), run), { numRuns: 60 });
+    t.pass('60 random histories');
+  });
