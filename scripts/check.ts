@@ -2,7 +2,7 @@
 // runs even when an earlier one failed, unless it needs a build that did not succeed. To add a stage, add a row to
 // STAGES. A stage other than the tests counts as one pass or failure; the tests count their assertions.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { startProgress } from './lib/progress.js';
@@ -142,6 +142,15 @@ function failuresOf(counts: TapCounts, finished: Finished): readonly string[] {
   return failures;
 }
 
+/** Compiled tests of a folder, or the file itself: the runner would take every file of a folder for a test. */
+function testFilesOf(named: string): readonly string[] {
+  const at = path.resolve(PROJECT_ROOT, named);
+  if (statSync(at, { throwIfNoEntry: false })?.isDirectory() !== true) return [named];
+  return readdirSync(at, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.test.js'))
+    .map((file) => path.join(named, file));
+}
+
 async function runTests(stage: Stage, title: string, extra: readonly string[]): Promise<Outcome> {
   const progress = startProgress(title);
   let files = 0;
@@ -221,7 +230,7 @@ async function main(): Promise<number> {
     return 2;
   }
   const stages = STAGES.filter(({ name }) => values.only === undefined || values.only.includes(name));
-  const { passed, failed, skips } = await runStages(stages, positionals);
+  const { passed, failed, skips } = await runStages(stages, positionals.flatMap(testFilesOf));
   for (const skip of skips) console.log(`skipped: ${skip}`);
   const isSkipFailure = process.env['CI'] === 'true' && skips.length > 0;
   if (isSkipFailure) console.log('CI=true: a skip counts as a failure');

@@ -15,6 +15,8 @@ export interface PtyPair {
   close(): Promise<void>;
 }
 
+/** Of util-linux, which every Debian has. */
+const setprivPath = '/usr/bin/setpriv';
 /** How long socat may take to bring both ends up. */
 const readyTimeoutMs = 5_000;
 
@@ -23,7 +25,7 @@ export async function openPtyPair(line: string, device: string): Promise<PtyPair
   for (const path of [line, device]) rmSync(path, { force: true });
   // The kernel ends it with us, so that a killed starter leaves no line behind.
   const socat: ChildProcess = spawn(
-    'setpriv',
+    setprivPath,
     ['--pdeathsig', 'TERM', '--', 'socat', `pty,rawer,echo=0,link=${line}`, `pty,rawer,echo=0,link=${device}`],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );

@@ -69,7 +69,7 @@ export class Sales {
   readonly #count: Statement;
   readonly #giveBack: Statement;
   readonly #spent: Statement;
-  readonly #spentEver: Statement;
+  readonly #nextDay: Statement;
   readonly #byNumber: Statement;
   readonly #recordWorth: Statement;
   readonly #newest: Statement;
@@ -100,7 +100,7 @@ export class Sales {
       'UPDATE site_spent SET spent_minor = spent_minor - ? WHERE day = ? AND card_key_id = ?',
     );
     this.#spent = db.prepare('SELECT spent_minor FROM site_spent WHERE day = ? AND card_key_id = ?').pluck();
-    this.#spentEver = db.prepare('SELECT sum(spent_minor) FROM site_spent WHERE card_key_id = ?').pluck();
+    this.#nextDay = db.prepare('SELECT min(day) FROM site_spent WHERE day >= ?').pluck();
     this.#byNumber = db.prepare(`SELECT ${columns} FROM ${from} WHERE s.number = ?`);
     this.#recordWorth = db.prepare('SELECT worth_minor, points FROM journal WHERE number = ?');
     this.#newest = db.prepare(`SELECT ${columns} FROM ${from} WHERE s.number < ? ORDER BY s.number DESC LIMIT ?`);
@@ -178,10 +178,18 @@ export class Sales {
     return { card, minor, day: before.day };
   }
 
-  /** On the day of `atWallMs`; null: on all days that are kept. */
+  /** On the day of `atWallMs`; null: on all days that are kept, a few hundred at most. */
   spentMinor(cardKeyId: string, atWallMs: WallMs | null): AmountMinor {
-    const spent = atWallMs === null ? this.#spentEver.get(cardKeyId) : this.#spent.get(utcDay(atWallMs), cardKeyId);
-    return (typeof spent === 'bigint' ? sumOf(spent) : 0) as AmountMinor;
+    if (atWallMs !== null) return this.#spentOn(utcDay(atWallMs), cardKeyId);
+    let sum = 0n;
+    for (let next = this.#nextDay.get(0); typeof next === 'bigint'; next = this.#nextDay.get(Number(next) + 1))
+      sum += BigInt(this.#spentOn(Number(next), cardKeyId));
+    return sumOf(sum) as AmountMinor;
+  }
+
+  #spentOn(day: number, cardKeyId: string): AmountMinor {
+    const spent = this.#spent.get(day, cardKeyId);
+    return (spent === undefined ? 0 : sumOf(spent as bigint)) as AmountMinor;
   }
 
   open(counters: Readonly<Counters>): PersistedSale | null {

@@ -32,8 +32,8 @@ const stepOf = (...kinds: readonly Step['do'][]): fc.Arbitrary<Step> =>
 /** A box with what it has not told yet. */
 class Teller {
   readonly queue: { readonly record: Envelope; readonly isReversal: boolean }[] = [];
-  /** Accepted sales and what is left of them to give back. */
-  readonly sold: { readonly draft: LooseDraft; left: number }[] = [];
+  /** Accepted sales, what is left of them to give back, and what was given back as far as the box knows. */
+  readonly sold: { readonly draft: LooseDraft; left: number; backMinor: number; perhapsMinor: number }[] = [];
   constructor(
     readonly world: World,
     readonly box: Box,
@@ -74,14 +74,15 @@ interface Story {
   readonly world: World;
   readonly card: Card;
   readonly tellers: readonly Teller[];
-  /** What the card has paid for, less what was given back, minor units. */
+  /** What the card has paid for, minor units. */
   paidMinor: number;
 }
 
 function finish(story: Story, teller: Teller, draft: LooseDraft, fate: Fate, amountMinor: number): void {
   teller.write(complete(draft, fate === 'made' ? 'accepted' : 'cardUnknown'));
   if (fate === 'made') story.paidMinor += amountMinor;
-  if (fate === 'made' && draft.kind === 'cardDebit') teller.sold.push({ draft, left: amountMinor });
+  if (fate === 'made' && draft.kind === 'cardDebit')
+    teller.sold.push({ draft, left: amountMinor, backMinor: 0, perhapsMinor: 0 });
 }
 
 async function play(story: Story, step: Step): Promise<void> {
@@ -110,11 +111,10 @@ async function play(story: Story, step: Step): Promise<void> {
   const draft = credit(teller.box, card, sale.draft, amount);
   const answer = await teller.ask(draft, step.lost);
   if (answer?.outcome !== 'accepted') return;
-  // What the card lost at a refund still gets there with its next write: the refund stands whatever becomes of this one.
   if (step.fate !== 'lostBefore') card.write(answer.write);
   teller.write(complete(draft, step.fate === 'made' ? 'accepted' : 'cardUnknown'));
-  sale.left = step.fate === 'made' ? sale.left - amount : 0;
-  story.paidMinor -= amount;
+  sale.left -= amount;
+  sale[step.fate === 'made' ? 'backMinor' : 'perhapsMinor'] += amount;
 }
 
 async function run(steps: readonly Step[]): Promise<void> {
@@ -134,7 +134,26 @@ async function run(steps: readonly Step[]): Promise<void> {
   }
 }
 
-async function check({ world, card, paidMinor }: Story): Promise<void> {
+/** What the host holds to be given back; a refund at which the card was lost may stand or not. */
+async function givenBack({ world, tellers }: Story): Promise<number> {
+  let sum = 0;
+  for (const { draft, backMinor, perhapsMinor } of tellers.flatMap(({ sold }) => sold)) {
+    const id = draft.transactionId ?? '';
+    const sale = await world.store.read(
+      (need) => void need.get('sale', id),
+      (facts) => facts.get('sale', id),
+    );
+    const refundedMinor = sale?.refundedMinor ?? 0;
+    if (refundedMinor < backMinor || refundedMinor > backMinor + perhapsMinor)
+      throw new Error(`${refundedMinor} given back, the box knows of ${backMinor} and perhaps ${perhapsMinor}`);
+    sum += refundedMinor;
+  }
+  return sum;
+}
+
+async function check(story: Story): Promise<void> {
+  const { world, card } = story;
+  const paidMinor = story.paidMinor - (await givenBack(story));
   const view = await world.host.coupons.byCode(card.code);
   const accounts = [cardAhead(card.code, 'CNY'), riskBorne('CNY')];
   const [aheadMinor, riskMinor] = await world.store.read(

@@ -5,7 +5,7 @@
 import { assert } from '../../../terminal/kernel/result.js';
 import { type DueColumns, immutableTables, type Lookup, type Row, type TableName, tables } from './tables.js';
 
-/** Rows by key, or by equality on a lookup column (all of them up to lookupRowsMax, ordered by id). */
+/** Rows by key, or by equality on a lookup column (of each value all up to lookupRowsMax, else those of the highest ids). */
 export type Need =
   | { readonly table: TableName; readonly by: string; readonly values: readonly string[] }
   /** Every row of a table; for administration only. */

@@ -328,5 +328,5 @@ export interface DueColumns {
 
 /** Tables whose rows are written once and never changed. */
 export const immutableTables: readonly TableName[] = ['entry', 'line'];
-/** Most rows that one value of a lookup may load; a plan that needs more must page. */
+/** Most rows that one value of a lookup loads, those of the highest ids; a plan that needs more must page. */
 export const lookupRowsMax = 256;

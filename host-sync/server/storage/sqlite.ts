@@ -235,14 +235,13 @@ class SqliteStore implements HostStore {
       ]);
     }
     const column = quoted(this.#lookup(need.table, need.by));
-    const limit = need.values.length * (need.by === 'id' ? 1 : lookupRowsMax);
-    const [only] = need.values;
-    return need.values.length === 1 && only !== undefined
-      ? this.#rows(need.table, `${select} WHERE ${column} = ? ORDER BY id LIMIT ?`, [only, limit])
-      : this.#rows(need.table, `${select} WHERE ${column} IN (SELECT value FROM json_each(?)) LIMIT ?`, [
-          JSON.stringify(need.values),
-          limit,
-        ]);
+    if (need.by === 'id')
+      return this.#rows(need.table, `${select} WHERE id IN (SELECT value FROM json_each(?))`, [
+        JSON.stringify(need.values),
+      ]);
+    // Value by value: each has a limit of its own, and the newest are those that a decision needs.
+    const sql = `${select} WHERE ${column} = ? ORDER BY id DESC LIMIT ?`;
+    return need.values.flatMap((value) => this.#rows(need.table, sql, [value, lookupRowsMax]));
   }
 
   #write(writes: readonly Write[]): void {
