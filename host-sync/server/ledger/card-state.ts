@@ -14,6 +14,7 @@ import { recordKey } from '../../../drivers/protocols/member/proof.js';
 import { type Bytes, hex, toHex } from '../../../terminal/kernel/bytes.js';
 import { type RecordOf, transactionIdFromBytes } from '../../protocol/record.js';
 import { cardAhead, cardCorrection, cardMirror, cardReserved, couponRedeemed, riskBorne } from './accounts.js';
+import { beginDoubt, confirmDoubt, counterKey, isInDoubt, planDoubt, refuteDoubt } from './card-doubt.js';
 import type { ApplyContext } from './context.js';
 import { giveBack } from './coupon.js';
 import type { Draft } from './draft.js';
@@ -39,8 +40,6 @@ export function cardKeyIdOf(record: CardKind): string | null {
   return null;
 }
 
-const writerKey = (couponId: string, counter: number): string => `${couponId}/${counter}`;
-
 /** States the accounts that a sale on this card moves through. */
 export function planCardAccounts(need: Collector, couponId: string, currency: string, terminalId: string): void {
   const accounts = [cardMirror, cardReserved, cardAhead, cardCorrection].map((account) => account(couponId, currency));
@@ -58,12 +57,15 @@ export function planCard(need: Collector, record: CardKind): void {
   const writers = slotsOf(record.slots).flatMap((slot) => {
     const read = decodeCardRecord(slot);
     if (!read.ok) return [];
-    for (const counter of [read.value.counter, read.value.counter + 1])
-      need.get('cardWriter', writerKey(coupon.id, counter));
-    return [transactionIdFromBytes(read.value.lastTransactionId) as string];
+    const { counter, lastTransactionId } = read.value;
+    const around = [counter, counter + 1];
+    for (const each of around) need.get('cardWriter', counterKey(coupon.id, each));
+    const doubtful = around.flatMap((each) => planDoubt(need, coupon.id, each) ?? []);
+    return [transactionIdFromBytes(lastTransactionId) as string, ...doubtful];
   });
   for (const id of [...writers, ...(coupon.pendingSale === null ? [] : [coupon.pendingSale])]) {
     const sale = need.get('sale', id);
+    if (sale?.couponId === coupon.id) planDoubt(need, coupon.id, sale.cardCounter ?? 0);
     if (sale) planCardAccounts(need, coupon.id, coupon.currency, sale.terminalId);
     const original = sale?.originalId ? need.get('sale', sale.originalId) : undefined;
     if (original) planCardAccounts(need, coupon.id, coupon.currency, original.terminalId);
@@ -106,8 +108,9 @@ function payCorrection(draft: Draft, sale: Row<'sale'>, into = cardMirror): numb
   const couponId = sale.couponId ?? '';
   const to = into(couponId, sale.currency);
   const due = cardCorrection(couponId, sale.currency);
-  const paid = Math.min(balanceOf(draft, due), sale.correctionMinor);
-  const borneMinor = sale.correctionMinor - paid;
+  const unpaid = sale.correctionMinor - confirmDoubt(draft, sale);
+  const paid = Math.min(balanceOf(draft, due), unpaid);
+  const borneMinor = unpaid - paid;
   draft.post('cardWritten', [move(due, to, paid), move(riskBorne(sale.currency), to, borneMinor)]);
   return borneMinor;
 }
@@ -181,18 +184,40 @@ export function observe(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard): 'f
     if (pending) draft.put('sale', markNotWritten(draft, pending, 'cardNotWritten'));
     return 'followed';
   }
-  const writer = ofCard(seen.record) ?? ofCard(seen.other);
+  const isOpen = pending !== undefined && isInDoubt(pending, [seen.record, seen.other]);
+  // More than it held before the write: only the correction that the write took along explains it.
+  const proven = isOpen && balanceMinor > mirrorMinor + heldMinor ? pending : undefined;
+  const writer = ofCard(seen.record) ?? ofCard(seen.other) ?? proven;
   const released = pending && pending.id !== writer?.id ? heldMinor : 0;
   const expectedMinor = (writer ? expectedWritten(mirrorMinor, writer) : mirrorMinor) + released;
   const aheadMinor = expectedMinor - balanceMinor;
   const explained =
     counter === writer?.cardCounter && counter === coupon.cardCounter + 1 ? aheadMinor === 0 : aheadMinor >= 0;
   if (!explained) return 'invalid';
-  if (pending && pending.id !== writer?.id) draft.put('sale', markNotWritten(draft, pending, 'cardNotWritten'));
+  if (pending && pending.id !== writer?.id) draft.put('sale', leaveBehind(draft, pending, isOpen));
   if (writer) draft.put('sale', markWritten(draft, writer));
   draft.post('cardAhead', [move(mirror, cardAhead(coupon.id, coupon.currency), aheadMinor)]);
   update(draft, coupon.id, { cardCounter: counter });
   return 'followed';
+}
+
+/** The card went on past the write in the air: it was not made, or nobody can tell yet (`isOpen`). */
+function leaveBehind(draft: Draft, pending: Row<'sale'>, isOpen: boolean): Row<'sale'> {
+  if (!isOpen) return markNotWritten(draft, pending, 'cardNotWritten');
+  beginDoubt(draft, pending);
+  if (pending.kind === 'cardDebit') return markNotWritten(draft, pending, 'cardNotWritten');
+  // A refund stands until it is known that its write was not made: else another box could pay it a second time.
+  update(draft, pending.couponId ?? '', { pendingSale: null });
+  return pending;
+}
+
+/** Somebody else wrote the counter of a write in doubt: it was not made. */
+function settleDoubt(draft: Draft, couponId: string, counter: number, writer: string): void {
+  const doubt = draft.get('cardDoubt', counterKey(couponId, counter));
+  const sale = doubt && doubt.saleId !== writer ? draft.get('sale', doubt.saleId) : undefined;
+  if (!sale) return;
+  refuteDoubt(draft, sale);
+  if (sale.kind === 'cardCredit' && isHeld(sale)) draft.put('sale', markNotWritten(draft, sale, 'cardNotWritten'));
 }
 
 /**
@@ -202,9 +227,10 @@ export function observe(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard): 'f
 export function learn(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard): void {
   for (const record of [seen.record, seen.other]) {
     if (!record || record.lastKind === 'issue') continue;
-    const id = writerKey(coupon.id, record.counter);
+    const id = counterKey(coupon.id, record.counter);
     const transactionId = transactionIdFromBytes(record.lastTransactionId);
     if (!draft.get('cardWriter', id)) draft.put('cardWriter', { id, transactionId });
+    settleDoubt(draft, coupon.id, record.counter, transactionId);
     const sale = draft.get('sale', transactionId);
     const known = draft.get('coupon', coupon.id) ?? coupon;
     if (sale?.couponId === coupon.id && sale.cardCounter === record.counter && record.counter <= known.cardCounter)
@@ -214,7 +240,7 @@ export function learn(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard): void
 
 /** Has this sale's write been seen on the card, before the sale itself came? */
 export const isSeenWritten = (draft: Draft, sale: Row<'sale'>): boolean =>
-  draft.get('cardWriter', writerKey(sale.couponId ?? '', sale.cardCounter ?? 0))?.transactionId === sale.id;
+  draft.get('cardWriter', counterKey(sale.couponId ?? '', sale.cardCounter ?? 0))?.transactionId === sale.id;
 
 /** The write of this sale is on the card, behind later ones that have been followed already. */
 export function markWrittenBehind(draft: Draft, sale: Row<'sale'>): Row<'sale'> {
@@ -315,6 +341,8 @@ export function undoCardDebit(draft: Draft, sale: Row<'sale'>, amount: number, c
 /** Undoes a debit or credit that got no final word, or whose write failed for certain. */
 export function reverseCard(draft: Draft, sale: Row<'sale'>, isNotWritten: boolean): Row<'sale'> {
   const couponId = sale.couponId ?? '';
+  // The box reverses only what it has not written.
+  refuteDoubt(draft, sale);
   if (sale.kind === 'cardCredit') {
     if (sale.cardWritten === 1) return { ...sale, state: 'accepted' };
     if (isHeld(sale)) markNotWritten(draft, { ...sale, state: 'reserved' }, 'reversal');

@@ -4,6 +4,7 @@
  */
 import type { RecordOf } from '../../protocol/record.js';
 import { accepted, couponBalances, memberBalances, noBalances, type Outcome, refused } from './answer.js';
+import { planDoubt } from './card-doubt.js';
 import { acceptCard, loseCard, planCardAccounts, reverseCard, undoCardDebit } from './card-state.js';
 import { planCouponAccounts, postDeduct, releaseDeduct, undoDeduct } from './coupon.js';
 import type { Draft } from './draft.js';
@@ -29,7 +30,10 @@ export function planSale(need: Collector, saleId: string): void {
   }
   const coupon = sale.couponId === null ? undefined : need.get('coupon', sale.couponId);
   if (coupon?.holder === 'host') planCouponAccounts(need, coupon, sale.terminalId);
-  if (coupon?.holder === 'card') planCardAccounts(need, coupon.id, coupon.currency, sale.terminalId);
+  if (coupon?.holder === 'card') {
+    planCardAccounts(need, coupon.id, coupon.currency, sale.terminalId);
+    planDoubt(need, coupon.id, sale.cardCounter ?? 0);
+  }
   const original = sale.originalId === null ? undefined : need.get('sale', sale.originalId);
   if (original?.couponId) planCardAccounts(need, original.couponId, original.currency, original.terminalId);
 }

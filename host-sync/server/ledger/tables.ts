@@ -181,6 +181,8 @@ export const tables = {
   },
   /** Which transaction a record of a card names as its writer, once seen; id is coupon/counter. */
   cardWriter: { columns: { id: text, transactionId: text }, lookups: [] },
+  /** An authorised write with a correction of which nobody can tell yet whether it was made; id is coupon/counter. */
+  cardDoubt: { columns: { id: text, saleId: text, amountMinor: integer }, lookups: [] },
   account: {
     columns: {
       id: text,

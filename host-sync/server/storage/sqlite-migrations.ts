@@ -271,5 +271,13 @@ CREATE TABLE cardWriter (
 ) STRICT, WITHOUT ROWID;
 `;
 
+const third = `
+CREATE TABLE cardDoubt (
+  id TEXT NOT NULL PRIMARY KEY,
+  saleId TEXT NOT NULL,
+  amountMinor INTEGER NOT NULL CHECK (amountMinor >= 1)
+) STRICT, WITHOUT ROWID;
+`;
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
-export const migrations: readonly string[] = [first, second];
+export const migrations: readonly string[] = [first, second, third];
