@@ -302,13 +302,20 @@ class Shell implements SyncClient {
 
   async #awaitBatchAnswer(host: HostPort, records: readonly OutboxRecord[]): Promise<void> {
     const run = this.#run;
+    const { generation } = this.#state;
     const transactionIds = records.map(({ transactionId }) => transactionId);
+    const waiting = this.#inFlight;
     const result = await host.sendRecords(
       records.map((record) => this.#envelope(record)),
       transactionIds,
     );
     if (run !== this.#run) return;
-    const waiting = this.#inFlight;
+    // A failing store ended this round meanwhile: the records are sent again, and the host gives the same answers.
+    if (generation !== this.#state.generation) {
+      if (this.#inFlight === waiting) this.#inFlight = new Map();
+      for (const waiter of [...waiting.values()].flat()) waiter(silent('store.failed'));
+      return;
+    }
     if (result.ok) {
       const { answers, watermark, directivesVersion } = result.value;
       this.#releaseLater(answers, waiting);
@@ -334,9 +341,10 @@ class Shell implements SyncClient {
     const host = this.#host;
     if (!host) return;
     const run = this.#run;
+    const { generation } = this.#state;
     const held = this.options.directivesHeld();
     const result = await host.directives(held?.catalogueVersion ?? null);
-    if (run !== this.#run) return;
+    if (run !== this.#run || generation !== this.#state.generation) return;
     if (!result.ok) return this.#dispatch({ type: 'directivesFailed', failure: result.error });
     const directives = result.value;
     const isNew = directives.version !== held?.version || directives.catalogue !== null;

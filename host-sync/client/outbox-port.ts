@@ -32,7 +32,10 @@ export interface OutboxPort {
   unsentCount(): number;
   /** How far the host has answered every record of the running epoch; null: not even its first. */
   settledThrough(): ChainPlace | null;
-  /** Queues every answered record above this place again, its answer void; nothing where it is another epoch's. */
+  /**
+   * Queues every answered record above this place again, its answer void, and all of earlier epochs; nothing where the place
+   * is another epoch's than the running one.
+   */
   requeueAbove(place: ChainPlace): void;
 }
 

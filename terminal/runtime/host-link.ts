@@ -140,10 +140,10 @@ export class HostConnection implements HostLink {
 
   /** One try at everything that stands between the box and its host; tried again until it is done. */
   async #connect(): Promise<void> {
-    const waiting = await this.#enrolled().then(
-      () => this.#freshEpoch(),
-      (error: unknown) => refusalOf(error),
-    );
+    // Either may fail for want of room on the disk, and is then tried again like everything else.
+    const waiting = await this.#enrolled()
+      .then(() => this.#freshEpoch())
+      .catch((error: unknown) => refusalOf(error));
     if (this.#stopped) return;
     this.#problem = waiting;
     this.parts.onWaiting(waiting);
@@ -223,7 +223,10 @@ export class HostConnection implements HostLink {
     if (store.setting(restoredSetting) === null || !identity || !this.#http) return null;
     const raised = await this.#http.raiseEpoch('restored');
     if (!raised.ok) return { code: 'terminal.restored', detail: raised.error.detail };
-    store.setIdentity({ terminalId: identity.terminalId, epoch: raised.value.epoch });
+    // The host may have gone back too: what it does not hold of the closed epoch, or perhaps does not, goes again.
+    const { epoch, previous } = raised.value;
+    store.requeueAbove(previous.epoch === identity.epoch ? previous : { epoch: identity.epoch, sequence: 0 });
+    store.setIdentity({ terminalId: identity.terminalId, epoch });
     return null;
   }
 

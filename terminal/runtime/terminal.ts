@@ -148,7 +148,9 @@ export class Terminal implements TerminalPort {
   /** Settles the sale that a stop interrupted, then opens the devices. */
   async start(): Promise<void> {
     const unfinished = this.#parts.store.unfinishedSale();
-    if (unfinished) this.#runner.deliver({ type: 'saleRecovered', persisted: unfinished });
+    // A storage that failed already while the sale was settled alone has halted the box: only a restart recovers it.
+    if (unfinished && this.#runner.state.phase === 'idle')
+      this.#runner.deliver({ type: 'saleRecovered', persisted: unfinished });
     await Promise.all(this.#parts.drivers.map((driver) => driver.start((event) => this.#onDevice(event))));
   }
 

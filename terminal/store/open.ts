@@ -158,7 +158,10 @@ class OpenStore implements SqliteStore {
   requeueAbove({ epoch, sequence }: ChainPlace): void {
     if (this.#identity?.epoch !== epoch) return;
     const { counters, outbox } = this.#parts;
-    counters.commit((next, after) => outbox.requeue(next, after, this.#firstNumberOfChain() + sequence));
+    // Of an earlier epoch nothing says how much the host still holds, so all of it goes again: what it has, it answers alike.
+    const isFirstChain = counters.current.chain === 1;
+    const from = isFirstChain ? this.#firstNumberOfChain() + sequence : 1;
+    counters.commit((next, after) => outbox.requeue(next, after, from));
     this.#maintenance.committed();
   }
   /** Journal number of the running epoch's first record. */

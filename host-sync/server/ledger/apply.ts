@@ -76,9 +76,15 @@ export interface Applied {
   readonly tap: string | null;
 }
 
+/** How long after an epoch was closed records of it may still come: from a box that was off, or whose clock is ahead. */
+export const epochTailMs = 86_400_000;
+
 /** Does it speak of a transaction that may still be on its way from this terminal? */
-function awaitsOriginal(facts: Facts, record: RecordBody): boolean {
+function awaitsOriginal(facts: Facts, record: RecordBody, nowMs: number): boolean {
   if (!('original' in record) || record.kind === 'reversal') return false;
+  // A disk that was set back takes records with it: what is missing of a closed epoch does not come for ever.
+  const terminal = facts.get('terminal', record.terminalId);
+  if (terminal && record.epoch < terminal.epoch && nowMs > terminal.epochRaisedAtMs + epochTailMs) return false;
   return (
     !facts.get('record', record.original) && !facts.get('tombstone', record.original) && hasGapBelow(facts, record)
   );
@@ -98,7 +104,7 @@ export function apply(facts: Facts, record: RecordBody, context: ApplyContext): 
 
 function decide(draft: Draft, record: RecordBody, context: ApplyContext): Outcome {
   if (record.simulated !== (context.realm === 'simulated')) return refused('record.wrongRealm');
-  if (awaitsOriginal(draft, record)) return later('host.busy');
+  if (awaitsOriginal(draft, record, context.nowMs)) return later('host.busy');
   const tombstone = draft.get('tombstone', record.transactionId);
   if (tombstone?.terminalId === record.terminalId && reversible.includes(record.kind))
     return refused('record.reversed');

@@ -7,7 +7,7 @@ import { TerminalError } from '../../../terminal/kernel/errors.js';
 import type { RecordBody } from '../../protocol/record.js';
 import type { RecordAnswer, RefusalCode } from '../../protocol/sync.js';
 import { later, noBalances, toAnswer } from './answer.js';
-import { type Applied, apply, type PlanContext, planRecord } from './apply.js';
+import { type Applied, apply, epochTailMs, type PlanContext, planRecord } from './apply.js';
 import { type Place, placeByHash, placeInChain, planChain, planPlaceByHash, positionKey } from './chain.js';
 import type { ApplyContext } from './context.js';
 import { alarmRow } from './draft.js';
@@ -63,8 +63,6 @@ export function takeIn(
   return answers;
 }
 
-/** How long after an epoch was closed its last records may be dated, for a box whose clock is ahead. */
-export const epochTailMs = 86_400_000;
 /** A closed epoch that still grows: a copy of the box lives on. */
 const isContinued = (terminal: Row<'terminal'>, record: RecordBody): boolean =>
   record.epoch < terminal.epoch && !record.clockDoubtful && record.atWallMs > terminal.epochRaisedAtMs + epochTailMs;

@@ -1,0 +1,294 @@
+/**
+ * A box: its database, which outlives everything, and the run of the shipped terminal over it, which a crash ends at any
+ * effect or commit. Must hold no rule of the terminal's: what runs here is terminal/runtime, terminal/store and
+ * host-sync/client as they are shipped.
+ */
+import Database from 'better-sqlite3';
+import { createSyncClient, type SyncClient } from '../../../host-sync/client/client.js';
+import type { HostPort } from '../../../host-sync/client/host-port.js';
+import type { Bytes } from '../../kernel/bytes.js';
+import { type ErrorCode, TerminalError } from '../../kernel/errors.js';
+import { nativeCrypto } from '../../kernel/native.js';
+import type { Clock, Ids, TransactionId } from '../../kernel/ports.js';
+import { monotonicMs, wallMs } from '../../kernel/units.js';
+import type { SaleView } from '../../runtime/port.js';
+import type { HostReply } from '../../runtime/sale-runner.js';
+import { type HostLink, Terminal } from '../../runtime/terminal.js';
+import { restoredSetting } from '../../store/backup.js';
+import { openConnection } from '../../store/connection.js';
+import { createStore, type SqliteStore } from '../../store/open.js';
+import { noReserve } from '../../store/reserve.js';
+import type { Faults } from './faults.js';
+import { Network, type NetworkWorld } from './network.js';
+import { SimReader } from './reader.js';
+import { type Chance, virtualIds } from './virtual-time.js';
+
+/** 2026-06-01: virtual time begins here. */
+export const worldStartMs = 1_780_272_000_000;
+const epochRetryMs = 5_000;
+
+/** The power went: the run is over, and whoever still calls it is part of it. */
+export class PowerLost extends Error {}
+
+export interface BoxWorld extends NetworkWorld {
+  readonly chance: Chance;
+  readonly faults: Faults;
+  readonly log: (text: string) => void;
+  /** A bug in the shipped code: an assertion, or an error nobody may throw. */
+  readonly bug: (error: unknown) => void;
+  /** A sale was announced: shown, told and printed. */
+  readonly shown: (box: SimBox, sale: SaleView) => void;
+  readonly stepped: (phase: string, event: string) => void;
+}
+
+const durable = new Set(['persist', 'settle', 'requeueAbove', 'setIdentity', 'setDirectives', 'appendAudit']);
+
+/** One life of the box's process. */
+class Run {
+  alive = true;
+  readonly store: SqliteStore;
+  readonly reader: SimReader;
+  readonly terminal: Terminal;
+  readonly client: SyncClient;
+
+  constructor(
+    private readonly world: BoxWorld,
+    private readonly box: SimBox,
+  ) {
+    const isAlive = (): boolean => this.alive;
+    const bootMs = world.time.nowMs;
+    const clock: Clock = {
+      monotonicMs: () => monotonicMs(world.time.nowMs - bootMs + 1_000),
+      wallMs: () => wallMs(Math.max(0, worldStartMs + world.time.nowMs + box.clockStepMs)),
+    };
+    const schedule = (delayMs: number, run: () => void): (() => void) =>
+      world.time.after(delayMs, () => {
+        if (this.alive) guarded(run, world.bug);
+      });
+    this.store = this.#mortal(createStore(box.db, { crypto: nativeCrypto }, noReserve));
+    this.reader = new SimReader(world, `${box.name}-${box.runs}`, isAlive);
+    this.client = createSyncClient({
+      outbox: this.store,
+      host: null,
+      clock,
+      schedule,
+      random: world.chance,
+      limits: { pageSize: 50, backOffMinMs: 1_000, backOffMaxMs: 60_000, pollMs: 60_000 },
+      directivesHeld: () => this.store.directives(),
+      onDirectives: (directives) => this.store.setDirectives(directives),
+      onAnswer: () => {},
+      onStatus: () => {},
+    });
+    const link = new Link(world, box, this);
+    this.terminal = new Terminal({
+      store: this.store,
+      host: link,
+      drivers: [this.reader],
+      crypto: nativeCrypto,
+      clock,
+      random: world.chance,
+      ids: box.ids,
+      schedule,
+      siteKey: () => box.siteKey,
+      options: {
+        ...{ simulated: false, category: 'dining', typedPointsClerks: [], siteDailyMaxMinor: 1_000_000 },
+        ...{ credentialTimeoutMs: 60_000, authorisationTimeoutMs: 5_000, balanceTimeoutMs: 1_500 },
+        ...{ cardAgainTimeoutMs: 60_000, scannerClerk: 'scanner', scannerSells: false, scannerUndoes: false },
+      },
+      version: '0',
+      crashed: (error) => {
+        if (this.alive) world.bug(error);
+      },
+      print: () => {},
+      watch: (moment, effect) => {
+        if (!this.alive) return;
+        world.stepped('effect', `${moment} ${effect.type}`);
+        const kind = moment === 'before' ? 'crashBefore' : 'crashAfter';
+        if (world.faults.strikes(kind, `${box.name} at ${effect.type}`)) box.powerCut();
+      },
+    });
+    this.terminal.follow(null, (numbered) => {
+      const event = numbered?.event;
+      if (this.alive && event?.type === 'sale' && event.sale.phase === 'ended') world.shown(box, event.sale);
+    });
+    void this.#begin(link).catch(world.bug);
+  }
+
+  async #begin(link: Link): Promise<void> {
+    this.terminal.settleAlone();
+    this.client.start();
+    link.connect();
+    await this.terminal.start();
+  }
+
+  /** The store of this life: it fails where a fault says so, and is gone with the power. */
+  #mortal(store: SqliteStore): SqliteStore {
+    const { box, world } = this;
+    return new Proxy(store, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name, target);
+        if (typeof value !== 'function') return value;
+        return (...words: unknown[]): unknown => {
+          if (!this.alive) throw new PowerLost();
+          if (!durable.has(String(name))) return Reflect.apply(value, target, words);
+          if (world.faults.strikes('crashBefore', `${box.name} before ${String(name)}`)) box.powerCut();
+          if (!this.alive) throw new PowerLost();
+          this.#mayFail(String(name));
+          const result: unknown = Reflect.apply(value, target, words);
+          if (world.faults.strikes('crashAfter', `${box.name} after ${String(name)}`)) box.powerCut();
+          if (!this.alive) throw new PowerLost();
+          return result;
+        };
+      },
+    });
+  }
+
+  #mayFail(name: string): void {
+    const { box, world } = this;
+    const fail = (code: ErrorCode): never => {
+      throw new TerminalError(code, 'a fault');
+    };
+    if (world.faults.strikes('storageFull', `${box.name} ${name}`)) fail('store.full');
+    if (world.faults.strikes('storageFailed', `${box.name} ${name}`)) {
+      // A box whose storage failed stops selling; somebody restarts it.
+      world.time.after(world.chance.between(10_000, 120_000), () => box.powerCut());
+      fail('store.failed');
+    }
+  }
+}
+
+function guarded(run: () => void, bug: (error: unknown) => void): void {
+  try {
+    run();
+  } catch (error) {
+    if (!(error instanceof PowerLost)) bug(error);
+  }
+}
+
+/** What terminal/runtime/host-link.ts does once enrolled: a fresh epoch after a restore, then the sync client. */
+class Link implements HostLink {
+  constructor(
+    private readonly world: BoxWorld,
+    private readonly box: SimBox,
+    private readonly run: Run,
+  ) {}
+
+  connect(): void {
+    const { box, run, world } = this;
+    const port = box.network.port(box.terminalId, () => run.alive);
+    const again = (): void => void world.time.after(epochRetryMs, () => proceed());
+    const proceed = (): void => {
+      fresh(port).then(
+        (isFresh) => {
+          if (!run.alive) return;
+          if (!isFresh) return again();
+          run.terminal.setWaiting(null);
+          run.client.enrolled(port);
+        },
+        (error: unknown) => {
+          if (error instanceof PowerLost) return;
+          if (error instanceof TerminalError) again();
+          else world.bug(error);
+        },
+      );
+    };
+    /** A new epoch where the disk was set back. False: the host could not be asked. */
+    const fresh = async (host: HostPort): Promise<boolean> => {
+      const identity = run.store.identity();
+      if (!identity || run.store.setting(restoredSetting) === null) return true;
+      run.terminal.setWaiting({ code: 'terminal.restored', detail: '' });
+      const raised = await host.raiseEpoch('restored');
+      if (!raised.ok) return false;
+      const { epoch, previous } = raised.value;
+      run.store.requeueAbove(previous.epoch === identity.epoch ? previous : { epoch: identity.epoch, sequence: 0 });
+      run.store.setIdentity({ terminalId: identity.terminalId, epoch });
+      return true;
+    };
+    proceed();
+  }
+
+  async authorise(transactionId: TransactionId, deadlineMs: number): Promise<HostReply> {
+    if (this.run.client.reachable()) {
+      const reply = await this.run.client.authorise(transactionId, deadlineMs);
+      if (reply.kind === 'answered') return reply;
+    }
+    const stored = this.run.store.saleByTransaction(transactionId)?.answer ?? null;
+    return stored ? { kind: 'answered', answer: stored, session: null } : { kind: 'silent' };
+  }
+  async openSession(...words: Parameters<SyncClient['openSession']>): ReturnType<HostLink['openSession']> {
+    const response = await this.run.client.openSession(...words);
+    return response.ok ? response.value : null;
+  }
+  reachable(): boolean {
+    return this.run.client.reachable();
+  }
+  recordsQueued(): void {
+    this.run.client.recordsQueued();
+  }
+  syncNow(): ReturnType<HostLink['syncNow']> {
+    return this.run.client.syncNow();
+  }
+  status(): ReturnType<HostLink['status']> {
+    return this.run.client.status();
+  }
+}
+
+/** A box at a counter, through all its lives. */
+export class SimBox {
+  db: Database.Database = openConnection(':memory:');
+  readonly network: Network;
+  readonly ids: Ids;
+  runs = 0;
+  /** By how much somebody has set the wall clock. */
+  clockStepMs = 0;
+  #run: Run | null = null;
+
+  constructor(
+    private readonly world: BoxWorld,
+    readonly name: string,
+    readonly terminalId: string,
+    readonly siteKey: Bytes | null,
+  ) {
+    this.network = new Network(world, name);
+    this.network.bug = world.bug;
+    this.ids = virtualIds(world.chance, () => worldStartMs + world.time.nowMs);
+    createStore(this.db, { crypto: nativeCrypto }, noReserve).setIdentity({ terminalId, epoch: 1 });
+    this.boot();
+  }
+
+  /** The life that runs now; null: the power is off. */
+  get run(): Run | null {
+    return this.#run;
+  }
+  /** What is on the disk, read past any life. */
+  disk(): SqliteStore {
+    return createStore(this.db, { crypto: nativeCrypto }, noReserve);
+  }
+
+  boot(): void {
+    if (this.#run) return;
+    this.runs += 1;
+    this.world.log(`${this.name} starts`);
+    this.#run = new Run(this.world, this);
+  }
+
+  /** The power goes now and comes back after a while. */
+  powerCut(): void {
+    if (!this.#run) return;
+    this.#run.alive = false;
+    this.#run = null;
+    this.world.log(`${this.name} loses its power`);
+    this.world.time.after(this.world.chance.between(1_000, 120_000), () => this.boot());
+  }
+
+  image(): Buffer {
+    return this.db.serialize();
+  }
+  /** The disk becomes an earlier image, with the mark that our restore command sets. */
+  restore(image: Buffer): void {
+    this.powerCut();
+    this.db = new Database(image);
+    this.db.defaultSafeIntegers(true);
+    this.disk().setSetting(restoredSetting, String(worldStartMs + this.world.time.nowMs));
+  }
+}

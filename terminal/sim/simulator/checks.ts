@@ -1,0 +1,167 @@
+/**
+ * Checkers: what must hold at every commit of the host and at every announcement of a box, and what must be true once
+ * everything has come to rest. They read what is stored and throw what is wrong; they decide nothing.
+ */
+
+import { sideSign } from '../../../host-sync/server/ledger/accounts.js';
+import type { Write } from '../../../host-sync/server/ledger/facts.js';
+import type { Row } from '../../../host-sync/server/ledger/tables.js';
+import { outcomeOf } from '../../core/outcome.js';
+import { toHex, utf8 } from '../../kernel/bytes.js';
+import { nativeCrypto } from '../../kernel/native.js';
+import type { TransactionId } from '../../kernel/ports.js';
+import type { SaleView } from '../../runtime/port.js';
+import type { SaleRow } from '../../store/port.js';
+import type { SimBox } from './box.js';
+import type { MemoryHostStore } from './memory-host-store.js';
+
+/** Something that may never be was. */
+export class Violation extends Error {}
+const must = (holds: boolean, what: () => string): void => {
+  if (!holds) throw new Violation(what());
+};
+
+/** Every commit: entries add up to nothing by unit, each line follows the balance before it, no balance is negative. */
+export function checkCommit(writes: readonly Write[], store: MemoryHostStore): void {
+  const sums = new Map<string, number>();
+  const moved = new Map<string, number>();
+  for (const write of writes) {
+    if ('removed' in write || write.table !== 'line') continue;
+    const line = write.row as Row<'line'>;
+    must(!store.row('line', line.id), () => `line ${line.id} is written twice`);
+    const sum = `${line.entry} ${line.unit}`;
+    sums.set(sum, (sums.get(sum) ?? 0) + line.amount);
+    moved.set(line.account, (moved.get(line.account) ?? 0) + line.amount);
+  }
+  for (const [entry, sum] of sums) must(sum === 0, () => `entry ${entry} adds up to ${sum}`);
+  for (const write of writes) {
+    if ('removed' in write || write.table !== 'account') continue;
+    const account = write.row as Row<'account'>;
+    const before = store.row('account', account.id)?.balance ?? 0;
+    const after = before + sideSign(account.side) * (moved.get(account.id) ?? 0);
+    must(account.balance === after, () => `${account.id} stands at ${account.balance}, its lines say ${after}`);
+    must(account.balance >= 0, () => `${account.id} is negative`);
+    moved.delete(account.id);
+  }
+  for (const [account, amount] of moved) must(amount === 0, () => `${account} has lines and no balance`);
+}
+
+/** What was announced as accepted is on the disk as accepted. */
+export function checkShown(box: SimBox, sale: SaleView): void {
+  if (sale.outcome?.result !== 'accepted') return;
+  const row = box.disk().saleByTransaction(sale.transactionId);
+  must(
+    row?.sale.commit === 'ended' && row.sale.outcome.result === 'accepted',
+    () => `${box.name} showed ${sale.transactionId} as accepted and has not stored it`,
+  );
+}
+
+export interface Rest {
+  readonly store: MemoryHostStore;
+  readonly boxes: readonly SimBox[];
+  /** Ids of what was shown as accepted, and where. */
+  readonly shown: ReadonlyMap<string, SimBox>;
+  /** Boxes whose disk was set back: what they had not sent is gone with it. */
+  readonly setBack: ReadonlySet<SimBox>;
+  /** The host went back to a backup: a coupon may meanwhile have paid elsewhere what it now cannot pay in full again. */
+  readonly isHostRestored: boolean;
+}
+
+/** Once all is healed and quiet: everything was told, and box, ledger and members agree. */
+export function checkRest(rest: Rest): void {
+  for (const box of rest.boxes) checkBox(rest, box);
+  for (const [id, box] of rest.shown)
+    must(
+      rest.setBack.has(box) || box.disk().saleByTransaction(id as TransactionId) !== null,
+      () => `${box.name} has lost ${id}, which it had shown as accepted`,
+    );
+  for (const member of rest.store.rows('member')) checkMember(rest.store, member.id);
+  for (const coupon of rest.store.rows('coupon')) if (coupon.holder === 'host') checkCoupon(rest.store, coupon);
+}
+
+function checkBox({ isHostRestored, store }: Rest, box: SimBox): void {
+  const disk = box.disk();
+  const { unsent } = disk.gauges();
+  must(unsent === 0, () => {
+    const [first] = disk.recordsIn('unsent', 1);
+    return `${box.name} still holds ${unsent} records, the first a ${first?.kind} ${first?.transactionId}`;
+  });
+  must(disk.unfinishedSale() === null, () => `${box.name} has a sale that has not ended`);
+  const fault = disk.verifyChains();
+  must(fault === null, () => `${box.name}: ${fault?.code} ${fault?.detail}`);
+  for (let page = disk.journal(200, null); page.length > 0; ) {
+    for (const { answer, body, transactionId } of page) {
+      if (answer?.outcome !== 'accepted') continue;
+      const record = store.row('record', transactionId);
+      const digest = toHex(nativeCrypto.sha256(utf8(body)));
+      must(record?.digest === digest, () => `the host has lost ${transactionId}, which it had accepted`);
+    }
+    const last = page.at(-1);
+    page = last ? disk.journal(200, last) : [];
+  }
+  for (let page = disk.sales(200, null); page.length > 0; ) {
+    for (const row of page) checkSale(store, box, row, isHostRestored);
+    const last = page.at(-1);
+    page = last ? disk.sales(200, last.sale.request.ids.transaction) : [];
+  }
+}
+
+const isDeadLetter = (store: MemoryHostStore, id: string): boolean => {
+  const record = store.row('record', id);
+  return record?.outcome === 'refused' && store.row('deadLetter', record.digest) !== undefined;
+};
+
+const valueKinds = new Set(['pointsEarn', 'pointsSpend', 'couponHost', 'couponCard', 'plainSale']);
+const standing = new Set(['accepted', 'voided']);
+const undone = new Set(['reversed', 'timedOut']);
+
+/** What the box shows of a sale is what the ledger holds of it, once. */
+function checkSale(store: MemoryHostStore, box: SimBox, row: SaleRow, isHostRestored: boolean): void {
+  const { request } = row.sale;
+  const id = request.ids.transaction;
+  const outcome = outcomeOf(row.sale, row.answer);
+  must(outcome !== null, () => `${box.name} ${id} has not ended`);
+  if (!outcome || !valueKinds.has(request.service.name)) return;
+  const sale = store.row('sale', id);
+  const about = (): string =>
+    `${box.name} ${request.service.name} ${id}: box ${JSON.stringify(outcome)}, ledger ${JSON.stringify(sale ?? null)}`;
+  if (outcome.result === 'refused') must(!sale || undone.has(sale.state), about);
+  if (outcome.result !== 'accepted') return;
+  // What a restored host cannot apply any more, or the box's word came too late for, stays visible until a person settles it.
+  if (isDeadLetter(store, id) || isDeadLetter(store, request.ids.closing)) return;
+  must(sale !== undefined && standing.has(sale.state), about);
+  if (!sale) return;
+  if (request.service.name === 'pointsEarn' || request.service.name === 'pointsSpend')
+    must(sale.points === outcome.points, about);
+  if (request.service.name === 'couponHost')
+    must(
+      isHostRestored ? sale.coveredMinor <= outcome.coveredMinor : sale.coveredMinor === outcome.coveredMinor,
+      about,
+    );
+}
+
+const balance = (store: MemoryHostStore, id: string): number => store.row('account', id)?.balance ?? 0;
+
+/** A member has what was earned, less what was spent and taken back; nothing is still held. */
+function checkMember(store: MemoryHostStore, memberId: string): void {
+  let expected = 0;
+  for (const sale of store.rows('sale')) {
+    if (sale.memberId !== memberId || !standing.has(sale.state)) continue;
+    if (sale.kind === 'pointsEarn') expected += sale.points - sale.undone;
+    if (sale.kind === 'pointsSpend') expected -= sale.points - sale.undone;
+  }
+  const has = balance(store, `member/${memberId}/points`) - balance(store, `member/${memberId}/owed`);
+  must(has === expected, () => `member ${memberId} has ${has} points, the sales say ${expected}`);
+  const reserved = balance(store, `member/${memberId}/reserved`);
+  must(reserved === 0, () => `${reserved} points of ${memberId} are still held`);
+}
+
+function checkCoupon(store: MemoryHostStore, { currency, id, initialMinor }: Row<'coupon'>): void {
+  let paid = 0;
+  for (const sale of store.rows('sale'))
+    if (sale.couponId === id && standing.has(sale.state)) paid += sale.coveredMinor - sale.undone - sale.riskMinor;
+  const left = balance(store, `coupon/${id}/balance`);
+  must(left === initialMinor - paid, () => `coupon ${id} has ${left} of ${initialMinor}, the sales took ${paid}`);
+  const reserved = balance(store, `coupon/${id}/reserved`);
+  must(reserved === 0, () => `${reserved} of coupon ${id} are still held (${currency})`);
+}

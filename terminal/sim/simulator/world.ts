@@ -1,0 +1,318 @@
+/**
+ * World: terminals, members, phones and the host on one virtual clock, run from one seed: first with faults, then healed,
+ * then everything has to come to rest and agree. Must not know how any of it works inside.
+ */
+
+import { newPhoneState } from '../../../drivers/sim/phone/phone-state.js';
+import { createHost, type Host } from '../../../host-sync/server/host.js';
+import { toHex } from '../../kernel/bytes.js';
+import { nativeCrypto } from '../../kernel/native.js';
+import { monotonicMs, wallMs } from '../../kernel/units.js';
+import { type BoxWorld, PowerLost, SimBox, worldStartMs } from './box.js';
+import { checkCommit, checkRest, checkShown } from './checks.js';
+import { type FaultKind, Faults } from './faults.js';
+import { type HostSnapshot, MemoryHostStore } from './memory-host-store.js';
+import { Clerk, type Member } from './people.js';
+import { newPhone } from './reader.js';
+import { Chance, VirtualTime } from './virtual-time.js';
+
+export interface Wish {
+  readonly seed: number;
+  /** Events with faults; the healing comes on top. */
+  readonly events: number;
+  /** Kinds of faults to leave out; for shrinking. */
+  readonly without?: ReadonlySet<FaultKind>;
+}
+
+export interface Outcome {
+  readonly seed: number;
+  readonly events: number;
+  readonly sales: number;
+  readonly accepted: number;
+  readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
+  /** Effects at which a crash could strike, by moment and name. */
+  readonly places: readonly string[];
+  /** Null: clean. */
+  readonly problem: string | null;
+  /** The last things that happened, for a person to read. */
+  readonly trace: readonly string[];
+}
+
+const boxesPerWorld = 3;
+const membersPerWorld = 4;
+const traceLinesMax = 400;
+const snapshotEveryMs = 600_000;
+/** Longest that a healed world may take to come to rest, virtual milliseconds: reservations time out after ten minutes. */
+const dayMs = 86_400_000;
+const restWithinMs = dayMs + 4 * 3_600_000;
+const rules = {
+  currency: 'CNY',
+  earnPoints: 1,
+  earnPerMinor: 100,
+  spendMinor: 100,
+  spendPerPoints: 100,
+  couponPartial: true,
+} as const;
+
+/** Until everything that promises can do at this instant is done. */
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+function value<T>(
+  result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown },
+): T {
+  if (!result.ok) throw new Error(`the world could not be set up: ${JSON.stringify(result.error)}`);
+  return result.value;
+}
+
+class World implements BoxWorld {
+  readonly time = new VirtualTime();
+  readonly chance: Chance;
+  readonly faults: Faults;
+  readonly store = new MemoryHostStore();
+  readonly boxes: SimBox[] = [];
+  readonly members: Member[] = [];
+  readonly showns = new Map<string, SimBox>();
+  readonly setBack = new Set<SimBox>();
+  readonly places = new Set<string>();
+  readonly trace: string[] = [];
+  problem: string | null = null;
+  sales = 0;
+  #host: Host | null = null;
+  #life = 0;
+  #snapshot: HostSnapshot | null = null;
+  #images = new Map<SimBox, Buffer>();
+
+  constructor(readonly wish: Wish) {
+    this.chance = new Chance(wish.seed);
+    this.faults = new Faults(this.chance, wish.without ?? new Set(), (kind, about) => this.log(`! ${kind}: ${about}`));
+    this.store.onCommit = (writes) => {
+      try {
+        checkCommit(writes, this.store);
+      } catch (error) {
+        this.bug(error);
+      }
+    };
+  }
+
+  readonly log = (text: string): void => {
+    const seconds = (this.time.nowMs / 1_000).toFixed(3).padStart(10);
+    this.trace.push(`${seconds} s  ${text}`);
+    if (this.trace.length > traceLinesMax) this.trace.shift();
+  };
+  readonly bug = (error: unknown): void => {
+    if (error instanceof PowerLost || this.problem !== null) return;
+    this.problem = error instanceof Error ? `${error.message}\n${error.stack ?? ''}` : String(error);
+  };
+  readonly host = (): { readonly host: Host; readonly life: number } | null =>
+    this.#host && { host: this.#host, life: this.#life };
+  readonly stepped = (phase: string, event: string): void => void this.places.add(`${phase} ${event}`);
+  readonly shown: BoxWorld['shown'] = (box, sale) => {
+    this.sales += 1;
+    this.log(`${box.name} ${sale.service} ${sale.transactionId.slice(-12)}: ${sale.outcome?.result}`);
+    if (sale.outcome?.result === 'accepted') this.showns.set(sale.transactionId, box);
+    try {
+      checkShown(box, sale);
+    } catch (error) {
+      this.bug(error);
+    }
+  };
+
+  async #startHost(): Promise<void> {
+    const clock = {
+      wallMs: () => wallMs(worldStartMs + this.time.nowMs),
+      monotonicMs: () => monotonicMs(this.time.nowMs),
+    };
+    this.#life += 1;
+    const vault = { wrap: (plain: Uint8Array) => plain, unwrap: (wrapped: Uint8Array) => wrapped };
+    const soon = (task: () => void): void => queueMicrotask(task);
+    const { chance: random, store } = this;
+    this.#host = await createHost({ store, crypto: nativeCrypto, random, clock, vault, realm: 'real', soon });
+  }
+
+  async open(): Promise<void> {
+    await this.#startHost();
+    const host = this.#host;
+    if (!host) return;
+    value(await host.rules.publish(rules));
+    value(await host.rules.setPolicy({ siteKeyOnBoxes: this.chance.happens(0.5) }));
+    for (let index = 0; index < membersPerWorld; index++) this.members.push(await this.#member(host, index));
+    for (let index = 0; index < boxesPerWorld; index++) {
+      const { code } = await host.terminals.drawEnrolmentCode(`till ${index + 1}`);
+      const claimed = value(await host.terminals.claimEnrolmentCode({ code, source: 'sim', realm: 'real' }));
+      this.boxes.push(new SimBox(this, `box-${index + 1}`, claimed.terminalId, claimed.siteKey));
+    }
+    this.#snapshot = this.store.snapshot();
+    this.#every(30_000, () => this.#host?.expire().then(() => {}, this.bug));
+    this.#every(snapshotEveryMs, () => this.#keep());
+    this.#every(20_000, () => this.#mischief());
+    for (const box of this.boxes) {
+      const clerk = new Clerk(this, box);
+      const work = (): void => {
+        if (!this.#isHealed) clerk.act();
+        this.time.after(this.chance.between(2_000, 40_000), work);
+      };
+      work();
+    }
+  }
+
+  async #member(host: Host, index: number): Promise<Member> {
+    const keyId = this.chance.bytes(8);
+    const key = this.chance.bytes(16);
+    const number = `1380013800${index}`;
+    const { memberCode } = value(
+      await host.members.register({ phone: number, name: `member ${index + 1}`, keyId, key }),
+    );
+    const issue = { memberCode, currency: 'CNY', amountMinor: 30_000, expiresAtMs: null } as const;
+    const couponCodes: string[] = [];
+    for (let n = 0; n < 2; n++) couponCodes.push(value(await host.coupons.issue({ ...issue, holder: 'host' })).code);
+    const { card } = value(await host.coupons.issue({ ...issue, holder: 'card' }));
+    if (!card) throw new Error('a card-held coupon comes with its card');
+    const registration = {
+      ...{ merchantId: 'm1', merchantPublicKey: '02'.repeat(33), token: '0'.repeat(16), answer: '' },
+      ...{ memberKeyId: toHex(keyId), memberKey: toHex(key) },
+    };
+    const held = {
+      keyId: toHex(card.cardKeyId),
+      key: toHex(card.cardKey),
+      slots: [toHex(card.record), '00'.repeat(96)] as [string, string],
+    };
+    const state = { ...newPhoneState(number), registration, card: held };
+    return { memberCode, couponCodes, phone: newPhone(`phone-${index + 1}`, state, this.chance) };
+  }
+
+  #isHealed = false;
+  #every(ms: number, run: () => unknown): void {
+    this.time.after(ms, () => {
+      run();
+      this.#every(ms, run);
+    });
+  }
+
+  #keep(): void {
+    this.#snapshot = this.store.snapshot();
+    for (const box of this.boxes) this.#images.set(box, box.image());
+  }
+
+  /** What happens to whole boxes and the host, apart from any sale. */
+  #mischief(): void {
+    const { chance, faults } = this;
+    for (const box of this.boxes) {
+      const { name } = box;
+      if (faults.strikes('outage', name)) box.network.cut(chance.between(1_000, 1_800_000));
+      if (faults.strikes('clockBack', name)) box.clockStepMs -= chance.between(1, 7 * 86_400_000);
+      if (faults.strikes('clockAhead', name)) box.clockStepMs += chance.between(1, 3_650 * 86_400_000);
+      if (faults.strikes('clock1970', name)) box.clockStepMs = -worldStartMs - this.time.nowMs;
+      const image = this.#images.get(box);
+      if (image && faults.strikes('boxRestored', name)) {
+        this.setBack.add(box);
+        box.restore(image);
+      }
+    }
+    if (this.#host && faults.strikes('hostStopped', 'host')) this.#stopHost(chance.between(1_000, 300_000));
+    if (this.#host && this.#snapshot && faults.strikes('hostRestored', 'host')) {
+      this.#stopHost(chance.between(1_000, 60_000));
+      this.store.restore(this.#snapshot);
+    }
+  }
+
+  #stopHost(forMs: number): void {
+    this.#host = null;
+    this.#life += 1;
+    this.time.after(forMs, () => void this.#startHost().catch(this.bug));
+  }
+
+  async #step(): Promise<boolean> {
+    const run = this.time.next();
+    if (!run) return false;
+    try {
+      run();
+    } catch (error) {
+      this.bug(error);
+    }
+    await settled();
+    return this.problem === null;
+  }
+
+  /** The whole run. @returns how many events were delivered */
+  async play(): Promise<number> {
+    await this.open();
+    let events = 0;
+    for (; events < this.wish.events && (await this.#step()); events++);
+    if (this.problem !== null) return events;
+    this.#heal();
+    const quietAtMs = this.time.nowMs + 1_200_000;
+    const endMs = this.time.nowMs + restWithinMs;
+    let isLater = false;
+    while (this.time.nowMs < endMs && (await this.#step())) {
+      events++;
+      if (this.time.nowMs <= quietAtMs) continue;
+      if (this.boxes.every((box) => box.run && box.disk().unsentCount() === 0)) break;
+      // What waits for records that were lost with a disk is given up by the host a day later.
+      if (!isLater) this.time.skip(dayMs);
+      isLater = true;
+    }
+    if (this.problem === null) {
+      try {
+        const isHostRestored = this.faults.done.has('hostRestored');
+        const { boxes, setBack, showns: shown, store } = this;
+        checkRest({ store, boxes, shown, setBack, isHostRestored });
+      } catch (error) {
+        this.bug(error);
+      }
+    }
+    return events;
+  }
+
+  /** A person looks at the terminals that the host holds, as its documents say, and lets them go on. */
+  async #release(): Promise<void> {
+    for (const { id, state } of this.store.rows('terminal'))
+      if (state === 'quarantined') await this.#host?.terminals.releaseQuarantine(id, 'operator');
+  }
+
+  #heal(): void {
+    this.time.after(400_000, () => void this.#release().catch(this.bug));
+    this.log('healed: from here on nothing goes wrong');
+    this.#isHealed = true;
+    this.faults.heal();
+    for (const box of this.boxes) {
+      box.network.heal();
+      box.clockStepMs = 0;
+      // A person starts every box anew; one that is off comes back by itself. Then each sells once, so that it speaks.
+      box.powerCut();
+      this.time.after(300_000, () => {
+        void box.run?.terminal.startSale({
+          ...{ command: { service: 'plainSale' }, purchase: { amountMinor: 1 as never }, reference: null },
+          ...{ clerk: 'clerk', origin: 'till' },
+        });
+      });
+    }
+  }
+}
+
+/** Runs one seed. */
+export async function simulate(wish: Wish): Promise<Outcome> {
+  const world = new World(wish);
+  const lost = (error: unknown): void => world.bug(error);
+  process.on('unhandledRejection', lost);
+  try {
+    const events = await world.play();
+    return {
+      seed: wish.seed,
+      events,
+      sales: world.sales,
+      accepted: world.showns.size,
+      faults: Object.fromEntries(world.faults.done),
+      places: [...world.places],
+      problem: world.problem,
+      trace: world.trace,
+    };
+  } catch (error) {
+    return {
+      ...{ seed: wish.seed, events: 0, sales: world.sales, accepted: world.showns.size },
+      ...{ faults: Object.fromEntries(world.faults.done), places: [...world.places], trace: world.trace },
+      problem: error instanceof Error ? `${error.message}\n${error.stack ?? ''}` : String(error),
+    };
+  } finally {
+    process.off('unhandledRejection', lost);
+  }
+}
