@@ -57,6 +57,12 @@ const STAGES: readonly Stage[] = [
     needsBuild: true,
   },
   {
+    name: 'simulate',
+    title: 'simulator, 300 seeds',
+    command: ['out/scripts/simulate.js', '--seeds', '300', '--json'],
+    needsBuild: true,
+  },
+  {
     name: 'replay',
     title: 'replay of a day of receipts',
     command: ['out/scripts/replay.js', '--json'],

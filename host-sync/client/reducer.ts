@@ -128,10 +128,13 @@ function withTrouble(memory: SyncMemory, failure: HostFailure, at: Moment): Sync
 function withWatermark(memory: SyncMemory, watermark: Watermark | null): readonly [SyncMemory, readonly SyncEffect[]] {
   if (!watermark) return [memory, []];
   const before = memory.reached;
-  const regressed = before !== null && before.epoch === watermark.epoch && watermark.sequence < before.sequence;
+  // A host that speaks of an earlier epoch than the one it has answered in was restored to before that one began.
+  const isForgotten = before !== null && watermark.epoch < before.epoch;
+  const reached = isForgotten ? { ...watermark, epoch: before.epoch, sequence: 0 } : watermark;
+  const regressed = before !== null && before.epoch === reached.epoch && reached.sequence < before.sequence;
   return [
-    { ...memory, watermark, reached: watermark },
-    regressed ? [{ type: 'reportRegression', from: before, to: watermark }] : [],
+    { ...memory, watermark, reached },
+    regressed ? [{ type: 'reportRegression', from: before, to: reached }] : [],
   ];
 }
 

@@ -168,6 +168,8 @@ const completionSchema = z.strictObject({
   kind: z.literal('completion'),
   original: transactionIdSchema,
   outcome: z.enum(['accepted', 'cardUnknown']),
+  /** Of a host-held coupon: what the sale was told that it pays. A host that was restored may have reserved another amount. */
+  coveredMinor: amountSchema.optional(),
 });
 /** Undo a transaction that got no final word, whether or not the host has seen it: a tombstone where it has not. */
 const reversalSchema = z.strictObject({

@@ -92,9 +92,10 @@ export function endAccepted(
   linkId: string | null,
 ): Step {
   const service = serviceOf(open.request);
+  const outcome = service.accepted(answer, card);
   return end(open, {
-    outcome: service.accepted(answer, card),
-    records: endRecords(open.request, credential, at),
+    outcome,
+    records: endRecords(open.request, credential, outcome, at),
     credential,
     cardKeyId: card?.cardKeyId ?? null,
     linkId,

@@ -169,6 +169,39 @@ export function postDeduct(
   return { sale: { ...sale, riskMinor }, notices: riskMinor > 0 ? ['coupon.late', 'coupon.risk'] : ['coupon.late'] };
 }
 
+/**
+ * What the sale was told stands, also where this host, restored since, reserved another amount: less goes back to the coupon,
+ * more is taken from it as far as it is there. @returns the sale to post, and what the merchant bears
+ */
+export function asTold(
+  draft: Draft,
+  sale: Row<'sale'>,
+  toldMinor: number,
+): { readonly sale: Row<'sale'>; readonly borneMinor: number } {
+  const told = { ...sale, coveredMinor: Math.min(toldMinor, sale.totalMinor) };
+  // After a time-out nothing is held: the posting takes what was told from what there is.
+  if (sale.state !== 'reserved') return { sale: told, borneMinor: 0 };
+  const balance = couponBalance(sale.couponId ?? '', sale.currency);
+  const reserved = couponReserved(sale.couponId ?? '', sale.currency);
+  const moreMinor = told.coveredMinor - sale.coveredMinor;
+  if (moreMinor <= 0) {
+    draft.post('couponAsTold', [move(reserved, balance, -moreMinor)]);
+    return { sale: told, borneMinor: 0 };
+  }
+  const taken = Math.min(balanceOf(draft, balance), moreMinor);
+  draft.post('couponAsTold', [move(balance, reserved, taken)]);
+  return { sale: { ...told, coveredMinor: sale.coveredMinor + taken }, borneMinor: moreMinor - taken };
+}
+
+/** The merchant bears what a posted deduction was told to pay beyond what could be taken. @returns the sale with its risk */
+export function bearRest(draft: Draft, sale: Row<'sale'>, borneMinor: number): Row<'sale'> {
+  if (borneMinor === 0) return sale;
+  draft.post('couponAsTold', [
+    move(riskBorne(sale.currency), couponRedeemed(sale.terminalId, sale.currency), borneMinor),
+  ]);
+  return { ...sale, coveredMinor: sale.coveredMinor + borneMinor, riskMinor: sale.riskMinor + borneMinor };
+}
+
 /** Gives a reservation back to the coupon. */
 export function releaseDeduct(draft: Draft, sale: Row<'sale'>, cause: string): void {
   const couponId = sale.couponId ?? '';

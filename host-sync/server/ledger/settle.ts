@@ -6,7 +6,7 @@ import type { RecordOf } from '../../protocol/record.js';
 import { accepted, couponBalances, memberBalances, noBalances, type Outcome, refused } from './answer.js';
 import { planDoubt } from './card-doubt.js';
 import { acceptCard, loseCard, planCardAccounts, reverseCard, undoCardDebit } from './card-state.js';
-import { planCouponAccounts, postDeduct, releaseDeduct, undoDeduct } from './coupon.js';
+import { asTold, bearRest, planCouponAccounts, postDeduct, releaseDeduct, undoDeduct } from './coupon.js';
 import type { Draft } from './draft.js';
 import type { Collector, Facts } from './facts.js';
 import { planPointsAccounts, postSpend, releaseSpend, undoPoints } from './points.js';
@@ -70,6 +70,17 @@ function postReserved(draft: Draft, sale: Sale): Settled {
   }
 }
 
+/** Posts a coupon's deduction as the box told its clerk, which differs from what this host has reserved; alarmed. */
+function postAsTold(draft: Draft, sale: Sale, toldMinor: number): Settled {
+  const { borneMinor, sale: told } = asTold(draft, sale, toldMinor);
+  const { notices, sale: posted } = postReserved(draft, told);
+  draft.alarm('coupon.asTold', sale.terminalId, sale.id, `${toldMinor} told, ${sale.coveredMinor} reserved`);
+  return {
+    sale: bearRest(draft, posted, borneMinor),
+    notices: borneMinor > 0 ? [...notices, 'coupon.risk'] : notices,
+  };
+}
+
 /** The reservation of a host-held sale falls back. `state` is what it becomes. */
 export function releaseReserved(draft: Draft, sale: Sale, state: 'timedOut' | 'reversed', cause: string): void {
   if (sale.kind === 'pointsSpend') releaseSpend(draft, sale, cause);
@@ -116,7 +127,10 @@ export function applyCompletion(draft: Draft, record: RecordOf<'completion'>): O
     case 'voided':
       return accepted(balances(draft, sale));
     default: {
-      const settled = postReserved(draft, sale);
+      const settled =
+        sale.kind === 'couponDeduct' && record.coveredMinor !== undefined && record.coveredMinor !== sale.coveredMinor
+          ? postAsTold(draft, sale, record.coveredMinor)
+          : postReserved(draft, sale);
       draft.put('sale', settled.sale);
       return accepted(balances(draft, settled.sale), { notices: settled.notices });
     }

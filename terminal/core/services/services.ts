@@ -54,12 +54,14 @@ export const completionRecord = (
   request: SaleRequest,
   outcome: RecordOf<'completion'>['outcome'],
   at: At,
+  coveredMinor: AmountMinor | null = null,
 ): RecordDraft => ({
   ...recordBase(request, at),
   transactionId: request.ids.closing,
   kind: 'completion',
   original: request.ids.transaction,
   outcome,
+  ...(coveredMinor === null ? {} : { coveredMinor }),
 });
 
 export const reversalRecord = (request: SaleRequest, reason: RecordOf<'reversal'>['reason'], at: At): RecordDraft => ({
@@ -99,11 +101,17 @@ export function consumptionRecords(
 }
 
 /** The records of an accepted sale's last commit point. */
-export function endRecords(request: SaleRequest, credential: Credential | null, at: At): readonly RecordDraft[] {
+export function endRecords(
+  request: SaleRequest,
+  credential: Credential | null,
+  outcome: AcceptedOutcome,
+  at: At,
+): readonly RecordDraft[] {
   const service = serviceOf(request);
+  const covered = request.service.name === 'couponHost' ? outcome.coveredMinor : null;
   const own =
     service.rules.authority === 'box'
       ? service.record(credential, null, at)
-      : completionRecord(request, 'accepted', at);
+      : completionRecord(request, 'accepted', at, covered);
   return [own, ...consumptionRecords(request, credential, at)];
 }
