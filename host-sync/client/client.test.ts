@@ -289,6 +289,27 @@ t.test('a store that fails loses nothing: the records are sent again', async (t)
   t.ok(world.outbox.settled.has(id));
 });
 
+t.test('a round that a failing store ended takes no later answer for its own: the records go again', async (t) => {
+  const world = await rested();
+  const [batched, asked] = [queueOne(world, 'earn'), queueOne(world, 'spend')];
+  const waiting = world.client.authorise(asked, 5_000);
+  world.client.recordsQueued();
+  t.same(world.batches[0]?.ids, [batched]);
+  world.outbox.failing = true;
+  world.authorisations[0]?.answer(authorisedWith(acceptedAnswer(asked)));
+  t.match(await waiting, { kind: 'answered' }, 'the sale has its word, the store not yet');
+  world.outbox.failing = false;
+  t.equal(world.client.status().lastError?.code, 'store.failed');
+  acceptAll(world.batches.shift());
+  await settle();
+  t.notOk(world.outbox.settled.has(batched), 'an answer of the round before');
+  world.advance(60_000);
+  t.same(world.batches[0]?.ids, [batched, asked]);
+  acceptAll(world.batches.shift());
+  await settle();
+  t.ok(world.outbox.settled.has(batched) && world.outbox.settled.has(asked));
+});
+
 t.test('syncNow resolves when its round is over, with what came of it', async (t) => {
   const world = await rested();
   const good = world.client.syncNow();

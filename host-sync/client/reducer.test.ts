@@ -208,6 +208,15 @@ t.test(
     t.same(first(watermarkAt(4)), [{ type: 'reportRegression', from: settledThrough, to: watermarkAt(4) }]);
     t.same(first(watermarkAt(9)), []);
     t.same(first({ ...watermarkAt(0), epoch: 2 }), [], 'another epoch begins at nothing');
+    const later = { epoch: 2, sequence: 3 };
+    const contact = { type: 'contactSucceeded', watermark: watermarkAt(40) } as const;
+    const forgotten = play([{ ...started, settledThrough: later } as SyncHappening, contact]);
+    t.match(
+      forgotten.effects[0],
+      { type: 'reportRegression', from: later, to: { epoch: 2, sequence: 0 } },
+      'a host that knows only the epoch before has lost all of this one',
+    );
+    t.not(play([contact], { from: forgotten.state }).effects[0]?.type, 'reportRegression', 'told once');
   },
 );
 

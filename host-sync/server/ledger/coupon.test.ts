@@ -189,3 +189,20 @@ inWorld(t, 'time-out, reversal, void and late completion each end in one place',
   await box.tell(undo(late));
   t.same(await left(), [5_000, 25_000], 'the merchant’s risk is made good first');
 });
+
+inWorld(t, 'what the sale was told stands where the host has reserved another amount', async (t, { world, box }) => {
+  const { code, left } = await issue(world, { amountMinor: 10_000 });
+  const sell = async (toldMinor: number) => {
+    const sale = deduct(box, { code }, keyed(8_000), { partial: true });
+    t.equal(said((await box.ask(sale)).answer), 'accepted');
+    const answer = await box.tell({ ...complete(sale), coveredMinor: toldMinor } as ReturnType<typeof complete>);
+    t.equal(said(answer), 'accepted');
+    return answer;
+  };
+  await sell(3_000);
+  t.same(await left(), [7_000, 0], 'less was told than reserved: the rest is the coupon’s again');
+  t.match(await sell(8_000), { notices: ['coupon.risk'] }, 'more was told than there is: the merchant bears it');
+  t.same(await left(), [0, 0]);
+  t.match((await world.host.verifyLedger()).totals, { 'risk/CNY CNY': 1_000 });
+  t.equal((await world.host.alarms()).rows.filter((alarm) => alarm.code === 'coupon.asTold').length, 2);
+});
