@@ -1,6 +1,6 @@
 /**
  * The host's store in memory: the same port as the real engines, with snapshots to go back to and a look at every commit.
- * Passes the engines' contract suite. Must not be used where anything has to last.
+ * Checks what the engines' constraints check. Must not be used where anything has to last.
  */
 
 import {
