@@ -9,6 +9,7 @@ import { printable } from '../terminal/kernel/redaction.js';
 import { backupCommand } from './backup.js';
 import { CommandFailure, dataFolderDefault, hostFolderOf, openAdminClient } from './host/admin-client.js';
 import { couponCommand, memberCommand } from './host/member-commands.js';
+import { offlineCommands } from './host/offline-commands.js';
 import { createOutput } from './host/output.js';
 import { shopCommands } from './host/shop-commands.js';
 import { siteCommands } from './host/site-commands.js';
@@ -60,6 +61,7 @@ export function hostProgram(): Command {
     memberCommand(tools),
     couponCommand(tools),
     ...shopCommands(tools),
+    ...offlineCommands(tools),
     backupCommand(tools, program),
   ])
     program.addCommand(command);

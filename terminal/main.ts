@@ -139,7 +139,10 @@ export async function startTerminal(start: TerminalStart): Promise<RunningTermin
   const endUpkeep = startUpkeep({
     schedule,
     isBusy: () => terminal.status().sale !== null,
-    maintain: () => store.maintain(nativeClock.wallMs() as WallMs, terminal.status().clockDoubtful),
+    maintain: () => {
+      terminal.upkeep();
+      store.maintain(nativeClock.wallMs() as WallMs, terminal.status().clockDoubtful);
+    },
   });
 
   return {

@@ -4,6 +4,8 @@
 import type { ErrorCode } from '../../terminal/kernel/errors.js';
 import type { Clock, Random, TransactionId } from '../../terminal/kernel/ports.js';
 import type {
+  AllowanceRequest,
+  AllowanceResponse,
   Directives,
   FinalAnswer,
   SessionGrant,
@@ -35,6 +37,8 @@ export interface SyncClientOptions {
   readonly schedule: Schedule;
   readonly random: Random;
   readonly limits: SyncLimits;
+  /** How long one wait for new directives lasts at the host, at most bellWaitMsMax; 0: only the poll brings them. */
+  readonly bellWaitMs: number;
   /** What the box works by now; null: nothing yet. Asked at the start and before each fetch. */
   readonly directivesHeld: () => { readonly version: number; readonly catalogueVersion: number } | null;
   /** Stores new directives; may throw a TerminalError of the store. Called only when their version differs from what is held. */
@@ -61,6 +65,8 @@ export interface SyncClient {
   authorise(transactionId: TransactionId, deadlineMs: number): Promise<Authorisation>;
   /** Asks the host to open a tap's session. Never log or store the answer. */
   openSession(request: SessionRequest, deadlineMs: number): Promise<HostResult<SessionResponse>>;
+  /** Asks for slices that this terminal may spend without the host; they come with the directives. */
+  requestAllowance(request: AllowanceRequest): Promise<HostResult<AllowanceResponse>>;
   /** False after a contact that failed, and while not started or not enrolled: then nothing need be asked. */
   reachable(): boolean;
   status(): SyncStatus;

@@ -6,12 +6,13 @@ import t from 'tap';
 import type { TransactionId } from '../../terminal/kernel/ports.js';
 import { err, ok } from '../../terminal/kernel/result.js';
 import { monotonicMs, wallMs } from '../../terminal/kernel/units.js';
-import type {
-  AuthoriseResponse,
-  Directives,
-  RecordAnswer,
-  RecordsResponse,
-  SessionResponse,
+import {
+  type AuthoriseResponse,
+  type Directives,
+  offlineLimitsDefault,
+  type RecordAnswer,
+  type RecordsResponse,
+  type SessionResponse,
 } from '../protocol/sync.js';
 import { batchCharactersMax, createSyncClient, type SyncClientOptions, type SyncStatus } from './client.js';
 import type { HostFailure, HostPort, HostResult } from './host-port.js';
@@ -33,8 +34,11 @@ const directives: Directives = {
     spendPerPoints: 100,
     couponPartial: false,
   },
+  offline: offlineLimitsDefault,
+  blocked: [],
+  allowances: [],
   catalogueVersion: 2,
-  catalogue: [],
+  catalogue: { since: 0, products: [], gone: [] },
 };
 
 /** One call that the host holds until the test answers it. */
@@ -60,6 +64,8 @@ function build(more: Partial<SyncClientOptions> = {}, queued = 0) {
     authorise: (record) => hold(authorisations, [idOfBody(record.body)]),
     openSession: () => hold(sessions, []),
     directives: () => hold(fetches, []),
+    bell: () => Promise.resolve(err(lost)),
+    requestAllowance: () => Promise.resolve(err(lost)),
     raiseEpoch: () => Promise.resolve(err(lost)),
     renew: () => Promise.resolve(err(lost)),
   };
@@ -69,6 +75,7 @@ function build(more: Partial<SyncClientOptions> = {}, queued = 0) {
   const client = createSyncClient({
     outbox,
     host,
+    bellWaitMs: 0,
     clock: { monotonicMs: () => monotonicMs(nowMs), wallMs: () => wallMs(nowMs) },
     schedule: (delayMs, run) => {
       const timer = { atMs: nowMs + delayMs, run };

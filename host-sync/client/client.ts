@@ -8,6 +8,8 @@ import type { ErrorCode } from '../../terminal/kernel/errors.js';
 import { TerminalError } from '../../terminal/kernel/errors.js';
 import type { TransactionId } from '../../terminal/kernel/ports.js';
 import type {
+  AllowanceRequest,
+  AllowanceResponse,
   Envelope,
   FinalAnswer,
   RecordAnswer,
@@ -67,11 +69,13 @@ class Shell implements SyncClient {
     if (this.#state.phase !== 'offline') return;
     this.#run += 1;
     this.#dispatch({ type: 'started', enrolled: this.#host !== null, ...this.#standing() });
+    if (this.#host) void this.#listen(this.#host, this.#run);
   }
 
   enrolled(host: HostPort): void {
     this.#host = host;
     this.#dispatch({ type: 'enrolled', ...this.#standing() });
+    void this.#listen(host, this.#run);
   }
 
   recordsQueued(): void {
@@ -131,6 +135,40 @@ class Shell implements SyncClient {
         result.ok ? { type: 'contactSucceeded', watermark: null } : { type: 'contactFailed', failure: result.error },
       );
     return result;
+  }
+
+  async requestAllowance(request: AllowanceRequest): Promise<HostResult<AllowanceResponse>> {
+    const host = this.#host;
+    if (!host || this.#state.phase === 'offline') return { ok: false, error: closedFailure };
+    const run = this.#run;
+    const result = await host.requestAllowance(request);
+    if (run === this.#run)
+      this.#dispatch(
+        result.ok ? { type: 'contactSucceeded', watermark: null } : { type: 'contactFailed', failure: result.error },
+      );
+    return result;
+  }
+
+  /**
+   * Waits at the host for new directives, for as long as this run lasts: a blocked key or a new allowance is here within a
+   * moment. Beside the reducer's rounds, since it proves nothing about the queue; the poll stays as the net below it.
+   */
+  async #listen(host: HostPort, run: number): Promise<void> {
+    const { bellWaitMs, limits, schedule } = this.options;
+    const pause = (ms: number) => new Promise<void>((resolve) => schedule(ms, resolve));
+    while (bellWaitMs && run === this.#run && host === this.#host) {
+      const known = this.options.directivesHeld()?.version;
+      if (known === undefined || !this.reachable()) {
+        await pause(limits.backOffMinMs);
+        continue;
+      }
+      const rung = await host.bell(known, bellWaitMs);
+      if (run !== this.#run || host !== this.#host) return;
+      if (rung.ok && rung.value === known) continue;
+      if (rung.ok) await this.syncNow();
+      // A host that fails, or directives that could not be stored, are left to the rounds: no faster than their back-off.
+      if (!rung.ok || this.options.directivesHeld()?.version === known) await pause(limits.backOffMinMs);
+    }
   }
 
   #awaitBatch(waiters: Waiter[], deadlineMs: number): Promise<Authorisation> {

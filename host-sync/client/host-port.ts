@@ -7,6 +7,8 @@ import type { z } from 'zod';
 import type { ErrorCode } from '../../terminal/kernel/errors.js';
 import type { Result } from '../../terminal/kernel/result.js';
 import type {
+  AllowanceRequest,
+  AllowanceResponse,
   AuthoriseResponse,
   Directives,
   Envelope,
@@ -61,6 +63,9 @@ export interface HostPort {
   openSession(request: SessionRequest, deadlineMs: number): Promise<HostResult<SessionResponse>>;
   /** `catalogueVersion`: the one the box holds, so that an unchanged catalogue is not sent again; null: none. */
   directives(catalogueVersion: number | null): Promise<HostResult<Directives>>;
+  /** Resolves when the directives are another version than `known`, or after about `waitMs`: with the version that holds then. */
+  bell(known: number, waitMs: number): Promise<HostResult<number>>;
+  requestAllowance(request: AllowanceRequest): Promise<HostResult<AllowanceResponse>>;
   raiseEpoch(reason: EpochReason): Promise<HostResult<EpochResponse>>;
   /** `requestPem`: a PKCS#10 request. */
   renew(requestPem: string): Promise<HostResult<RenewResponse>>;

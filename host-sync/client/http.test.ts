@@ -2,12 +2,14 @@
  * Shows that the box talks only to its own host over mutual TLS, reads no answer beyond its bounds, and names every
  * failure. How: real TLS on loopback under an authority made here; deadlines are fired by hand, nothing is timed.
  */
+
 import { once } from 'node:events';
 import { createServer as createPlainServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import t from 'tap';
 import type { Envelope } from '../protocol/sync.js';
+import { offlineLimitsDefault } from '../protocol/sync.js';
 import { transportFailure } from './exchange.js';
 import type { HostResult } from './host-port.js';
 import { answerBytesMax, createHostHttp, type HostHttp } from './http.js';
@@ -121,7 +123,12 @@ t.test('every request goes out as the protocol says, under the box’s certifica
         spendPerPoints: 1,
         couponPartial: true,
       },
+      offline: offlineLimitsDefault,
+      blocked: ['SLC0000000000017'],
+      allowances: [],
     },
+    '/v1/directives/bell': { version: 3 },
+    '/v1/allowances': { granted: 1, refusedBecause: null },
     '/v1/epoch': { epoch: 2, previous: watermarkAt(1) },
     '/v1/renew': { certificate: 'C', authority: 'A' },
   };
@@ -144,6 +151,8 @@ t.test('every request goes out as the protocol says, under the box’s certifica
   t.match(await http.openSession(sessionRequest, 1_000), { ok: true, value: { outcome: 'granted' } });
   t.match(await http.directives(7), { ok: true, value: { version: 2 } });
   t.match(await http.directives(null), { ok: true });
+  t.match(await http.bell(2, 25_000), { ok: true, value: 3 });
+  t.match(await http.requestAllowance({ reason: 'checkIn', code: 'SLM0000000000017' }), { value: { granted: 1 } });
   t.match(await http.raiseEpoch('restored'), { ok: true, value: { epoch: 2 } });
   t.match(await http.renew('R'.repeat(64)), { ok: true, value: { certificate: 'C' } });
   t.same(
@@ -154,6 +163,8 @@ t.test('every request goes out as the protocol says, under the box’s certifica
       'POST /v1/member-session',
       'GET /v1/directives?catalogueVersion=7',
       'GET /v1/directives',
+      'GET /v1/directives/bell?known=2&waitMs=25000',
+      'POST /v1/allowances',
       'POST /v1/epoch',
       'POST /v1/renew',
     ],

@@ -4,9 +4,11 @@
  */
 import { Socket } from 'node:net';
 import { buildConnector, Pool } from 'undici';
-import { err } from '../../terminal/kernel/result.js';
+import { err, ok } from '../../terminal/kernel/result.js';
 import {
+  allowanceResponseSchema,
   authoriseResponseSchema,
+  bellResponseSchema,
   directivesSchema,
   epochResponseSchema,
   paths,
@@ -175,6 +177,17 @@ export function createHostHttp(options: HostHttpOptions): HostHttp {
         deadlineMs: options.deadlineMs,
         responseBytesMax: directivesBytesMax,
       }),
+    bell: async (known, waitMs) => {
+      const result = await ask({
+        method: 'GET',
+        path: `${paths.bell}?known=${known}&waitMs=${waitMs}`,
+        schema: bellResponseSchema,
+        deadlineMs: waitMs + options.deadlineMs,
+        responseBytesMax: answerBytesMax,
+      });
+      return result.ok ? ok(result.value.version) : result;
+    },
+    requestAllowance: (request) => post(paths.allowances, request, allowanceResponseSchema),
     raiseEpoch: (reason) => post(paths.epoch, { reason }, epochResponseSchema),
     renew: (request) => post(paths.renew, { request }, renewResponseSchema),
     replaceCredentials: (next) => {

@@ -114,6 +114,19 @@ const pointsEarnSchema = z.strictObject({
   points: pointsSchema,
   typed: z.boolean(),
 });
+/**
+ * How the box decided a spend without the host: out of an allowance that it holds, or on the merchant's floor limit.
+ * Absent: the host reserves, and a completion follows. Set: accepted for good at the counter, posted at once at the host.
+ */
+export const offlineSchema = z.discriminatedUnion('by', [
+  z.strictObject({
+    by: z.literal('allowance'),
+    allowanceId: transactionIdSchema,
+    coveredMinor: z.int().min(1).max(amountMinorMax),
+  }),
+  z.strictObject({ by: z.literal('floor'), coveredMinor: z.int().min(1).max(amountMinorMax) }),
+]);
+export type OfflineDecision = z.infer<typeof offlineSchema>;
 /** Points pay `coveredMinor` of the bill; the rest is paid otherwise. Reserved at the host, posted by a completion. */
 const pointsSpendSchema = z.strictObject({
   ...base,
@@ -123,6 +136,7 @@ const pointsSpendSchema = z.strictObject({
   rulesVersion: z.int().min(0),
   points: z.int().min(1).max(pointsMax),
   coveredMinor: amountSchema,
+  offline: offlineSchema.optional(),
 });
 /** A host-held coupon pays for the eligible lines. Reserved at the host, posted by a completion. */
 const couponDeductSchema = z.strictObject({
@@ -134,6 +148,7 @@ const couponDeductSchema = z.strictObject({
   couponCode: couponCodeSchema.nullable(),
   /** May the coupon pay a part when its balance is below the price? */
   partial: z.boolean(),
+  offline: offlineSchema.optional(),
 });
 /** Both slots of the card's record as read (docs/protocols/phone.md); whoever holds the record key tells which is current. */
 export const cardSlotsSchema = hexOf(192);
@@ -193,6 +208,20 @@ const refundSchema = z.strictObject({
   original: transactionIdSchema,
   amountMinor: z.int().min(1).max(amountMinorMax),
 });
+/** The terminal stops spending an allowance and gives back what it has not spent, signed with its device key. */
+const allowanceReleaseSchema = z.strictObject({
+  ...base,
+  kind: z.literal('allowanceRelease'),
+  allowanceId: transactionIdSchema,
+  /** In the allowance's own unit: points or minor units. */
+  remaining: z.int().min(0).max(amountMinorMax),
+  reason: z.enum(['expired', 'recalled', 'blocked', 'returned']),
+  /** RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 §8.2) over `releaseBytes`, hex. */
+  signature: z.string().regex(/^([0-9a-f]{2}){32,1024}$/),
+});
+/** What a release's signature covers. */
+export const releaseBytes = (terminalId: string, allowanceId: string, remaining: number): Bytes =>
+  utf8(`shouli allowance release 1 ${terminalId} ${allowanceId} ${remaining}`);
 /** One accepted purchase as the member's features are made from (consumption record 消费特征信息). */
 const consumptionSchema = z.strictObject({
   ...base,
@@ -221,6 +250,7 @@ export const recordSchema = z.discriminatedUnion('kind', [
   reversalSchema,
   voidSchema,
   refundSchema,
+  allowanceReleaseSchema,
   consumptionSchema,
 ]);
 export type RecordBody = z.infer<typeof recordSchema>;
@@ -248,6 +278,7 @@ export const sendClass: Readonly<Record<RecordKind, 0 | 1 | 2>> = {
   completion: 1,
   void: 1,
   refund: 1,
+  allowanceRelease: 1,
   plainSale: 2,
   consumption: 2,
 };

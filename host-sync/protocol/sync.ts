@@ -3,12 +3,15 @@
  * Pure. The paths and their use are written for outsiders in docs/protocols/host.md.
  */
 import { z } from 'zod';
+import { type Bytes, utf8 } from '../../terminal/kernel/bytes.js';
+import { amountMinorMax, pointsMax } from '../../terminal/kernel/units.js';
 import {
   amountSchema,
   bodyBytesMax,
   cardWriteSchema,
   couponCodeSchema,
   currencySchema,
+  memberCodeSchema,
   plainText,
   pointsSchema,
   productCodeSchema,
@@ -23,6 +26,8 @@ export const paths = {
   records: '/v1/records',
   session: '/v1/member-session',
   directives: '/v1/directives',
+  bell: '/v1/directives/bell',
+  allowances: '/v1/allowances',
   epoch: '/v1/epoch',
 } as const;
 
@@ -84,6 +89,9 @@ export const refusalCodes = [
   'original.unknown',
   'original.notVoidable',
   'refund.tooLarge',
+  'allowance.unknown',
+  'allowance.wrongSignature',
+  'allowance.notAllowed',
 ] as const;
 export type RefusalCode = (typeof refusalCodes)[number];
 
@@ -192,16 +200,120 @@ export const productSchema = z.strictObject({
 });
 export type Product = z.infer<typeof productSchema>;
 
+/** Most allowances that one terminal holds at a time. */
+export const allowancesMax = 200;
+/** Most blocked keys and coupons that a box is told of: the newest. */
+export const blockedMax = 10_000;
+
+/**
+ * A slice of a member's points or of a host-held coupon that the host has moved into an account of this terminal. Only this
+ * terminal can spend it, so no two can spend the same. Its end only stops the spending (docs/protocols/host.md).
+ */
+export const allowanceSchema = z.strictObject({
+  id: transactionIdSchema,
+  terminalId: terminalIdSchema,
+  /** null: a bearer coupon that belongs to no member. */
+  memberCode: memberCodeSchema.nullable(),
+  holds: z.discriminatedUnion('unit', [
+    z.strictObject({ unit: z.literal('points'), points: z.int().min(1).max(pointsMax) }),
+    z.strictObject({
+      unit: z.literal('money'),
+      currency: currencySchema,
+      amountMinor: z.int().min(1).max(amountMinorMax),
+      couponCode: couponCodeSchema,
+      limitCategory: plainText(32).nullable(),
+      limitProducts: z.array(productCodeSchema).max(200).nullable(),
+    }),
+  ]),
+  grantedAtMs: z.int().min(0),
+  expiresAtMs: z.int().min(0),
+  /** The member's keys, each as this terminal alone can verify it: CMAC(key, 07 ‖ terminal id). Secret. */
+  keys: z.array(z.strictObject({ keyId: hexOf(8), localKey: hexOf(16) })).max(16),
+  /** ECDSA P-256 with SHA-256 (FIPS 186-5) by the host's authority over `allowanceBytes`, DER in hex. */
+  signature: z.string().regex(/^([0-9a-f]{2}){8,128}$/),
+});
+export type Allowance = z.infer<typeof allowanceSchema>;
+/** What the host's signature covers: every field but the signature, as JSON in this order. */
+export const allowanceBytes = (allowance: Omit<Allowance, 'signature'>): Bytes => {
+  const { id, terminalId, memberCode, holds, grantedAtMs, expiresAtMs, keys } = allowance;
+  const slice =
+    holds.unit === 'points'
+      ? ['points', holds.points]
+      : [holds.currency, holds.amountMinor, holds.couponCode, holds.limitCategory, holds.limitProducts];
+  const proofs = keys.map(({ keyId, localKey }) => [keyId, localKey]);
+  return utf8(
+    JSON.stringify(['shouli allowance 1', id, terminalId, memberCode, slice, grantedAtMs, expiresAtMs, proofs]),
+  );
+};
+
+/** What a box may decide while it cannot reach its host. Amounts in minor units; days are UTC days. */
+export const offlineLimitsSchema = z.strictObject({
+  /** Days since the last contact after which nothing of value is accepted any more. */
+  daysMax: z.int().min(0).max(365),
+  /** One member's earns without the host in a day. */
+  earnCountPerDay: z.int().min(0).max(1_000_000),
+  earnPointsPerDay: pointsSchema,
+  /** Uses of allowances by one member in a day. */
+  allowanceCountPerDay: z.int().min(0).max(1_000_000),
+  /** Floor limits: what the merchant lets a box give without knowing that it is there. All 0: nothing. */
+  floorPerSaleMinor: amountSchema,
+  floorPerMemberDayMinor: amountSchema,
+  floorPerMemberDayCount: z.int().min(0).max(1_000_000),
+  /** All members of this box together. */
+  floorPerDayMinor: amountSchema,
+});
+export type OfflineLimits = z.infer<typeof offlineLimitsSchema>;
+export const offlineLimitsDefault: OfflineLimits = {
+  daysMax: 30,
+  earnCountPerDay: 50,
+  earnPointsPerDay: 1_000_000,
+  allowanceCountPerDay: 50,
+  floorPerSaleMinor: 0,
+  floorPerMemberDayMinor: 0,
+  floorPerMemberDayCount: 0,
+  floorPerDayMinor: 0,
+};
+
+/** The catalogue as what changed since `since`; since 0: all of it. A price of null: the product is gone. */
+export const catalogueChangesSchema = z.strictObject({
+  since: z.int().min(0),
+  products: z.array(productSchema).max(200_000),
+  gone: z.array(productCodeSchema).max(200_000),
+});
+
 /** What the host tells a box to work by. `catalogue` is null when the version the box named is current. */
 export const directivesSchema = z.strictObject({
   version: z.int().min(0),
   merchant: plainText(64),
   location: plainText(64),
   rules: rulesSchema,
+  offline: offlineLimitsSchema,
+  /** Key ids and coupon codes that pay nothing any more, the newest first. */
+  blocked: z.array(z.string().regex(/^([0-9a-f]{16}|SLC[0-9]{13})$/)).max(blockedMax),
+  /** All that this terminal may spend; one it holds that is not here is to be given back. */
+  allowances: z.array(allowanceSchema).max(allowancesMax),
   catalogueVersion: z.int().min(0),
-  catalogue: z.array(productSchema).max(200_000).nullable(),
+  catalogue: catalogueChangesSchema.nullable(),
 });
 export type Directives = z.infer<typeof directivesSchema>;
+
+/** Waits until the directives are another version than `known`, or `waitMs` is over. */
+export const bellResponseSchema = z.strictObject({ version: z.int().min(0) });
+export const bellWaitMsMax = 30_000;
+
+/** Asks for an allowance for a member or coupon that is known here; what is given comes with the directives. */
+export const allowanceRequestSchema = z.strictObject({
+  reason: z.enum(['request', 'checkIn']),
+  code: z.union([memberCodeSchema, couponCodeSchema]),
+});
+export type AllowanceRequest = z.infer<typeof allowanceRequestSchema>;
+export const allowanceResponseSchema = z.strictObject({
+  /** How many were granted now. */
+  granted: z.int().min(0),
+  /** Why none was; null where one was, or where the terminal holds one already. */
+  refusedBecause: z.enum(refusalCodes).nullable(),
+});
+export type AllowanceResponse = z.infer<typeof allowanceResponseSchema>;
 
 export const enrolRequestSchema = z.strictObject({
   code: z.string().regex(/^[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}$/),

@@ -7,11 +7,14 @@ import type { Bytes } from '../../terminal/kernel/bytes.js';
 import { TerminalError } from '../../terminal/kernel/errors.js';
 import { expireDue, expiryBatchMax, planExpiry } from './ledger/expiry.js';
 import { put } from './ledger/facts.js';
+import { createAllowanceRequests, createAllowances } from './service/allowances.js';
+import { Bell } from './service/bell.js';
 import { createCoupons } from './service/coupons.js';
+import { createDirectives } from './service/directives.js';
 import { createGatherer } from './service/gather.js';
 import { createMembers } from './service/members.js';
 import { createCatalogue, createRules } from './service/merchant.js';
-import { createAlarms, createConsumption, createDeadLetters, verifyLedger } from './service/review.js';
+import { createAlarms, createConsumption, createDeadLetters, readRisk, verifyLedger } from './service/review.js';
 import { planContext, putSetting, type Standing } from './service/settings.js';
 import { createTerminalFacing } from './service/terminal-facing.js';
 import { createTerminals } from './service/terminals.js';
@@ -29,13 +32,20 @@ const expiryRoundsMax = 50;
  * Throws `record.wrongRealm` where the store belongs to the other realm, `store.*` as the store does.
  */
 export async function createHost(options: HostOptions): Promise<Host> {
-  const { store, random, clock, vault } = options;
+  const { random, clock, vault, sign } = options;
+  const bell = new Bell();
+  const store = bell.over(options.store);
   const standing = await standingOf(options);
   const gatherer = createGatherer(store, options.soon);
   const alarms = createAlarms(store, clock);
   return {
     ...createTerminalFacing({ store, gatherer, standing, clock, alarm: alarms.alarm }),
+    ...createDirectives({ store, standing, sign }),
+    ...createAllowanceRequests({ store, clock, random }),
     ...alarms,
+    allowances: createAllowances({ store, clock, random }),
+    onDirectives: (listener) => bell.listen(listener),
+    risk: () => readRisk(store),
     terminals: createTerminals({ store, standing, random, clock }),
     members: createMembers({ store, vault, random, clock }),
     coupons: createCoupons({ store, standing, random, clock }),

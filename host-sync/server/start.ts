@@ -30,6 +30,8 @@ import { type HostVault, openVault } from './vault.js';
 const dayMs = 86_400_000;
 /** How often open reservations and expired coupons are looked at. */
 export const expiryEveryMs = 5_000;
+/** How often members who usually come are given their allowances. */
+const offerEveryMs = 10 * 60_000;
 const bootstrapCodeMs = 15 * 60_000;
 
 export type HostRow = (typeof hostOptions)[number];
@@ -233,6 +235,7 @@ export async function startHost(options: StartOptions): Promise<RunningHost> {
       vault,
       realm: options.realm,
       soon: (task) => void setImmediate(task),
+      sign: (data) => authority.sign(data),
     });
     await publishFirstRules(host, settings);
     // 4. Messages and registration.
@@ -243,6 +246,8 @@ export async function startHost(options: StartOptions): Promise<RunningHost> {
     // 5. Reservations and coupons that run out.
     const onError = (error: unknown): void => logger.error({ err: error }, 'expiry failed');
     closers.push(repeat(schedule, expiryEveryMs, () => host.expire(), onError));
+    const onOfferError = (error: unknown): void => logger.error({ err: error }, 'allowances failed');
+    closers.push(repeat(schedule, offerEveryMs, () => host.allowances.offer(), onOfferError));
     // 6. Administration.
     const snapshotFolder = path.join(dataFolder, hostLayout.snapshots);
     clearSnapshots(snapshotFolder);
@@ -264,6 +269,7 @@ export async function startHost(options: StartOptions): Promise<RunningHost> {
       authority,
       clock,
       logger,
+      schedule,
       ...(options.limits ? { limits: options.limits } : {}),
     });
     closers.push(() => server.close());

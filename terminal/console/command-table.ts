@@ -67,6 +67,27 @@ export const commandTable = [
     ],
   },
   {
+    name: 'offline',
+    usage: '[--json]',
+    options: { json: 'flag' },
+    words: [0, 0],
+    en: 'What works without the host, its worth',
+    zh: '离线能力及金额',
+    more: ['Limits, allowances and the age of all that the box works by.', '离线限额、已分配额度及各数据的更新时间。'],
+  },
+  {
+    name: 'allowance',
+    usage: '<request | return> <SLM… | SLC… | id>',
+    options: {},
+    words: [2, 2],
+    en: 'Ask for an allowance, or give one back',
+    zh: '申请或退回离线额度',
+    more: [
+      "allowance request SLM…   check-in: slices of this member's points and coupons  会员签到",
+      'allowance return ID      what is left goes back to the member                   退回余额',
+    ],
+  },
+  {
     name: 'journal',
     usage: '[n] [--json]',
     options: { json: 'flag' },

@@ -15,6 +15,7 @@ import {
   eventLine,
   journalLines,
   jsonLine,
+  offlineLines,
   queueLines,
   receiptLines,
   refusalLines,
@@ -49,7 +50,10 @@ const waitMostMs = 600_000;
 /** Most queue rows of each kind that are fetched. */
 const deadRowsMax = 20;
 
-type Reading = Extract<Command, { name: 'status' | 'devices' | 'queue' | 'journal' | 'sales' | 'audit' | 'show' }>;
+type Reading = Extract<
+  Command,
+  { name: 'status' | 'devices' | 'offline' | 'queue' | 'journal' | 'sales' | 'audit' | 'show' }
+>;
 type Acting = Exclude<Command, Reading | { name: 'set-pin' | 'logout' | 'language' }>;
 export type RunnableCommand = Reading | Acting;
 
@@ -59,7 +63,7 @@ function refuse(output: Output, code: ErrorCode, detail = ''): ErrorCode {
 }
 
 const isReading = (command: RunnableCommand): command is Reading =>
-  ['status', 'devices', 'queue', 'journal', 'sales', 'audit', 'show'].includes(command.name);
+  ['status', 'devices', 'offline', 'queue', 'journal', 'sales', 'audit', 'show'].includes(command.name);
 
 /**
  * Runs one command. Operational failures are printed with their code; anything else thrown is a bug and is thrown on.
@@ -92,6 +96,10 @@ function read(command: Reading, context: CommandContext, output: Output): Comman
     case 'devices': {
       const devices = port.devices();
       return show(devices, () => deviceLines(devices, language));
+    }
+    case 'offline': {
+      const view = port.offline();
+      return show(view, () => offlineLines(view, currency, language));
     }
     case 'queue': {
       const { gauges, unsent, dead } = port.queue(command.limit);
@@ -143,6 +151,8 @@ async function act(command: Acting, context: CommandContext, output: Output): Pr
       output.print(syncLines(sync, language));
       return sync.lastError ? refuse(output, sync.lastError.code, sync.lastError.detail) : null;
     }
+    case 'allowance':
+      return allowance(command, context, output);
     case 'backup':
       await port.backup(command.file);
       port.recordAudit(actor, 'store.backup', command.file);
@@ -152,6 +162,26 @@ async function act(command: Acting, context: CommandContext, output: Output): Pr
       await follow(context, output);
       return null;
   }
+}
+
+async function allowance(
+  { wish, target }: Extract<Command, { name: 'allowance' }>,
+  { port, language, actor }: CommandContext,
+  output: Output,
+): Promise<CommandResult> {
+  if (wish === 'return') {
+    if (!port.giveBackAllowance(target)) return refuse(output, 'allowance.unknown', target);
+    port.recordAudit(actor, 'allowance.return', target);
+    output.print([say(language, 'allowance.returned')]);
+    return null;
+  }
+  const asked = await port.requestAllowance({ reason: 'checkIn', code: target });
+  if (!asked.ok) return refuse(output, asked.error.code, asked.error.detail);
+  const { granted, refusedBecause } = asked.value;
+  if (refusedBecause) return refuse(output, refusedBecause, target);
+  port.recordAudit(actor, 'allowance.request', `${granted} for ${target}`);
+  output.print([`${say(language, 'allowance.granted')}${granted}`]);
+  return null;
 }
 
 async function startSale(

@@ -24,7 +24,9 @@ type ListName = 'queue' | 'journal' | 'sales' | 'audit';
 
 export type Command =
   | { readonly name: 'help'; readonly topic: CommandName | null }
-  | { readonly name: 'status' | 'devices'; readonly json: boolean }
+  | { readonly name: 'status' | 'devices' | 'offline'; readonly json: boolean }
+  /** `code` of a member or coupon to ask for, or the `id` of an allowance to give back. */
+  | { readonly name: 'allowance'; readonly wish: 'request' | 'return'; readonly target: string }
   | { readonly name: ListName; readonly limit: number; readonly json: boolean }
   /** sale, void and refund alike. */
   | { readonly name: 'sale'; readonly sale: SaleCommand; readonly wait: boolean }
@@ -311,6 +313,8 @@ function readRest(name: CommandName, words: readonly string[]): Parsed<Command> 
       return word === 'en' || word === 'zh'
         ? ok({ name, language: word })
         : refuse('command.malformed', 'language is en or zh');
+    case 'allowance':
+      return readAllowance(word, words[1] ?? '');
     case 'sync':
       return word === 'now' ? ok({ name }) : refuse('command.malformed', 'usage: sync now');
     case 'follow':
@@ -320,6 +324,14 @@ function readRest(name: CommandName, words: readonly string[]): Parsed<Command> 
     default:
       return refuse('command.unknown', name);
   }
+}
+
+const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+function readAllowance(wish: string, target: string): Parsed<Command> {
+  const isRight = wish === 'request' ? credentialPattern.test(target) : wish === 'return' && uuidPattern.test(target);
+  return isRight
+    ? ok({ name: 'allowance', wish: wish as 'request' | 'return', target })
+    : refuse('command.malformed', 'allowance request SLM…/SLC…, or allowance return ID (offline lists them)');
 }
 
 /**
@@ -340,6 +352,7 @@ export function parseLine(line: string, currency: Currency): Parsed<Command | nu
   switch (name) {
     case 'status':
     case 'devices':
+    case 'offline':
       return ok({ name, json: given.value.options.has('json') });
     case 'queue':
     case 'journal':

@@ -5,7 +5,14 @@ import { type ErrorCode, errorTable } from '../kernel/errors.js';
 import { printable } from '../kernel/redaction.js';
 import { type Currency, currencies, formatAmount } from '../kernel/units.js';
 import type { JournalView } from '../runtime/journal-port.js';
-import type { SaleView, SyncStatus, TerminalEvent, TerminalPort, TerminalStatus } from '../runtime/port.js';
+import type {
+  OfflineView,
+  SaleView,
+  SyncStatus,
+  TerminalEvent,
+  TerminalPort,
+  TerminalStatus,
+} from '../runtime/port.js';
 import type { Language } from './grammar.js';
 import { fit, renderPairs, renderTable, screenColumns } from './table.js';
 import { say } from './texts.js';
@@ -177,6 +184,59 @@ export function queueLines(
   if (queue.unsent.length < queue.gauges.unsent || queue.dead.length < queue.gauges.dead)
     lines.push(`(${say(language, 'more')})`);
   return lines;
+}
+
+/** What the box can do without its host: limits, worth, and the age of all that it works by. */
+export function offlineLines(view: OfflineView, currency: Currency, language: Language): string[] {
+  const version = (value: number | null): string => (value === null ? say(language, 'none') : String(value));
+  const money = (minor: number): string => moneyText(minor, currency);
+  const { limits, lastContactMs, nowMs, worth } = view;
+  const floor = limits && limits.floorPerSaleMinor > 0;
+  const pairs: Pair[] = [
+    [
+      say(language, 'label.lastContact'),
+      lastContactMs === null
+        ? say(language, 'none')
+        : `${clockText(lastContactMs)} (${durationText(Math.max(0, nowMs - lastContactMs))})`,
+    ],
+    [say(language, 'label.clock'), say(language, view.clockDoubtful ? 'label.clockDoubtful' : 'label.clockGood')],
+    [say(language, 'label.rules'), `${version(view.directivesVersion)}, ${version(view.catalogueVersion)}`],
+    [
+      say(language, 'label.offlineLimits'),
+      limits
+        ? `${limits.daysMax} d, ${limits.earnCountPerDay} × / ${limits.earnPointsPerDay} p, ${limits.allowanceCountPerDay} ×`
+        : say(language, 'none'),
+    ],
+    [
+      say(language, 'label.floor'),
+      floor
+        ? `${money(limits.floorPerSaleMinor)}, ${money(view.floorTodayMinor)} / ${money(limits.floorPerDayMinor)}`
+        : '0',
+    ],
+    ...Object.entries(worth).map(
+      ([unit, left]): Pair => [
+        say(language, 'label.allowances'),
+        unit === 'points' ? `${left} ${say(language, 'label.points')}` : moneyText(left, unit as Currency),
+      ],
+    ),
+  ];
+  const lines = renderPairs(pairs);
+  if (view.allowances.length === 0) return [...lines, say(language, 'allowance.none')];
+  const columns = [
+    { title: say(language, 'column.allowance'), least: 36 },
+    { title: say(language, 'column.what'), least: 16 },
+    { title: say(language, 'label.left'), right: true },
+    { title: say(language, 'column.until') },
+    { title: say(language, 'column.state') },
+  ];
+  const rows = view.allowances.map(({ id, holds, remaining, expiresAtMs, memberCode, state }) => [
+    id,
+    holds.unit === 'points' ? (memberCode ?? '') : holds.couponCode,
+    holds.unit === 'points' ? String(remaining) : formatAmount(remaining, holds.currency),
+    clockText(expiresAtMs),
+    say(language, expiresAtMs <= nowMs ? 'allowance.expired' : `allowance.${state}`),
+  ]);
+  return [...lines, '', ...renderTable(columns, rows)];
 }
 
 const refusalText = (entry: JournalView): string =>

@@ -125,6 +125,7 @@ export const happenings = {
     counter: 1,
     proof: nonce,
     hostReachable: true,
+    offlineOffer: null,
   }),
   proofAgain: event({
     type: 'proofReceived',
@@ -134,6 +135,7 @@ export const happenings = {
     counter: 2,
     proof: nonce,
     hostReachable: true,
+    offlineOffer: null,
   }),
   proofOffline: event({
     type: 'proofReceived',
@@ -143,6 +145,7 @@ export const happenings = {
     counter: 1,
     proof: nonce,
     hostReachable: false,
+    offlineOffer: null,
   }),
   session: event({ type: 'sessionOpened', linkId: 'L1', authority: 'host' }),
   sessionAgain: event({ type: 'sessionOpened', linkId: 'L2', authority: 'host' }),
@@ -169,8 +172,8 @@ export const happenings = {
     answer: acceptedAnswer({ write, coveredMinor: 10_000, pointsPosted: null }),
   }),
   no: event({ type: 'hostAnswered', transactionId: ids.transaction, answer: refusedAnswer }),
-  memberCode: event({ type: 'codeScanned', code: 'SLM0000000000000', hostReachable: true }),
-  couponCode: event({ type: 'codeScanned', code: 'SLC0000000000000', hostReachable: true }),
+  memberCode: event({ type: 'codeScanned', code: 'SLM0000000000000', hostReachable: true, offlineOffer: null }),
+  couponCode: event({ type: 'codeScanned', code: 'SLC0000000000000', hostReachable: true, offlineOffer: null }),
   announced: event({ type: 'announced', transactionId: ids.transaction }),
 } as const satisfies Readonly<Record<string, SaleEvent>>;
 export type Happening = keyof typeof happenings;

@@ -1,11 +1,13 @@
 /**
  * Events: everything that can happen to a sale, in the past tense, with the times and random values the shell drew.
  */
+
 import type { CardWrite } from '../../host-sync/protocol/record.js';
 import type { Balances, FinalAnswer } from '../../host-sync/protocol/sync.js';
 import type { ErrorCode } from '../kernel/errors.js';
 import type { TransactionId } from '../kernel/ports.js';
 import type { AmountMinor, MonotonicMs, WallMs } from '../kernel/units.js';
+import type { OfflineOffer } from './offline-offer.js';
 import type { CommitPoint, PersistedSale, SaleRequest } from './sale.js';
 
 /** When it happened. `clockDoubtful`: the wall clock stepped or was never set; the time is a lower bound at best. */
@@ -25,7 +27,12 @@ export type SaleEvent = At &
     | { readonly type: 'cardPresented'; readonly linkId: string; readonly terminalNonce: string }
     | { readonly type: 'cardRemoved'; readonly linkId: string }
     /** A member or coupon code was scanned; product and command codes never get here. */
-    | { readonly type: 'codeScanned'; readonly code: string; readonly hostReachable: boolean }
+    | {
+        readonly type: 'codeScanned';
+        readonly code: string;
+        readonly hostReachable: boolean;
+        readonly offlineOffer: OfflineOffer | null;
+      }
     /** The phone proved a key. */
     | {
         readonly type: 'proofReceived';
@@ -35,6 +42,8 @@ export type SaleEvent = At &
         readonly counter: number;
         readonly proof: string;
         readonly hostReachable: boolean;
+        /** Without the host: what the box may decide of it; null: the host is there, or nothing limits the sale. */
+        readonly offlineOffer: OfflineOffer | null;
       }
     /** The mutual session stands; by whose key. */
     | { readonly type: 'sessionOpened'; readonly linkId: string; readonly authority: 'host' | 'site' }

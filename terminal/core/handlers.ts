@@ -73,7 +73,10 @@ export function takeCode(state: StateOf<'awaitingCredential'>, event: EventOf<'c
     : ({ method: 'couponCode', code: event.code } as const);
   const refusal = service.refusal(credential);
   if (refusal) return endRefused(state, refusal);
-  if (service.rules.authority === 'box') return endAccepted(state, event, credential, null, null, null);
+  const offer = event.hostReachable ? null : event.offlineOffer;
+  if (offer?.offer === 'refuses') return endRefused(state, offer.code);
+  if (service.rules.authority === 'box') return endAccepted(state, event, credential, null, null, null, offer);
+  if (offer?.decision) return endAccepted(state, event, credential, null, null, null, offer);
   if (!event.hostReachable) return endRefused(state, 'host.unreachable');
   return intend(state, event, credential, null, null);
 }
@@ -99,7 +102,10 @@ export function takeProof(state: StateOf<'presenting'>, event: EventOf<'proofRec
       [{ type: 'openSession', linkId, siteAllowed: service.rules.siteAllowed }],
     ];
   }
-  if (service.rules.authority === 'box') return endAccepted(state, event, credential, null, null, state.linkId);
+  const offer = event.hostReachable ? null : event.offlineOffer;
+  if (offer?.offer === 'refuses') return endRefused(state, offer.code);
+  if (service.rules.authority === 'box') return endAccepted(state, event, credential, null, null, state.linkId, offer);
+  if (offer?.decision) return endAccepted(state, event, credential, null, null, state.linkId, offer);
   if (!event.hostReachable) return endRefused(state, 'host.unreachable');
   return intend(state, event, credential, null, state.linkId);
 }

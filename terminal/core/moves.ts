@@ -7,11 +7,14 @@ import type { ErrorCode } from '../kernel/errors.js';
 import type { DurationMs } from '../kernel/units.js';
 import type { Effect, Prompt } from './effect.js';
 import type { At } from './event.js';
+import type { OfflineOffer, OfflineUse } from './offline-offer.js';
+import { offlineOutcome } from './offline-outcome.js';
 import type { CardWork, SaleOutcome, SaleRequest } from './sale.js';
 import type { AcceptedAnswer } from './services/service.js';
 import { completionRecord, endRecords, reversalRecord, serviceOf } from './services/services.js';
 import type { State, Unsettled } from './state.js';
 
+type OfflinePays = Extract<OfflineOffer, { offer: 'pays' }>;
 export type Step = readonly [State, readonly Effect[]];
 /** What every state of an open sale carries. */
 export interface Open {
@@ -72,14 +75,22 @@ interface Ending {
   readonly linkId: string | null;
   /** Is this the sale's first commit? Then a refusal of the store means that nothing happened. */
   readonly first: boolean;
+  /** What was given without the host, to be counted in the same commit. */
+  readonly offline?: OfflineUse | null;
 }
 
 /** Commit point `ended`: the decision and the records it needs, in one commit, before anybody is told. */
 export function end({ generation, request }: Open, ending: Ending): Step {
-  const { outcome, records, credential, cardKeyId, linkId, first } = ending;
+  const { outcome, records, credential, cardKeyId, linkId, first, offline = null } = ending;
   return [
     { phase: 'persistingEnd', generation, request, outcome, linkId, first },
-    [{ type: 'persist', sale: { commit: 'ended', request, credential, cardKeyId, outcome }, records }],
+    [
+      {
+        type: 'persist',
+        sale: { commit: 'ended', request, credential, cardKeyId, outcome, ...(offline && { offline }) },
+        records,
+      },
+    ],
   ];
 }
 
@@ -90,16 +101,19 @@ export function endAccepted(
   answer: AcceptedAnswer | null,
   card: CardWork | null,
   linkId: string | null,
+  offline: OfflinePays | null = null,
 ): Step {
   const service = serviceOf(open.request);
-  const outcome = service.accepted(answer, card);
+  const decision = offline?.decision ?? null;
+  const outcome = decision ? offlineOutcome(open.request, decision) : service.accepted(answer, card);
   return end(open, {
     outcome,
-    records: endRecords(open.request, credential, outcome, at),
+    records: endRecords(open.request, credential, outcome, at, decision),
+    offline: offline?.use ?? null,
     credential,
     cardKeyId: card?.cardKeyId ?? null,
     linkId,
-    first: service.rules.authority === 'box',
+    first: service.rules.authority === 'box' || decision !== null,
   });
 }
 

@@ -134,6 +134,8 @@ function outcomeLines(request: SaleRequest, outcome: SaleOutcome, money: Money):
   }
   return [
     centred('交易成功 ACCEPTED'),
+    ...(outcome.authority === 'allowance' ? [centred('离线额度 allowance')] : []),
+    ...(outcome.authority === 'floor' ? [centred('离线限额 floor limit')] : []),
     ...('original' in request.service
       ? undoneLines(request.service.original, outcome, money)
       : paidLines(request.service.name, outcome, money)),

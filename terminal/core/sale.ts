@@ -7,6 +7,7 @@ import type { Balances, Rules } from '../../host-sync/protocol/sync.js';
 import type { ErrorCode } from '../kernel/errors.js';
 import type { TransactionId } from '../kernel/ports.js';
 import type { AmountMinor, DurationMs, Points } from '../kernel/units.js';
+import type { OfflineUse } from './offline-offer.js';
 
 /** The accepted sale that a void or refund undoes, as this box's journal knows it. */
 export interface OriginalSale {
@@ -81,8 +82,11 @@ export interface SaleRequest {
 
 export interface AcceptedOutcome {
   readonly result: 'accepted';
-  /** Who decided: the host, the box by its rules (earn, void, refund, plain sale), or the site key on the box. */
-  readonly authority: 'host' | 'box' | 'site';
+  /**
+   * Who decided: the host, the box by its rules (earn, void, refund, plain sale), the site key on the box, or without the
+   * host an allowance that the box holds, or the merchant's floor limit.
+   */
+  readonly authority: 'host' | 'box' | 'site' | 'allowance' | 'floor';
   /** Points earned (box's figure until the host has posted) or spent or given back; null where points play no part. */
   readonly points: Points | null;
   /** What points or coupon paid of the bill, or what was given back. */
@@ -133,5 +137,7 @@ export type PersistedSale =
       readonly credential: Credential | null;
       readonly cardKeyId: string | null;
       readonly outcome: SaleOutcome;
+      /** What the box gave without its host, to be counted with the decision; absent: nothing. */
+      readonly offline?: OfflineUse;
     };
 export type CommitPoint = PersistedSale['commit'];

@@ -134,6 +134,34 @@ export const errorTable = {
     '该卡今日离线额度已用完。',
   ),
 
+  // Without the host
+  'offline.tooLong': row(
+    'warning',
+    'afterReconnect',
+    'The host has not been reached for too long; nothing of value is accepted until it is.',
+    '离线时间过长，联网前不能受理。',
+  ),
+  'offline.limit': row(
+    'warning',
+    'afterReconnect',
+    'The limit for sales without the host is used up.',
+    '离线额度已用完，请联网后再试。',
+  ),
+  'allowance.tooLow': row(
+    'info',
+    'afterReconnect',
+    'What this box may spend of it without the host is not enough.',
+    '本机离线额度不足。',
+  ),
+  'allowance.unknown': row('error', 'operator', 'No such allowance belongs to this terminal.', '终端无此离线额度。'),
+  'allowance.wrongSignature': row(
+    'critical',
+    'operator',
+    'The release of an allowance is not signed by this terminal.',
+    '离线额度退回签名无效。',
+  ),
+  'allowance.notAllowed': row('info', 'never', 'The policy gives no allowance for this.', '未开通离线额度。'),
+
   // Points, coupons, refunds
   'points.tooFew': row('info', 'never', 'Not enough points.', '积分不足。'),
   'points.notAllowed': row('warning', 'never', 'Points cannot be used like this here.', '不能如此使用积分。'),

@@ -8,9 +8,11 @@ import {
   createECDH,
   createHash,
   createHmac,
+  createPublicKey,
   ECDH,
   hkdfSync,
   randomBytes,
+  verify,
 } from 'node:crypto';
 import { cmac } from '@noble/ciphers/aes.js';
 import { v7 } from 'uuid';
@@ -39,6 +41,15 @@ export const nativeCrypto: Crypto = {
   aesCbcDecrypt: (key, iv, data) => {
     const decipher = createDecipheriv(aesName(key), key, iv).setAutoPadding(false);
     return new Uint8Array(Buffer.concat([decipher.update(data), decipher.final()]));
+  },
+  verifySignature: (publicKey, data, signature) => {
+    try {
+      const key = createPublicKey({ key: Buffer.from(publicKey), format: 'der', type: 'spki' });
+      const isKnownKind = key.asymmetricKeyType === 'rsa' || key.asymmetricKeyType === 'ec';
+      return isKnownKind && verify('sha256', data, key, signature);
+    } catch {
+      return false;
+    }
   },
 };
 

@@ -31,6 +31,11 @@ export interface Crypto {
   /** AES-CBC without padding; data a multiple of 16. */
   aesCbcEncrypt(key: Bytes, iv: Bytes, data: Bytes): Bytes;
   aesCbcDecrypt(key: Bytes, iv: Bytes, data: Bytes): Bytes;
+  /**
+   * A signature with SHA-256 by the key's kind: RSASSA-PKCS1-v1_5 (RFC 8017 §8.2) or ECDSA P-256 in DER (FIPS 186-5).
+   * `publicKey`: SubjectPublicKeyInfo in DER. False also for a key or signature that cannot be read.
+   */
+  verifySignature(publicKey: Bytes, data: Bytes, signature: Bytes): boolean;
 }
 
 /** A P-256 key pair (NIST SP 800-186 §3.2.1.3): private key 32 bytes, public key compressed to 33 (SEC 1 §2.3.3). */

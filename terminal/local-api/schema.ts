@@ -142,7 +142,7 @@ const balances = z
 const outcome = z.discriminatedUnion('result', [
   z.object({
     result: z.literal('accepted'),
-    authority: z.enum(['host', 'box', 'site']),
+    authority: z.enum(['host', 'box', 'site', 'allowance', 'floor']),
     points: z.int().nullable(),
     coveredMinor: z.int(),
     restMinor: z.int(),

@@ -31,16 +31,18 @@ import {
   transcriptOf,
   writeSlotCommand,
 } from '../../drivers/protocols/member/session.js';
-import { transactionIdBytes } from '../../host-sync/protocol/record.js';
+import { type TapCredential, transactionIdBytes } from '../../host-sync/protocol/record.js';
 import type { SessionGrant, SessionRequest, SessionResponse } from '../../host-sync/protocol/sync.js';
 import { offerFromCard } from '../core/card-offer.js';
 import type { Effect } from '../core/effect.js';
 import type { SaleEvent } from '../core/event.js';
+import type { OfflineOffer } from '../core/offline-offer.js';
 import type { SaleOutcome, SaleRequest } from '../core/sale.js';
 import { type Bytes, concat, hex, toHex } from '../kernel/bytes.js';
 import { type ErrorCode, errorTable, TerminalError } from '../kernel/errors.js';
 import type { Crypto } from '../kernel/ports.js';
 import { type AmountMinor, type DurationMs, durationMs } from '../kernel/units.js';
+import type { Tap } from './offline-desk.js';
 import type { WallClock } from './wall-clock.js';
 
 /** An event before the shell stamps it. */
@@ -56,6 +58,8 @@ export interface CardLinksPorts {
   readonly siteSpentMinor: (cardKeyId: string) => AmountMinor;
   readonly categoryOf: (productCode: string) => string | null;
   readonly hostReachable: () => boolean;
+  /** Asked where the host is not: what the box may decide for this tap. */
+  readonly offlineOffer: (tap: TapCredential, proof: Tap) => OfflineOffer | null;
   /** Null: no answer within the deadline. */
   readonly askSession: (request: SessionRequest) => Promise<SessionResponse | null>;
 }
@@ -128,14 +132,24 @@ export class CardLinks {
       card.transactionId = effect.context.transactionId;
       card.grant = null;
       card.channel = null;
-      return {
-        type: 'proofReceived',
-        linkId: effect.linkId,
+      const proved = {
         keyId: toHex(keyId),
         phoneNonce: toHex(selected.phoneNonce),
         counter: presented.counter,
         proof: toHex(presented.proof),
-        hostReachable: this.ports.hostReachable(),
+      };
+      const hostReachable = this.ports.hostReachable();
+      const { key, terminalNonce } = effect;
+      const tap: TapCredential = { method: 'tap', key, terminalNonce, ...proved };
+      const { transcript } = card;
+      return {
+        type: 'proofReceived',
+        linkId: effect.linkId,
+        ...proved,
+        hostReachable,
+        offlineOffer: hostReachable
+          ? null
+          : this.ports.offlineOffer(tap, { transcript, localProof: presented.localProof }),
       };
     });
   }

@@ -2,23 +2,35 @@
  * Host link: enrols the box, keeps its certificate fresh, begins a new epoch after a restore, and offers the sync client
  * to the terminal. Must not decide about sales, nor about what is sent when (the sync client does).
  */
+import { sign, X509Certificate } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { z } from 'zod';
 import type { Schedule } from '../../drivers/contract/driver.js';
+import type { Transcript } from '../../drivers/protocols/member/proof.js';
 import { createSyncClient, type SyncClient } from '../../host-sync/client/client.js';
 import { type Credentials, loadCredentials } from '../../host-sync/client/credentials.js';
 import { enrol, renew, renewalDue } from '../../host-sync/client/enrolment.js';
 import { createHostHttp, type HostHttp, httpsOrigin } from '../../host-sync/client/http.js';
 import type { SyncLimits } from '../../host-sync/client/sync-state.js';
-import type { SessionRequest, SessionResponse } from '../../host-sync/protocol/sync.js';
+import type {
+  AllowanceRequest,
+  AllowanceResponse,
+  Directives,
+  SessionRequest,
+  SessionResponse,
+} from '../../host-sync/protocol/sync.js';
 import type { Bytes } from '../kernel/bytes.js';
 import { TerminalError } from '../kernel/errors.js';
 import { parseJson } from '../kernel/json.js';
+import { nativeCrypto, nativeKeyAgreement } from '../kernel/native.js';
 import type { Clock, Random, TransactionId } from '../kernel/ports.js';
+import { err, type Result } from '../kernel/result.js';
 import { restoredSetting } from '../store/backup.js';
 import type { TerminalStore } from '../store/port.js';
+import { LocalKeys } from './local-keys.js';
 import type { Refusal, SyncStatus } from './port.js';
 import type { HostReply } from './sale-runner.js';
+import { sealingKeyIn } from './sealing-key.js';
 import type { HostLink } from './terminal.js';
 
 export interface HostLinkOptions {
@@ -51,6 +63,8 @@ export interface HostLinkParts {
 
 /** How long until enrolment, epoch or renewal is tried again after a failure. */
 const tryAgainMs = 5_000;
+/** How long one wait for new directives lasts at the host. */
+const bellWaitMs = 25_000;
 const renewalLookMs = 3_600_000;
 const bootstrapSchema = z.object({
   code: z.string(),
@@ -62,6 +76,7 @@ export class HostConnection implements HostLink {
   readonly #client: SyncClient;
   #http: HostHttp | null = null;
   #credentials: Credentials | null = null;
+  #localKeys: LocalKeys | null = null;
   #problem: Refusal | null = null;
   #cancelRetry: () => void = () => {};
   #stopped = false;
@@ -76,7 +91,8 @@ export class HostConnection implements HostLink {
       random,
       limits: options.limits,
       directivesHeld: () => store.directives(),
-      onDirectives: (directives) => store.setDirectives(directives),
+      bellWaitMs,
+      onDirectives: (directives) => this.#takeDirectives(directives),
       onAnswer: () => {},
       onRegression: (from, to) =>
         store.appendAudit({
@@ -121,6 +137,45 @@ export class HostConnection implements HostLink {
   async openSession(request: SessionRequest, deadlineMs: number): Promise<SessionResponse | null> {
     const response = await this.#client.openSession(request, deadlineMs);
     return response.ok ? response.value : null;
+  }
+
+  async requestAllowance(request: AllowanceRequest): Promise<Result<AllowanceResponse, Refusal>> {
+    const response = await this.#client.requestAllowance(request);
+    return response.ok ? response : err({ code: response.error.code, detail: response.error.detail });
+  }
+
+  /** By the device's key; null while there is none. */
+  sign(data: Bytes): Bytes | null {
+    return this.#credentials && new Uint8Array(sign('sha256', data, this.#credentials.tls.keyPem));
+  }
+  proofHolds(sealed: string, transcript: Transcript, proof: Bytes): boolean | null {
+    return sealed === '' ? null : this.#keys().proofHolds(sealed, transcript, proof);
+  }
+
+  #keys(): LocalKeys {
+    this.#localKeys ??= new LocalKeys(
+      { ...nativeCrypto, ...nativeKeyAgreement },
+      this.parts.random,
+      sealingKeyIn(this.parts.options.keysFolder, this.parts.random),
+    );
+    return this.#localKeys;
+  }
+
+  #takeDirectives(directives: Directives): void {
+    const { store, clock } = this.parts;
+    const identity = store.identity();
+    if (!identity || !this.#credentials) return;
+    const authority = new X509Certificate(this.#credentials.tls.authorityPem).publicKey;
+    const authorityKey = new Uint8Array(authority.export({ format: 'der', type: 'spki' }));
+    const taken = this.#keys().take(directives, identity.terminalId, authorityKey);
+    store.setDirectives(taken.directives);
+    if (taken.rejected > 0)
+      store.appendAudit({
+        atWallMs: clock.wallMs(),
+        actor: 'sync',
+        action: 'allowances turned away',
+        detail: `${taken.rejected} not signed by the host for this terminal`,
+      });
   }
 
   reachable(): boolean {
@@ -168,6 +223,8 @@ export class HostConnection implements HostLink {
     const origin = httpsOrigin(options.hostUrl || credentials.hostOrigin);
     if (!origin) throw new TerminalError('config.invalid', 'sync.hostUrl: https://name or https://name:port');
     this.#credentials = credentials;
+    // Drawn before the first sale, not in the middle of one.
+    this.#keys();
     this.#http = createHostHttp({
       origin,
       credentials: credentials.tls,

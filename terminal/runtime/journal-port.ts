@@ -52,6 +52,7 @@ function worthOf(record: RecordBody): Worth {
     case 'reversal':
     case 'void':
     case 'consumption':
+    case 'allowanceRelease':
       return { minor: null, points: null };
   }
 }

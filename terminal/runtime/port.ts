@@ -2,13 +2,14 @@
  * Terminal port: what console and local API may ask of the running box. They know nothing else of it.
  */
 import type { DeviceStatus } from '../../drivers/contract/driver.js';
+import type { AllowanceRequest, AllowanceResponse, OfflineLimits } from '../../host-sync/protocol/sync.js';
 import type { Prompt } from '../core/effect.js';
 import type { SaleOutcome, ServiceName } from '../core/sale.js';
 import type { ErrorCode } from '../kernel/errors.js';
 import type { TransactionId } from '../kernel/ports.js';
 import type { Result } from '../kernel/result.js';
 import type { AmountMinor, Currency, Points, WallMs } from '../kernel/units.js';
-import type { AuditEntry, JournalEntry, QueueGauges } from '../store/port.js';
+import type { AllowanceRow, AuditEntry, JournalEntry, QueueGauges } from '../store/port.js';
 
 /** What was bought: an amount keyed by the clerk, or products by code or name with the till's own price where it has one. */
 export type Purchase =
@@ -146,4 +147,27 @@ export interface TerminalPort {
   setting(name: string): string | null;
   setSetting(name: string, value: string | null): void;
   backup(toFile: string): Promise<void>;
+  /** What the box can do without its host. */
+  offline(): OfflineView;
+  /** Asks the host for slices of a member or coupon, for a check-in or on request; they are here when this resolves. */
+  requestAllowance(request: AllowanceRequest): Promise<Result<AllowanceResponse, Refusal>>;
+  /** Gives one allowance back. False: it is not held, or a sale is open. */
+  giveBackAllowance(id: string): boolean;
+}
+
+/** What the box can do without its host, with the age of all that it works by. */
+export interface OfflineView {
+  readonly limits: OfflineLimits | null;
+  readonly catalogueVersion: number | null;
+  readonly rulesVersion: number | null;
+  readonly directivesVersion: number | null;
+  readonly lastContactMs: number | null;
+  /** The box's best knowledge of the time; ages are to be counted from it. */
+  readonly nowMs: number;
+  readonly clockDoubtful: boolean;
+  /** Given on floor limits today, minor units. */
+  readonly floorTodayMinor: number;
+  /** What is left of the allowances that may be spent, by unit: points, or minor units of a currency. */
+  readonly worth: Readonly<Record<string, number>>;
+  readonly allowances: readonly Omit<AllowanceRow, 'sealedKeys'>[];
 }

@@ -3,23 +3,32 @@
  * Must decide nothing about a sale; that is the core's.
  */
 import type { DeviceEvent, DeviceStatus, Driver, MemberSignal, Schedule } from '../../drivers/contract/driver.js';
-import type { SessionRequest, SessionResponse } from '../../host-sync/protocol/sync.js';
+import type { Credential } from '../../host-sync/protocol/record.js';
+import type {
+  AllowanceRequest,
+  AllowanceResponse,
+  SessionRequest,
+  SessionResponse,
+} from '../../host-sync/protocol/sync.js';
 import { classifyCode } from '../core/codes.js';
 import type { Prompt } from '../core/effect.js';
+import type { OfflineOffer } from '../core/offline-offer.js';
 import { receiptLines } from '../core/receipt.js';
 import type { SaleOutcome, SaleRequest } from '../core/sale.js';
 import { type Basket, emptyBasket, type StartBarcode, scanInto } from '../core/scan-basket.js';
 import type { State } from '../core/state.js';
 import { type Bytes, toHex } from '../kernel/bytes.js';
-import type { ErrorCode } from '../kernel/errors.js';
+import { type ErrorCode, TerminalError } from '../kernel/errors.js';
 import type { Clock, Crypto, Ids, Random, TransactionId } from '../kernel/ports.js';
 import { err, ok, type Result } from '../kernel/result.js';
 import { restoredSetting } from '../store/backup.js';
 import type { SaleRow, TerminalStore } from '../store/port.js';
 import { CardLinks } from './card-links.js';
 import { EventRing } from './event-ring.js';
+import { type DeviceKeys, OfflineDesk, type Tap } from './offline-desk.js';
 import type {
   NumberedEvent,
+  OfflineView,
   Refusal,
   SaleCommand,
   SaleView,
@@ -34,7 +43,7 @@ import { receiptContext, serviceOfBarcode, storedView, viewOf } from './sale-vie
 import { WallClock } from './wall-clock.js';
 
 /** What the terminal needs of the sync client. */
-export interface HostLink {
+export interface HostLink extends DeviceKeys {
   authorise(transactionId: TransactionId, deadlineMs: number): Promise<HostReply>;
   /** Null: no answer within the deadline. */
   openSession(request: SessionRequest, deadlineMs: number): Promise<SessionResponse | null>;
@@ -42,6 +51,7 @@ export interface HostLink {
   recordsQueued(): void;
   syncNow(): Promise<SyncStatus>;
   status(): SyncStatus;
+  requestAllowance(request: AllowanceRequest): Promise<Result<AllowanceResponse, Refusal>>;
 }
 
 /** What the scanner may do without a till. */
@@ -88,6 +98,7 @@ export class Terminal implements TerminalPort {
   readonly #desk: SaleDesk;
   readonly #links: CardLinks;
   readonly #runner: SaleRunner;
+  readonly #offline: OfflineDesk;
   readonly #startedMonotonicMs: number;
   #prompt: Prompt | null = null;
   #basket: Basket = emptyBasket;
@@ -105,6 +116,14 @@ export class Terminal implements TerminalPort {
     this.#clock = new WallClock(clock, store.sales(1, null)[0]?.updatedWallMs ?? 0);
     this.#ring = new EventRing(toHex(random.bytes(4)));
     this.#desk = new SaleDesk({ store, crypto, ids, options });
+    this.#offline = new OfflineDesk({
+      store,
+      ids,
+      clock: this.#clock,
+      keys: host,
+      simulated: options.simulated,
+      lastContactWallMs: () => host.status().lastContactWallMs,
+    });
     this.#links = new CardLinks({
       crypto,
       clock: this.#clock,
@@ -116,6 +135,7 @@ export class Terminal implements TerminalPort {
       },
       categoryOf: (code) => store.productByCode(code)?.category ?? null,
       hostReachable: () => host.reachable(),
+      offlineOffer: (credential, tap) => this.#offerOffline(credential, tap),
       askSession: (request) => host.openSession(request, sessionDeadlineMs),
     });
     this.#runner = new SaleRunner({
@@ -165,6 +185,12 @@ export class Terminal implements TerminalPort {
 
   /** Sync told something new; followers want to know. */
   syncChanged(): void {
+    try {
+      this.#offline.noteContact();
+    } catch (error) {
+      // A disk that is full now keeps an older contact: limits then end sooner, never later.
+      if (!(error instanceof TerminalError)) throw error;
+    }
     this.#publish({ type: 'sync', sync: this.#parts.host.status() });
   }
 
@@ -372,7 +398,34 @@ export class Terminal implements TerminalPort {
   }
 
   #takeCode(code: string): void {
-    this.#runner.deliver({ type: 'codeScanned', code, hostReachable: this.#parts.host.reachable() });
+    const hostReachable = this.#parts.host.reachable();
+    const scanned = credentialOf(code);
+    const offlineOffer = hostReachable || !scanned ? null : this.#offerOffline(scanned, null);
+    this.#runner.deliver({ type: 'codeScanned', code, hostReachable, offlineOffer });
+  }
+
+  #offerOffline(credential: Credential, tap: Tap | null): OfflineOffer | null {
+    const request = this.#openRequest();
+    return request ? this.#offline.offer(request, credential, tap) : null;
+  }
+
+  /** Gives allowances back that have ended, between sales. @throws TerminalError of the store */
+  upkeep(): void {
+    if (this.#runner.state.phase !== 'idle' || this.#waiting || this.#stopped) return;
+    if (this.#offline.releaseEnded() > 0) this.#parts.host.recordsQueued();
+  }
+  offline(): OfflineView {
+    return this.#offline.view();
+  }
+  async requestAllowance(request: AllowanceRequest): Promise<Result<AllowanceResponse, Refusal>> {
+    const asked = await this.#parts.host.requestAllowance(request);
+    if (asked.ok) await this.#parts.host.syncNow();
+    return asked;
+  }
+  giveBackAllowance(id: string): boolean {
+    const given = this.#runner.state.phase === 'idle' && this.#offline.giveBack(id);
+    if (given) this.#parts.host.recordsQueued();
+    return given;
   }
 
   // The runner's outlets
@@ -429,4 +482,10 @@ export class Terminal implements TerminalPort {
   #publish(event: TerminalEvent): void {
     this.#ring.publish(event);
   }
+}
+
+/** A shown code as a credential; null where it is none. */
+function credentialOf(code: string): Credential | null {
+  if (code.startsWith('SLM')) return { method: 'memberCode', code };
+  return code.startsWith('SLC') ? { method: 'couponCode', code } : null;
 }

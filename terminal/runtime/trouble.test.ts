@@ -148,13 +148,14 @@ t.test(
     const links = new CardLinks({
       ...{ crypto: nativeCrypto, clock, terminalId: () => 't-0123456789ab', siteKey: () => null },
       ...{ siteSpentMinor: () => 0 as AmountMinor, categoryOf: () => null, hostReachable: () => false },
+      offlineOffer: () => null,
       askSession: async () => null,
     });
     const runner: SaleRunner = new SaleRunner({
       store: {
         persist: () => {
           for (let each = 0; each < flood / 2; each++) {
-            runner.deliver({ type: 'codeScanned', code: 'SLM1234567890128', hostReachable: false });
+            runner.deliver({ type: 'codeScanned', code: 'SLM1234567890128', hostReachable: false, offlineOffer: null });
             runner.deliver({ type: 'cardPresented', linkId: `L${each}`, terminalNonce: '00'.repeat(16) });
           }
         },

@@ -15,6 +15,8 @@ export class WallClock {
   // The anchor stays where the run began, so that many small steps count as the large one that they make.
   readonly #startWallMs: number;
   readonly #startMonotonicMs: number;
+  /** The latest time that was credible, and when on the monotonic clock. */
+  #trusted: { readonly wallMs: number; readonly monotonicMs: number };
 
   /** `latestKnownWallMs`: the newest time the box has stored; 0 where it has none. */
   constructor(
@@ -24,6 +26,8 @@ export class WallClock {
     this.#startWallMs = clock.wallMs();
     this.#startMonotonicMs = clock.monotonicMs();
     this.#doubtful = this.#startWallMs < productEpochMs || this.#startWallMs + stepMaxMs < latestKnownWallMs;
+    const trustedMs = this.#doubtful ? latestKnownWallMs : this.#startWallMs;
+    this.#trusted = { wallMs: trustedMs, monotonicMs: this.#startMonotonicMs };
   }
 
   get doubtful(): boolean {
@@ -36,6 +40,13 @@ export class WallClock {
     const atMonotonicMs = this.clock.monotonicMs();
     const drift = atWallMs - this.#startWallMs - (atMonotonicMs - this.#startMonotonicMs);
     if (Math.abs(drift) > stepMaxMs) this.#doubtful = true;
+    if (!this.#doubtful) this.#trusted = { wallMs: atWallMs, monotonicMs: atMonotonicMs };
     return { atMonotonicMs, atWallMs, clockDoubtful: this.#doubtful };
+  }
+
+  /** The wall clock while it is credible; else the latest credible time and what has passed since on the monotonic clock. */
+  bestKnownMs(): number {
+    const { atWallMs, atMonotonicMs, clockDoubtful } = this.now();
+    return clockDoubtful ? this.#trusted.wallMs + atMonotonicMs - this.#trusted.monotonicMs : atWallMs;
   }
 }

@@ -5,7 +5,7 @@
 import { ManualTime } from '../../drivers/sim/manual-time.js';
 import type { RecordBody } from '../../host-sync/protocol/record.js';
 import { decodeRecord } from '../../host-sync/protocol/record.js';
-import type { Directives } from '../../host-sync/protocol/sync.js';
+import { offlineLimitsDefault } from '../../host-sync/protocol/sync.js';
 import type { Effect } from '../core/effect.js';
 import { type Bytes, utf8 } from '../kernel/bytes.js';
 import { type ErrorCode, TerminalError } from '../kernel/errors.js';
@@ -16,11 +16,12 @@ import type { NumberedEvent, Purchase, Refusal, SaleCommand, SaleView, ServiceCo
 import type { DeskOptions } from '../runtime/sale-desk.js';
 import { type ScannerRights, Terminal } from '../runtime/terminal.js';
 import { openTerminalStore, type SqliteStore } from '../store/open.js';
+import type { NewDirectives } from '../store/port.js';
 import { HostDouble } from './host-double.js';
 import { ReaderDouble } from './reader-double.js';
 
 export const terminalId = 't-0123456789ab';
-export const directives: Directives = {
+export const directives: NewDirectives = {
   version: 1,
   merchant: '好味道餐厅',
   location: 'store 12',
@@ -34,10 +35,17 @@ export const directives: Directives = {
     couponPartial: false,
   },
   catalogueVersion: 7,
-  catalogue: [
-    { code: '6901234567892', name: '黑森林蛋糕', priceMinor: 10_000, category: 'cake' },
-    { code: '6909876543210', name: '红烧牛肉面', priceMinor: 2_500, category: 'noodles' },
-  ],
+  offline: offlineLimitsDefault,
+  blocked: [],
+  allowances: [],
+  catalogue: {
+    since: 0,
+    gone: [],
+    products: [
+      { code: '6901234567892', name: '黑森林蛋糕', priceMinor: 10_000, category: 'cake' },
+      { code: '6909876543210', name: '红烧牛肉面', priceMinor: 2_500, category: 'noodles' },
+    ],
+  },
 };
 
 interface BoxWish {
@@ -86,7 +94,7 @@ export class BoxDouble {
     this.time = wish.time ?? new ManualTime();
     this.store = openTerminalStore({ file: wish.file ?? ':memory:', crypto: nativeCrypto });
     if (!wish.bare && !this.store.identity()) this.store.setIdentity({ terminalId, epoch: 1 });
-    if (!wish.bare) this.store.setDirectives(directives);
+    if (!wish.bare && !this.store.directives()) this.store.setDirectives(directives);
     this.#mayFail();
     const { schedule, clock: manual } = this.time;
     const clock: Clock = {

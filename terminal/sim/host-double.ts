@@ -49,6 +49,15 @@ export class HostDouble implements HostLink {
   readonly sessionsAsked: SessionRequest[] = [];
   /** How often it was told that records wait. */
   told = 0;
+  /** What a phone's local proof is worth here; null: the box holds no such key. */
+  localProof: boolean | null = null;
+  proofHolds: HostLink['proofHolds'] = () => this.localProof;
+  sign(): Bytes {
+    return new Uint8Array(256);
+  }
+  async requestAllowance(): ReturnType<HostLink['requestAllowance']> {
+    return { ok: true, value: { granted: 0, refusedBecause: 'allowance.notAllowed' } };
+  }
   readonly #keys = new Map<string, Bytes>();
   #gate: Promise<void> = Promise.resolve();
 
@@ -100,6 +109,11 @@ export class HostDouble implements HostLink {
   status(): SyncStatus {
     const state = this.up ? 'online' : 'offline';
     return { state, lastContactWallMs: null, lastError: null, nextAttemptInMs: null };
+  }
+
+  /** The member keys of the phones made so far, by key id. */
+  memberKeys(): readonly (readonly [string, Bytes])[] {
+    return [...this.#keys];
   }
 
   /** A registered member's phone; with a balance it holds a card of this host's site as well. */

@@ -2,12 +2,14 @@
  * Port double: a TerminalPort in memory for tests of console and local API. Sales wait until the test ends them;
  * settings and audit live in maps that the test may hand to the next double, as a restart would.
  */
+import type { AllowanceRequest } from '../../host-sync/protocol/sync.js';
 import type { ErrorCode } from '../kernel/errors.js';
 import type { TransactionId } from '../kernel/ports.js';
 import { err, ok, type Result } from '../kernel/result.js';
 import { type AmountMinor, wallMs } from '../kernel/units.js';
 import type {
   NumberedEvent,
+  OfflineView,
   Refusal,
   SaleCommand,
   SaleView,
@@ -51,6 +53,24 @@ export class PortDouble implements TerminalPort {
   constructor(settings = new Map<string, string>(), boot = 'b00t') {
     this.settings = settings;
     this.boot = boot;
+  }
+
+  offlineNow: OfflineView = {
+    ...{ limits: null, catalogueVersion: null, rulesVersion: null, directivesVersion: null, lastContactMs: null },
+    ...{ nowMs: 0, clockDoubtful: false, floorTodayMinor: 0, worth: {}, allowances: [] },
+  };
+  readonly allowancesAsked: AllowanceRequest[] = [];
+  readonly givenBack: string[] = [];
+  offline(): OfflineView {
+    return this.offlineNow;
+  }
+  async requestAllowance(request: AllowanceRequest): ReturnType<TerminalPort['requestAllowance']> {
+    this.allowancesAsked.push(request);
+    return ok({ granted: 1, refusedBecause: null });
+  }
+  giveBackAllowance(id: string): boolean {
+    this.givenBack.push(id);
+    return this.offlineNow.allowances.some((each) => each.id === id);
   }
 
   get followers(): number {

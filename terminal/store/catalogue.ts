@@ -6,8 +6,7 @@ import type { Directives, Product } from '../../host-sync/protocol/sync.js';
 import { type Connection, type Statement, storedJson } from './connection.js';
 import { amountOf } from './counters.js';
 import { listLimit } from './journal.js';
-
-export type StoredDirectives = Omit<Directives, 'catalogue'>;
+import type { StoredDirectives } from './port.js';
 
 /** One form for names that look alike: compatibility forms (full-width) and case made equal. */
 export const foldName = (name: string): string => name.normalize('NFKC').toLowerCase();
@@ -30,6 +29,7 @@ export class Catalogue {
   readonly #directives: Statement;
   readonly #putDirectives: Statement;
   readonly #clear: Statement;
+  readonly #remove: Statement;
   readonly #insert: Statement;
   readonly #byCode: Statement;
   readonly #exact: Statement;
@@ -39,6 +39,7 @@ export class Catalogue {
     this.#directives = db.prepare('SELECT directives FROM directives WHERE only = 1').pluck();
     this.#putDirectives = db.prepare('INSERT OR REPLACE INTO directives VALUES (1, ?)');
     this.#clear = db.prepare('DELETE FROM product');
+    this.#remove = db.prepare('DELETE FROM product WHERE code = ?');
     this.#insert = db.prepare('INSERT INTO product VALUES (?, ?, ?, ?, ?)');
     this.#byCode = db.prepare(`SELECT ${columns} FROM product WHERE code = ?`);
     this.#exact = db.prepare(`SELECT ${columns} FROM product WHERE folded_name = ? AND name = ? ORDER BY code LIMIT ?`);
@@ -54,14 +55,23 @@ export class Catalogue {
     return text === undefined ? null : storedJson<StoredDirectives>(text);
   }
 
-  /** Inside the caller's transaction. A catalogue that names one code twice breaks a constraint: the host checks that. */
-  replace({ catalogue, ...rest }: Directives): void {
-    this.#putDirectives.run(JSON.stringify(rest));
-    if (!catalogue) return;
-    this.#clear.run();
-    for (const { code, name, priceMinor, category } of catalogue) {
+  /**
+   * Inside the caller's transaction. What changed since a version is applied to that version only: to any other nothing is
+   * written. A catalogue that names one code twice breaks a constraint: the host checks that.
+   * @returns false where the changes are for another version than the one held
+   */
+  replace(stored: StoredDirectives, catalogue: Directives['catalogue']): boolean {
+    const held = this.directives()?.catalogueVersion ?? 0;
+    if (catalogue && catalogue.since !== 0 && catalogue.since !== held) return false;
+    this.#putDirectives.run(JSON.stringify(stored));
+    if (!catalogue) return true;
+    if (catalogue.since === 0) this.#clear.run();
+    for (const code of catalogue.gone) this.#remove.run(code);
+    for (const { code, name, priceMinor, category } of catalogue.products) {
+      if (catalogue.since !== 0) this.#remove.run(code);
       this.#insert.run(code, name, foldName(name), priceMinor, category);
     }
+    return true;
   }
 
   byCode(code: string): Product | null {

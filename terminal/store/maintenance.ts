@@ -48,6 +48,7 @@ export class Maintenance {
   readonly #removeAnswer: Statement;
   readonly #removeSale: Statement;
   readonly #removeDays: Statement;
+  readonly #removeUses: Statement;
 
   constructor(
     private readonly db: Connection,
@@ -67,6 +68,7 @@ export class Maintenance {
     this.#removeAnswer = db.prepare('DELETE FROM answer WHERE number = ?');
     this.#removeSale = db.prepare('DELETE FROM sale WHERE number = ?');
     this.#removeDays = db.prepare('DELETE FROM site_spent WHERE day < ?');
+    this.#removeUses = db.prepare('DELETE FROM offline_use WHERE day < ?');
   }
 
   /** Told of each commit. */
@@ -107,6 +109,7 @@ export class Maintenance {
         this.parts.lookup.remove(id, reference, number);
       }
       this.#removeDays.run(utcDay(atWallMs) - siteDaysKept);
+      this.#removeUses.run(utcDay(atWallMs) - siteDaysKept);
       if (last) Object.assign(counters, { purgedNumber: last.number, purgedHash: last.hash });
       counters.purgedSale = sales.at(-1)?.number ?? counters.purgedSale;
     });

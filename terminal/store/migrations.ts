@@ -136,7 +136,40 @@ CREATE TABLE counters (
 INSERT INTO counters VALUES (1, 0, 1, 1, zeroblob(32), 0, 0, 0, 0, 1, 0, 1, zeroblob(32), 0, zeroblob(32), 0, 0, 0);
 `;
 
-const migrations: readonly string[] = [first];
+const second = `
+-- Slices that the host moved to this terminal. recalled: the host wants it back; ended: given back, kept so that it is never taken twice.
+CREATE TABLE allowance (
+  id          TEXT PRIMARY KEY,
+  state       TEXT NOT NULL CHECK (state IN ('open', 'recalled', 'ended')),
+  amount      INTEGER NOT NULL CHECK (amount >= 1),
+  spent       INTEGER NOT NULL CHECK (spent >= 0 AND spent <= amount),
+  sealed_keys TEXT NOT NULL,
+  grant_json  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX allowance_standing ON allowance (state, id);
+-- By which key or coupon a slice is found.
+CREATE TABLE allowance_name (
+  name TEXT NOT NULL,
+  id   TEXT NOT NULL,
+  PRIMARY KEY (name, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX allowance_name_id ON allowance_name (id);
+CREATE TABLE blocked (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+-- What was given without the host, by UTC day and key or code; subject '*': everybody.
+CREATE TABLE offline_use (
+  day            INTEGER NOT NULL,
+  subject        TEXT NOT NULL,
+  earns          INTEGER NOT NULL CHECK (earns >= 0),
+  earn_points    INTEGER NOT NULL CHECK (earn_points >= 0),
+  allowance_uses INTEGER NOT NULL CHECK (allowance_uses >= 0),
+  floor_uses     INTEGER NOT NULL CHECK (floor_uses >= 0),
+  floor_minor    INTEGER NOT NULL CHECK (floor_minor >= 0),
+  PRIMARY KEY (day, subject)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX offline_use_subject ON offline_use (subject);
+`;
+
+const migrations: readonly string[] = [first, second];
 
 /**
  * Brings a database to this version's shape, each step in one commit with its number (PRAGMA user_version).

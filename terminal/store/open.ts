@@ -4,25 +4,38 @@
  */
 import type { ChainPlace, OutboxRecord, SettledAnswer } from '../../host-sync/client/outbox-port.js';
 import { genesisHash, type RecordDraft } from '../../host-sync/protocol/record.js';
-import type { Directives, Product } from '../../host-sync/protocol/sync.js';
+import type { Product } from '../../host-sync/protocol/sync.js';
+import type { OfflineUsage } from '../core/offline-offer.js';
 import type { PersistedSale } from '../core/sale.js';
 import { TerminalError } from '../kernel/errors.js';
 import type { Crypto, TransactionId } from '../kernel/ports.js';
+import { assert } from '../kernel/result.js';
 import type { AmountMinor, WallMs } from '../kernel/units.js';
 import { backupTo, restoredSetting } from './backup.js';
-import { Catalogue, type StoredDirectives } from './catalogue.js';
+import { Catalogue } from './catalogue.js';
 import { type Connection, Gate, integer, openConnection, type Statement } from './connection.js';
 import { CountersKeeper, sumOf } from './counters.js';
 import { Journal, listLimit } from './journal.js';
 import { Maintenance, type MaintenanceDone, type Retention, retentionDefault } from './maintenance.js';
+import { type AllowanceRow, OfflineBook } from './offline-book.js';
 import { Outbox } from './outbox.js';
 import { type PersistParts, persistSale } from './persist.js';
-import type { AuditEntry, Identity, JournalEntry, QueueGauges, SaleRow, TerminalStore } from './port.js';
+import type {
+  AuditEntry,
+  Identity,
+  JournalEntry,
+  NewDirectives,
+  QueueGauges,
+  SaleRow,
+  StoredDirectives,
+  TerminalStore,
+} from './port.js';
 import { noReserve, openReserve, type Reserve } from './reserve.js';
 import { SaleLookup } from './sale-lookup.js';
 import { Sales } from './sales.js';
 import { Audit, Settings } from './settings.js';
 import { type ChainFault, Verifier } from './verify.js';
+import { noWorth } from './worth.js';
 
 export interface StoreOptions {
   /** Path of the database; `:memory:` keeps nothing and has no reserve. */
@@ -61,6 +74,7 @@ class OpenStore implements SqliteStore {
   readonly #gate: Gate;
   readonly #parts: PersistParts;
   readonly #catalogue: Catalogue;
+  readonly #book: OfflineBook;
   readonly #settings: Settings;
   readonly #audit: Audit;
   readonly #verifier: Verifier;
@@ -79,8 +93,10 @@ class OpenStore implements SqliteStore {
     this.#gate = new Gate(db);
     const counters = new CountersKeeper(db, this.#gate);
     const lookup = new SaleLookup(db, counters.current);
+    this.#book = new OfflineBook(db);
     this.#parts = {
       counters,
+      book: this.#book,
       journal: new Journal(db, crypto),
       outbox: new Outbox(db, counters.current),
       sales: new Sales(db, lookup),
@@ -235,6 +251,8 @@ class OpenStore implements SqliteStore {
       counters.lastHash = genesisHash(this.options.crypto, terminalId, epoch);
       this.#addChain.run(counters.chain, terminalId, epoch, counters.nextNumber);
       this.#settings.put(restoredSetting, null);
+      // What a disk that was set back says of its slices may be old: none is spent any more, all go back.
+      this.#book.recallAll();
     });
     this.#identity = { terminalId, epoch };
   }
@@ -242,8 +260,37 @@ class OpenStore implements SqliteStore {
   directives(): StoredDirectives | null {
     return this.#gate.read(() => this.#catalogue.directives());
   }
-  setDirectives(directives: Directives): void {
-    this.#gate.write(() => this.#catalogue.replace(directives));
+  setDirectives({ catalogue, allowances, blocked, ...stored }: NewDirectives): boolean {
+    const taken = this.#gate.write(() => {
+      const fits = this.#catalogue.replace(stored, catalogue);
+      if (fits) this.#book.replace(allowances, blocked);
+      return fits;
+    });
+    this.#maintenance.committed();
+    return taken;
+  }
+  allowances(): readonly AllowanceRow[] {
+    return this.#gate.read(() => this.#book.standing());
+  }
+  allowancesFor(name: string): readonly AllowanceRow[] {
+    return this.#gate.read(() => this.#book.named(name));
+  }
+  isBlocked(name: string): boolean {
+    return this.#gate.read(() => this.#book.isBlocked(name));
+  }
+  offlineUsage(subject: string | null, atWallMs: WallMs | null): OfflineUsage {
+    return this.#gate.read(() => this.#book.usage(subject, atWallMs));
+  }
+  /** @throws TerminalError store.full, store.failed, store.corrupt; then the allowance stands */
+  releaseAllowance(release: RecordDraft & { readonly kind: 'allowanceRelease' }, atWallMs: WallMs): void {
+    const identity = this.#identity;
+    assert(identity, 'an allowance belongs to an enrolled box');
+    const { counters, journal, outbox } = this.#parts;
+    counters.commit((now, after) => {
+      const number = journal.append(now, identity, release, noWorth, atWallMs);
+      outbox.add(now, after, { id: release.transactionId, kind: release.kind, number }, noWorth);
+      this.#book.end(release.allowanceId);
+    });
     this.#maintenance.committed();
   }
   productByCode(code: string): Product | null {

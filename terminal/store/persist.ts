@@ -8,6 +8,7 @@ import { TerminalError } from '../kernel/errors.js';
 import { assert } from '../kernel/result.js';
 import type { After, Counters, CountersKeeper } from './counters.js';
 import type { Journal } from './journal.js';
+import type { OfflineBook } from './offline-book.js';
 import type { Outbox } from './outbox.js';
 import type { Identity } from './port.js';
 import type { Reserve } from './reserve.js';
@@ -30,6 +31,7 @@ export interface PersistParts {
   readonly sales: Sales;
   readonly lookup: SaleLookup;
   readonly reserve: Reserve;
+  readonly book: OfflineBook;
 }
 
 /**
@@ -93,6 +95,7 @@ function writeCommit(parts: PersistParts, counters: Counters, after: After, comm
       own = worth;
     }
   }
+  if (sale.commit === 'ended' && sale.offline) parts.book.count(sale.offline, atWallMs);
   parts.sales.put(counters, after, { sale, earlier, ownNumber, atWallMs });
 }
 

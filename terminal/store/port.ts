@@ -5,10 +5,18 @@
 import type { OutboxPort } from '../../host-sync/client/outbox-port.js';
 import type { Position, RecordDraft } from '../../host-sync/protocol/record.js';
 import type { Directives, FinalAnswer, Product } from '../../host-sync/protocol/sync.js';
+import type { OfflineUsage } from '../core/offline-offer.js';
 import type { PersistedSale } from '../core/sale.js';
 import type { ErrorCode } from '../kernel/errors.js';
 import type { TransactionId } from '../kernel/ports.js';
 import type { AmountMinor, WallMs } from '../kernel/units.js';
+import type { AllowanceRow, StoredGrant } from './offline-book.js';
+
+export type { AllowanceRow, StoredGrant } from './offline-book.js';
+/** What is kept as one value; allowances and blocked keys are the offline book's, products the catalogue's. */
+export type StoredDirectives = Omit<Directives, 'catalogue' | 'allowances' | 'blocked'>;
+/** The host's directives, their allowances checked and sealed. */
+export type NewDirectives = Omit<Directives, 'allowances'> & { readonly allowances: readonly StoredGrant[] };
 
 /** Who this box is, since its enrolment. */
 export interface Identity {
@@ -79,9 +87,21 @@ export interface TerminalStore extends OutboxPort {
   identity(): Identity | null;
   /** At enrolment, or with a new epoch: the chain begins anew there. */
   setIdentity(identity: Identity): void;
-  directives(): Omit<Directives, 'catalogue'> | null;
-  /** Atomically; a null catalogue leaves the stored products. */
-  setDirectives(directives: Directives): void;
+  directives(): StoredDirectives | null;
+  /**
+   * Atomically; a null catalogue leaves the stored products. Allowances that the host no longer names are to go back.
+   * @returns false where the catalogue's changes are for another version than the one held: nothing was written
+   */
+  setDirectives(directives: NewDirectives): boolean;
+  /** Allowances that may be spent or are to go back. */
+  allowances(): readonly AllowanceRow[];
+  /** Those that may be spent by this key id or coupon code. */
+  allowancesFor(name: string): readonly AllowanceRow[];
+  isBlocked(name: string): boolean;
+  /** Of one key or code, or of all members (null), on that UTC day; null for a doubtful clock: on all days still known. */
+  offlineUsage(subject: string | null, atWallMs: WallMs | null): OfflineUsage;
+  /** Ends an allowance: its release is in the outbox in the same commit. */
+  releaseAllowance(release: RecordDraft & { readonly kind: 'allowanceRelease' }, atWallMs: WallMs): void;
   productByCode(code: string): Product | null;
   /** Exact name first; else every product whose name contains the text without case, at most `limit`. */
   productsByName(name: string, limit: number): readonly Product[];

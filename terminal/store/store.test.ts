@@ -2,10 +2,12 @@
  * Shows what the store keeps of sales, records, answers, settings, audit, directives and identity, and that a reopened
  * database says the same. By persisting sales of every flow on real files and reading them back through the port.
  */
+
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { bodyDigest, chainHash, genesisHash } from '../../host-sync/protocol/record.js';
+import { offlineLimitsDefault } from '../../host-sync/protocol/sync.js';
 import { toHex, utf8 } from '../kernel/bytes.js';
 import { TerminalError } from '../kernel/errors.js';
 import { nativeCrypto } from '../kernel/native.js';
@@ -370,14 +372,23 @@ t.test('directives, products by code and by name, settings, audit', async (t) =>
     merchant: 'm',
     location: 'l',
     rules: request(1, { name: 'plainSale' }, null).terms.rules,
+    offline: offlineLimitsDefault,
     catalogueVersion: 9,
   };
+  const none = { blocked: [], allowances: [] };
+  const whole = (...products: ReturnType<typeof product>[]) => ({ since: 0, products, gone: [] });
   t.equal(store.directives(), null);
   store.setDirectives({
     ...directives,
-    catalogue: [product('1', '黑森林蛋糕'), product('2', 'Cake'), product('3', 'ＣＡＫＥ large'), product('4', 'Tea')],
+    ...none,
+    catalogue: whole(
+      product('1', '黑森林蛋糕'),
+      product('2', 'Cake'),
+      product('3', 'ＣＡＫＥ large'),
+      product('4', 'Tea'),
+    ),
   });
-  store.setDirectives({ ...directives, version: 5, catalogue: null });
+  store.setDirectives({ ...directives, version: 5, ...none, catalogue: null });
   t.same(store.directives(), { ...directives, version: 5 });
   t.same(store.productByCode('2'), product('2', 'Cake'));
   t.equal(store.productByCode("2' OR '1'='1"), null);
@@ -387,9 +398,18 @@ t.test('directives, products by code and by name, settings, audit', async (t) =>
   t.same(named('cake', 1).length, 1);
   t.same(named('蛋糕'), ['1']);
   t.same(named('%'), []);
-  t.throws(() => store.setDirectives({ ...directives, catalogue: [product('1', 'a'), product('1', 'b')] }));
+  t.throws(() =>
+    store.setDirectives({ ...directives, ...none, catalogue: whole(product('1', 'a'), product('1', 'b')) }),
+  );
   t.same(named('Tea'), ['4'], 'a catalogue that cannot be stored leaves the old one');
-  store.setDirectives({ ...directives, catalogue: [product('7', 'New')] });
+  const changes = { since: 9, products: [product('5', 'Bun'), product('2', 'Cake two')], gone: ['4'] };
+  t.notOk(
+    store.setDirectives({ ...directives, ...none, catalogue: { ...changes, since: 8 } }),
+    'changes of another version',
+  );
+  t.ok(store.setDirectives({ ...directives, ...none, catalogueVersion: 10, catalogue: changes }));
+  t.same([named('Tea'), named('Bun'), named('Cake two'), named('蛋糕')], [[], ['5'], ['2'], ['1']], 'the rest stands');
+  store.setDirectives({ ...directives, ...none, catalogue: whole(product('7', 'New')) });
   t.same([named('Tea'), named('New')], [[], ['7']]);
 
   store.setSetting('console.pin', 'hash');

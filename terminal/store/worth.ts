@@ -22,13 +22,14 @@ export function recordWorth(draft: RecordDraft, original: Worth | null): Worth {
   switch (draft.kind) {
     case 'plainSale':
     case 'consumption':
+    case 'allowanceRelease':
       return noWorth;
     case 'pointsEarn':
       return { worthMinor: 0, points: draft.points };
     case 'pointsSpend':
       return { worthMinor: draft.coveredMinor, points: draft.points };
     case 'couponDeduct':
-      return { worthMinor: draft.bill.totalMinor, points: 0 };
+      return { worthMinor: draft.offline?.coveredMinor ?? draft.bill.totalMinor, points: 0 };
     case 'cardDebit':
     case 'cardCredit':
     case 'refund':

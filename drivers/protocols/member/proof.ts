@@ -38,6 +38,13 @@ export const terminalProof = (crypto: Pick<Crypto, 'aesCmac'>, key: Bytes, t: Tr
 export const phoneConfirm = (crypto: Pick<Crypto, 'aesCmac'>, macKey: Bytes, t: Transcript): Bytes =>
   labelled(crypto, macKey, 'phoneConfirm', transcriptBytes(t));
 
+/** A member's key as one terminal alone can verify it: CMAC(key, 07 ‖ terminal(6)). A lost box opens no other. */
+export const localKey = (crypto: Pick<Crypto, 'aesCmac'>, key: Bytes, terminal: Bytes): Bytes =>
+  labelled(crypto, key, 'localKey', terminal);
+/** 16 bytes: CMAC(localKey, 55 ‖ transcript): what a box that holds only the local key verifies without its host. */
+export const localProof = (crypto: Pick<Crypto, 'aesCmac'>, local: Bytes, t: Transcript): Bytes =>
+  labelled(crypto, local, 'localProof', transcriptBytes(t));
+
 export const verifyPhoneProof = (crypto: Pick<Crypto, 'aesCmac'>, key: Bytes, t: Transcript, proof: Bytes): boolean =>
   equalBytes(phoneProof(crypto, key, t), proof);
 

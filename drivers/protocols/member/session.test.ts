@@ -26,7 +26,9 @@ import {
   writeSlotCommand,
 } from './session.js';
 
-type Tap = Readonly<Record<'context' | 'proof' | 'terminalProof' | 'encryptionKey' | 'macKey' | 'confirm', string>>;
+type Tap = Readonly<
+  Record<'context' | 'proof' | 'localProof' | 'terminalProof' | 'encryptionKey' | 'macKey' | 'confirm', string>
+>;
 type Step = Readonly<Record<'plainCommand' | 'command' | 'answer', string>>;
 const vectors = JSON.parse(readFileSync(new URL('./vectors/member.json', import.meta.url), 'utf8')) as Record<
   string,
@@ -39,7 +41,8 @@ const vector = (name: string): Bytes => hex(vectors[name] ?? '?');
 const { debit, steps } = vectors;
 const done = hex('9000');
 const selectAnswer = concat(hex('0101'), vector('memberKeyId'), vector('cardKeyId'), vector('phoneNonce'), done);
-const presentAnswer = concat(hex('00000002'), hex(debit.proof), done);
+const local = hex(debit.localProof);
+const presentAnswer = concat(hex('00000002'), hex(debit.proof), local, done);
 const asked = { key: 'card' as const, terminalNonce: vector('terminalNonce'), context: hex(debit.context) };
 
 function flips(bytes: Bytes): readonly Bytes[] {
@@ -74,9 +77,9 @@ t.test('a whole tap, byte for byte', async (t) => {
   t.equal(toHex(keyIdOf(selected, 'card') ?? hex('')), vectors['cardKeyId']);
   t.equal(
     toHex(presentCommand('card', asked.terminalNonce, asked.context)),
-    `8010010038${vectors['terminalNonce']}${debit.context}14`,
+    `8010010038${vectors['terminalNonce']}${debit.context}24`,
   );
-  t.same(value(decodePresentAnswer(presentAnswer)), { counter: 2, proof: hex(debit.proof) });
+  t.same(value(decodePresentAnswer(presentAnswer)), { counter: 2, proof: hex(debit.proof), localProof: local });
   const { grant, channel } = openedSession();
   t.equal(toHex(mutualCommand(grant)), `8012000010${debit.terminalProof}10`);
 
@@ -108,7 +111,7 @@ t.test('a phone without a card record has no card key', async (t) => {
   t.equal(selected.hasCardRecord, false);
   t.equal(keyIdOf(selected, 'card'), null);
   t.throws(
-    () => transcriptOf(selected, { counter: 1, proof: hex(debit.proof) }, asked),
+    () => transcriptOf(selected, { counter: 1, proof: hex(debit.proof), localProof: local }, asked),
     'asking for it anyway is a bug',
   );
 });

@@ -125,9 +125,14 @@ export interface Presented {
   /** The phone's use counter, 1…2^32−1; it rises at every PRESENT. */
   readonly counter: number;
   readonly proof: Bytes;
+  /** For a box that holds the key's local form and cannot reach its host. */
+  readonly localProof: Bytes;
 }
 
-/** PRESENT: 80 10 key 00 38 terminalNonce(16) context(40) 14. `context` is encodeContext's. */
+/** Use counter, proof, local proof. */
+const presentAnswerBytes = 4 + 2 * proofBytes;
+
+/** PRESENT: 80 10 key 00 38 terminalNonce(16) context(40) 24. `context` is encodeContext's. */
 export function presentCommand(key: KeyName, terminalNonce: Bytes, context: Bytes): Bytes {
   assert(
     terminalNonce.length === nonceBytes && context.length === contextBytes,
@@ -141,19 +146,24 @@ export function presentCommand(key: KeyName, terminalNonce: Bytes, context: Byte
     p1,
     p2: 0,
     data,
-    answerBytesMax: 4 + proofBytes,
+    answerBytesMax: presentAnswerBytes,
   });
 }
 
-/** @returns counter and proof, or `card.absent` (no such key), `card.unreadable` (select again), … */
+/** @returns counter and proofs, or `card.absent` (no such key), `card.unreadable` (select again), … */
 export function decodePresentAnswer(answer: Bytes): Result<Presented, AnswerError> {
-  const data = plainData(answer, 4 + proofBytes);
+  const data = plainData(answer, presentAnswerBytes);
   if (!data.ok) return data;
   const reader = new ByteReader(data.value);
   const counter = reader.uint(4);
   if (!counter.ok || counter.value === 0)
     return fault('input.outOfRange', statusWord.done, 'a use counter starts at 1');
-  return ok({ counter: counter.value, proof: data.value.slice(4) });
+  const proofsAt = 4;
+  return ok({
+    counter: counter.value,
+    proof: data.value.slice(proofsAt, proofsAt + proofBytes),
+    localProof: data.value.slice(proofsAt + proofBytes),
+  });
 }
 
 /** All that both sides have said so far: what proofs and session keys are made over. The phone must have that key. */

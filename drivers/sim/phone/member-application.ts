@@ -6,6 +6,7 @@ import { type Bytes, hex, toHex } from '../../../terminal/kernel/bytes.js';
 import {
   type Exchange,
   exchangeOf,
+  localProofOfPhone,
   openCommand,
   openPhoneSession,
   type PhoneChance,
@@ -159,17 +160,20 @@ export class MemberApplication {
     const exchange = exchangeOf(p1, key, hex(held.id), nonces, counter, data.slice(16));
     const proof = proofOfPhone(exchange);
     this.#phase = { at: 'presented', exchange };
-    if (this.misbehaviour.replay && recorded) return this.#presentAnswer(recorded.counter, hex(recorded.proof));
+    if (this.misbehaviour.replay && recorded)
+      return this.#presentAnswer(recorded.counter, hex(recorded.proof), hex(recorded.localProof));
     // The counter is on the disk before the proof leaves: a phone that loses power never uses one twice.
-    const kept = { phoneNonce: toHex(nonces.phone), counter, proof: toHex(proof) };
+    const local = localProofOfPhone(exchange, data.slice(32, 38));
+    const kept = { phoneNonce: toHex(nonces.phone), counter, proof: toHex(proof), localProof: toHex(local) };
     this.memory.save({ ...state, useCounter: counter, recorded: kept });
-    return this.#presentAnswer(counter, proof);
+    return this.#presentAnswer(counter, proof, local);
   }
 
-  #presentAnswer(counter: number, proof: Bytes): Bytes {
-    const data = Buffer.alloc(20);
+  #presentAnswer(counter: number, proof: Bytes, local: Bytes): Bytes {
+    const data = Buffer.alloc(36);
     data.writeUInt32BE(counter);
     data.set(proof, 4);
+    data.set(local, 20);
     return withStatus(data, ok);
   }
 

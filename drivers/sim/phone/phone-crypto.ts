@@ -39,6 +39,9 @@ export function exchangeOf(
 }
 
 export const proofOfPhone = (exchange: Exchange): Bytes => cmac(exchange.key, 0x50, exchange.transcript);
+/** For a box that holds CMAC(key, 07 ‖ terminal) and cannot ask its host. `terminal`: 6 bytes of the context. */
+export const localProofOfPhone = (exchange: Exchange, terminal: Bytes): Bytes =>
+  cmac(cmac(exchange.key, 0x07, terminal), 0x55, exchange.transcript);
 export const proofOfTerminal = (exchange: Exchange): Bytes => cmac(exchange.key, 0x54, exchange.transcript);
 
 /** One tap's secure session: its two keys and the number of the next command. */

@@ -55,7 +55,9 @@ const stateSchema = z.strictObject({
   issuedCardKeyIds: z.array(hexOf(8)).max(issuedCardsMax),
   results: z.array(resultSchema).max(resultsMax),
   /** The last exchange, for a phone that is told to replay it. */
-  recorded: z.strictObject({ phoneNonce: hexOf(16), counter: z.int(), proof: hexOf(16) }).nullable(),
+  recorded: z
+    .strictObject({ phoneNonce: hexOf(16), counter: z.int(), proof: hexOf(16), localProof: hexOf(16) })
+    .nullable(),
 });
 export type PhoneState = z.infer<typeof stateSchema>;
 export type PhoneCoupon = z.infer<typeof couponSchema>;

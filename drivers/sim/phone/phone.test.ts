@@ -125,7 +125,7 @@ t.test('a whole tap has the bytes of the vectors on both sides', async (t) => {
     log.slice(6),
     vectors.steps.flatMap(({ command, answer }) => [command, answer]),
   );
-  t.equal(log[3], `00000002${vectors.debit['proof']}9000`);
+  t.equal(log[3], `00000002${vectors.debit['proof']}${vectors.debit['localProof']}9000`);
   t.equal(log[5], `${vectors.debit['confirm']}9000`);
   t.same(memory.state.results, [told]);
   t.same(events.at(-1), { event: 'result', result: told });

@@ -21,6 +21,8 @@ import { numberPattern } from '../messages/port.js';
 import type { Registration } from '../messages/registration.js';
 import type { CouponView, Host, MemberView, Refusal } from '../service/types.js';
 import { CatalogueStaging, rowsPerCallMax } from './catalogue-staging.js';
+import { type Command, command, nothing, page } from './command.js';
+import { offlineCommands } from './offline-commands.js';
 
 export interface AdminContext {
   readonly host: Host;
@@ -32,25 +34,6 @@ export interface AdminContext {
   readonly facts: () => Readonly<Record<string, unknown>>;
 }
 
-type Outcome = Promise<Result<unknown, Refusal>>;
-export interface Command {
-  readonly name: string;
-  readonly input: z.ZodType;
-  readonly run: (input: unknown) => Outcome;
-}
-
-const command = <Schema extends z.ZodType>(
-  name: string,
-  input: Schema,
-  run: (input: z.infer<Schema>) => Outcome,
-): Command => ({
-  name,
-  input,
-  run: run as (input: unknown) => Outcome,
-});
-
-const nothing = z.strictObject({});
-const page = { cursor: z.string().max(200).nullable().default(null), limit: z.int().min(1).max(1000).default(100) };
 /** A person at the keyboard, as the audit names them. */
 const byPerson = plainText(32);
 /** Member code, phone number or key id. */
@@ -299,4 +282,5 @@ export const createCommands = (context: AdminContext): readonly Command[] => [
   ...catalogueCommands(context),
   ...rulesCommands(context),
   ...recordCommands(context),
+  ...offlineCommands(context.host),
 ];

@@ -8,7 +8,7 @@ import { type FastifyBaseLogger, fastify, LogController } from 'fastify';
 import { TerminalError } from '../../../terminal/kernel/errors.js';
 import { ProblemError, schemaProblem, useProblems } from '../http/problem.js';
 import { useStrictJson } from '../http/strict-json.js';
-import type { Command } from './commands.js';
+import type { Command } from './command.js';
 
 /** sockaddr_un takes 108 bytes with its closing zero (unix(7)). */
 export const socketPathBytesMax = 107;

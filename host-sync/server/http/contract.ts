@@ -4,8 +4,11 @@
  */
 import { z } from 'zod';
 import {
+  allowanceRequestSchema,
+  allowanceResponseSchema,
   authoriseRequestSchema,
   authoriseResponseSchema,
+  bellResponseSchema,
   directivesSchema,
   enrolRequestSchema,
   enrolResponseSchema,
@@ -29,6 +32,11 @@ export const directivesQuerySchema = z.strictObject({
     .regex(/^(0|[1-9][0-9]{0,14})$/)
     .optional(),
 });
+/** Query of the bell: the version the box knows, and how long it waits in milliseconds, at most bellWaitMsMax. */
+export const bellQuerySchema = z.strictObject({
+  known: z.string().regex(/^(0|[1-9][0-9]{0,14})$/),
+  waitMs: z.string().regex(/^(0|[1-9][0-9]{0,5})$/),
+});
 export const healthResponseSchema = z.strictObject({ status: z.literal('ok') });
 
 /**
@@ -38,7 +46,17 @@ export const healthResponseSchema = z.strictObject({ status: z.literal('ok') });
 export type Access = 'anyone' | 'renewal' | 'records' | 'active';
 
 export interface Operation {
-  readonly name: 'health' | 'enrol' | 'renew' | 'authorise' | 'records' | 'session' | 'directives' | 'epoch';
+  readonly name:
+    | 'health'
+    | 'enrol'
+    | 'renew'
+    | 'authorise'
+    | 'records'
+    | 'session'
+    | 'directives'
+    | 'bell'
+    | 'allowances'
+    | 'epoch';
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly access: Access;
@@ -142,6 +160,30 @@ export const operations: readonly Operation[] = [
     response: directivesSchema,
     bodyBytesMax: 0,
     problems: ['rules.unknown'],
+  },
+  {
+    name: 'bell',
+    method: 'GET',
+    path: paths.bell,
+    access: 'active',
+    summary: 'Waits until the directives are another version than the one known.',
+    query: bellQuerySchema,
+    request: null,
+    response: bellResponseSchema,
+    bodyBytesMax: 0,
+    problems: [],
+  },
+  {
+    name: 'allowances',
+    method: 'POST',
+    path: paths.allowances,
+    access: 'active',
+    summary: 'Asks for slices of a member or coupon that this terminal may spend without the host.',
+    query: null,
+    request: allowanceRequestSchema,
+    response: allowanceResponseSchema,
+    bodyBytesMax: smallBodyBytesMax,
+    problems: [],
   },
   {
     name: 'epoch',

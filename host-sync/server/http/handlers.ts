@@ -6,24 +6,28 @@
 import type { z } from 'zod';
 import { toHex } from '../../../terminal/kernel/bytes.js';
 import type { Result } from '../../../terminal/kernel/result.js';
-import type {
-  AuthoriseRequest,
-  EnrolRequest,
-  EnrolResponse,
-  epochRequestSchema,
-  RecordsRequest,
-  renewRequestSchema,
-  SessionRequest,
+import {
+  type AllowanceRequest,
+  type AuthoriseRequest,
+  bellWaitMsMax,
+  type EnrolRequest,
+  type EnrolResponse,
+  type epochRequestSchema,
+  type RecordsRequest,
+  type renewRequestSchema,
+  type SessionRequest,
 } from '../../protocol/sync.js';
+import type { Schedule } from '../messages/port.js';
 import type { Authority } from '../pki/authority.js';
 import { verifyCertificateRequest } from '../pki/certificate-request.js';
 import type { Host, Refusal } from '../service/types.js';
-import type { directivesQuerySchema, Operation } from './contract.js';
+import type { bellQuerySchema, directivesQuerySchema, Operation } from './contract.js';
 import { ProblemError } from './problem.js';
 
 export interface HandlerOptions {
   readonly host: Host;
   readonly authority: Authority;
+  readonly schedule: Schedule;
 }
 
 /** What a handler gets: the checked terminal, the checked input, and where the request came from. */
@@ -44,13 +48,14 @@ async function answered<T>(result: Promise<Result<T, Refusal>>): Promise<T> {
 }
 
 /** The handlers of one host. Each trusts `call.body` and `call.query` to have passed the operation's schemas. */
-export function createHandlers({ host, authority }: HandlerOptions): Handlers {
+export function createHandlers({ host, authority, schedule }: HandlerOptions): Handlers {
   const certify = async (
     terminalId: string,
     requestKey: Parameters<typeof authority.issueDevice>[1],
   ): Promise<string> => {
     const issued = authority.issueDevice(terminalId, requestKey);
-    await answered(host.terminals.setCertificate(terminalId, issued.fingerprint, issued.endsAtWallMs));
+    const spki = new Uint8Array(requestKey.export({ format: 'der', type: 'spki' }));
+    await answered(host.terminals.setCertificate(terminalId, issued.fingerprint, issued.endsAtWallMs, spki));
     return issued.pem;
   };
   const publicKeyOf = (pem: string) => {
@@ -91,10 +96,31 @@ export function createHandlers({ host, authority }: HandlerOptions): Handlers {
     authorise: ({ body, terminalId }) => answered(host.authorise(terminalId, body as AuthoriseRequest)),
     records: ({ body, terminalId }) => answered(host.intake(terminalId, body as RecordsRequest)),
     session: ({ body, terminalId }) => answered(host.openSession(terminalId, body as SessionRequest)),
-    directives: ({ query }) => {
+    directives: ({ query, terminalId }) => {
       const { catalogueVersion } = query as z.infer<typeof directivesQuerySchema>;
-      return answered(host.directives(catalogueVersion === undefined ? null : Number(catalogueVersion)));
+      return answered(host.directives(terminalId, catalogueVersion === undefined ? null : Number(catalogueVersion)));
     },
+    bell: async ({ query, terminalId }) => {
+      const { known, waitMs } = query as z.infer<typeof bellQuerySchema>;
+      let rung = (): void => {};
+      const ring = new Promise<void>((resolve) => {
+        rung = resolve;
+      });
+      const stop = host.onDirectives((changed) => {
+        if (changed === null || changed === terminalId) rung();
+      });
+      const cancel = schedule(Math.min(Number(waitMs), bellWaitMsMax), () => rung());
+      try {
+        const version = await answered(host.directivesVersion(terminalId));
+        if (version !== Number(known)) return { version };
+        await ring;
+        return { version: await answered(host.directivesVersion(terminalId)) };
+      } finally {
+        stop();
+        cancel();
+      }
+    },
+    allowances: ({ body, terminalId }) => answered(host.requestAllowance(terminalId, body as AllowanceRequest)),
     epoch: ({ body, terminalId }) =>
       answered(host.raiseEpoch(terminalId, (body as z.infer<typeof epochRequestSchema>).reason)),
   };

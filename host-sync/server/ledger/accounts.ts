@@ -57,6 +57,10 @@ export const couponExpired = (currency: string): Account => account(`merchant/ex
 /** What could not be taken from a coupon and is borne by the merchant. */
 export const riskBorne = (currency: string): Account => account(`risk/${currency}`, currency, 'debit');
 
+/** What one terminal holds of an allowance: the slice, less what its spends that have arrived have taken. */
+export const allowanceHeld = (allowanceId: string, unit: string): Account =>
+  account(`allowance/${allowanceId}/held`, unit, 'credit');
+
 /** Kind of an account for totals: its id without the party it belongs to. */
 export function accountKind(id: string): string {
   const parts = id.split('/');

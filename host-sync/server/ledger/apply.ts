@@ -5,6 +5,7 @@
 import type { TransactionId } from '../../../terminal/kernel/ports.js';
 import type { RecordBody, RecordKind, RecordOf } from '../../protocol/record.js';
 import type { RecordAnswer } from '../../protocol/sync.js';
+import { applyRelease, planAllowance } from './allowance.js';
 import { later, type Outcome, refused, toAnswer } from './answer.js';
 import { applyCredit, applyDebit, planCredit, planDebit } from './card.js';
 import { hasGapBelow } from './chain.js';
@@ -45,6 +46,13 @@ const handlers: { readonly [Kind in RecordKind]: Handler<Kind> } = {
   reversal: { plan: about, apply: applyReversal },
   void: { plan: about, apply: applyVoid },
   refund: { plan: about, apply: applyRefund },
+  allowanceRelease: {
+    plan: (need, record) => {
+      need.get('terminal', record.terminalId);
+      planAllowance(need, record.allowanceId);
+    },
+    apply: applyRelease,
+  },
   consumption: { plan: planConsumption, apply: applyConsumption },
 };
 

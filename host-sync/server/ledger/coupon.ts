@@ -3,12 +3,14 @@
  * Pure. A coupon has one holder for life; this file refuses to touch one that lives on a card.
  */
 import { utf8 } from '../../../terminal/kernel/bytes.js';
-import type { RecordOf } from '../../protocol/record.js';
+import type { OfflineDecision, RecordOf } from '../../protocol/record.js';
 import type { RefusalCode } from '../../protocol/sync.js';
 import { couponBalance, couponRedeemed, couponReserved, riskBorne } from './accounts.js';
+import { planAllowance, postOffline } from './allowance.js';
 import { accepted, couponBalances, noBalances, type Outcome, refused } from './answer.js';
-import { eligibleMinor, type Priced, planBill, priceBill } from './catalogue.js';
+import { billAddsUp, eligibleMinor, type Priced, planBill, priceBill } from './catalogue.js';
 import type { ApplyContext } from './context.js';
+import { planCouponAccounts, refreshCoupon } from './coupon-accounts.js';
 import { type Identity, identify, planCredential } from './credential.js';
 import type { Draft } from './draft.js';
 import type { Collector, Facts } from './facts.js';
@@ -22,20 +24,9 @@ export const cardLimitCategoryBytesMax = 16;
 export const fitsCardLimit = (category: string): boolean =>
   /^[\x20-\x7e]+$/.test(category) && utf8(category).length <= cardLimitCategoryBytesMax;
 
-/** States a coupon's accounts, and the books of the terminal where it pays. */
-export function planCouponAccounts(need: Collector, coupon: Row<'coupon'>, terminalId: string): void {
-  const { id, currency } = coupon;
-  for (const account of [
-    couponBalance(id, currency),
-    couponReserved(id, currency),
-    couponRedeemed(terminalId, currency),
-    riskBorne(currency),
-  ])
-    need.get('account', account.id);
-}
-
 export function planDeduct(need: Collector, record: RecordOf<'couponDeduct'>): void {
   planBill(need, record.bill);
+  if (record.offline?.by === 'allowance') planAllowance(need, record.offline.allowanceId);
   const memberId = planCredential(need, record.credential);
   const code = record.couponCode ?? (record.credential.method === 'couponCode' ? record.credential.code : null);
   const named = code === null ? undefined : need.get('coupon', code);
@@ -99,6 +90,7 @@ export function applyDeduct(draft: Draft, record: RecordOf<'couponDeduct'>, cont
     return refused('credential.tooWeak', 'a host-held coupon is paid with the phone or its own code');
   const who = identify(draft, record, credential, context);
   if (!who.ok) return refused(who.code);
+  if (record.offline) return applyOfflineDeduct(draft, record, record.offline, who.identity);
   const bill = priceBill(draft, record.bill, record.atWallMs, record.clockDoubtful, context);
   if (!bill.ok) return refused(bill.code, bill.detail);
   const tried = candidates(draft, record, who.identity).map((coupon) =>
@@ -136,17 +128,38 @@ export function applyDeduct(draft: Draft, record: RecordOf<'couponDeduct'>, cont
   });
 }
 
-/** A coupon that may pay again is found by its member, and written off when it has expired; an empty one costs nothing. */
-function refreshCoupon(draft: Draft, couponId: string): void {
-  const coupon = draft.get('coupon', couponId);
-  if (!coupon) return;
-  const left =
-    balanceOf(draft, couponBalance(coupon.id, coupon.currency)) +
-    balanceOf(draft, couponReserved(coupon.id, coupon.currency));
-  const openMember = left > 0 ? coupon.memberId : null;
-  const sweepAtMs = left > 0 ? coupon.expiresAtMs : null;
-  if (openMember !== coupon.openMember || sweepAtMs !== coupon.sweepAtMs)
-    draft.put('coupon', { ...coupon, openMember, sweepAtMs });
+/**
+ * The counter has given already: what was covered is taken from the terminal's slice, or on a floor limit from the coupon as
+ * far as it is there. The box knew the slice's own limits; a coupon that could not have paid is the merchant's risk.
+ */
+function applyOfflineDeduct(
+  draft: Draft,
+  record: RecordOf<'couponDeduct'>,
+  decision: OfflineDecision,
+  who: Identity,
+): Outcome {
+  if (!billAddsUp(record.bill) || decision.coveredMinor > record.bill.totalMinor) return refused('bill.wrongTotal');
+  const [coupon] = candidates(draft, record, who);
+  if (!coupon || coupon.holder === 'card') return refused(coupon ? 'coupon.wrongHolder' : 'coupon.unknown');
+  if (coupon.currency !== record.bill.currency) return refused('coupon.notForProduct');
+  const riskMinor = postOffline(draft, {
+    decision,
+    saleId: record.transactionId,
+    terminalId: record.terminalId,
+    amount: decision.coveredMinor,
+    home: couponBalance(coupon.id, coupon.currency),
+    memberId: coupon.memberId,
+    couponId: coupon.id,
+  });
+  draft.put('sale', {
+    ...newSale(record, record.bill, draft.atMs),
+    memberId: coupon.memberId,
+    couponId: coupon.id,
+    coveredMinor: decision.coveredMinor,
+    riskMinor,
+  });
+  const balances = couponBalances(draft, coupon);
+  return accepted(balances, { coveredMinor: decision.coveredMinor, notices: riskMinor > 0 ? ['coupon.risk'] : [] });
 }
 
 /** Takes a reservation for good; after a time-out from what the coupon has, the rest is borne by the merchant. @returns the sale and notices */

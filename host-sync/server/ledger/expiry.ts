@@ -3,7 +3,7 @@
  * Pure. A reservation keeps a coupon's money past the coupon's end; only what falls back is written off.
  */
 import { couponBalance, couponExpired, couponReserved } from './accounts.js';
-import { planCouponAccounts } from './coupon.js';
+import { planCouponAccounts } from './coupon-accounts.js';
 import { Draft } from './draft.js';
 import type { Collector, WorkingSet } from './facts.js';
 import { balanceOf, move } from './posting.js';

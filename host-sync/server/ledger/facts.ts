@@ -155,6 +155,11 @@ export class WorkingSet implements Facts {
     return writes;
   }
 
+  /** Ids of the rows of one table that were written. */
+  changedIn(table: TableName): ReadonlySet<string> {
+    return this.#set(table).changed;
+  }
+
   /** A view whose reads become needs. */
   collector(): Collector {
     return {

@@ -3,43 +3,28 @@
  * Pure. Repays what is owed first, whichever way points come to a member, so that points and owed never stand side by side.
  */
 import { pointsMax } from '../../../terminal/kernel/units.js';
-import type { RecordOf } from '../../protocol/record.js';
-import { type Account, memberOwed, memberPoints, memberReserved, pointsIssued, pointsRedeemed } from './accounts.js';
+import type { OfflineDecision, RecordOf } from '../../protocol/record.js';
+import {
+  memberOwed,
+  memberPoints,
+  memberReserved,
+  pointsIssued,
+  pointsRedeemed,
+  pointsUnit,
+  riskBorne,
+} from './accounts.js';
+import { planAllowance, postOffline } from './allowance.js';
 import { accepted, later, memberBalances, type Outcome, refused } from './answer.js';
 import { billAddsUp } from './catalogue.js';
 import type { ApplyContext } from './context.js';
 import { identify, planCredential } from './credential.js';
 import type { Draft } from './draft.js';
-import type { Collector, Facts } from './facts.js';
-import { balanceOf, type Movement, move } from './posting.js';
+import type { Collector } from './facts.js';
+import { giveToMember, planPointsAccounts, takeFromMember } from './member-points.js';
+import { balanceOf, move } from './posting.js';
 import { bonusFor, earnedFor, planRules, rulesFor, tierOf, worthOf } from './rules.js';
 import { newSale } from './sale.js';
 import type { Row } from './tables.js';
-
-/** States the accounts that points of this member move through, with the terminal whose books they are in. */
-export function planPointsAccounts(need: Collector, memberId: string, terminalId: string): void {
-  need.get('member', memberId);
-  for (const account of [
-    memberPoints(memberId),
-    memberOwed(memberId),
-    memberReserved(memberId),
-    pointsIssued(terminalId),
-    pointsRedeemed(terminalId),
-  ])
-    need.get('account', account.id);
-}
-
-/** Movements that give points to a member out of `from`: what is owed first, the rest to spend. */
-export function giveToMember(facts: Facts, memberId: string, from: Account, amount: number): readonly Movement[] {
-  const repaid = Math.min(balanceOf(facts, memberOwed(memberId)), amount);
-  return [move(from, memberOwed(memberId), repaid), move(from, memberPoints(memberId), amount - repaid)];
-}
-
-/** Movements that take points from a member into `to`: what is there, and the rest is owed. */
-export function takeFromMember(facts: Facts, memberId: string, to: Account, amount: number): readonly Movement[] {
-  const taken = Math.min(balanceOf(facts, memberPoints(memberId)), amount);
-  return [move(memberPoints(memberId), to, taken), move(memberOwed(memberId), to, amount - taken)];
-}
 
 export const planEarn = (need: Collector, record: RecordOf<'pointsEarn'>): void => {
   planRules(need, record.rulesVersion);
@@ -87,6 +72,7 @@ export function applyEarn(draft: Draft, record: RecordOf<'pointsEarn'>, context:
 
 export const planSpend = (need: Collector, record: RecordOf<'pointsSpend'>): void => {
   planRules(need, record.rulesVersion);
+  if (record.offline?.by === 'allowance') planAllowance(need, record.offline.allowanceId);
   const memberId = planCredential(need, record.credential);
   if (memberId !== null) planPointsAccounts(need, memberId, record.terminalId);
 };
@@ -99,6 +85,7 @@ export function applySpend(draft: Draft, record: RecordOf<'pointsSpend'>, contex
   if (!who.ok) return refused(who.code);
   const memberId = who.identity.memberId;
   if (memberId === null) return refused('credential.unknown');
+  if (record.offline) return applyOfflineSpend(draft, record, record.offline, memberId);
   const ruled = rulesFor(draft, record.rulesVersion, record.atWallMs, record.clockDoubtful, context);
   if (!ruled) return later('host.busy');
   const balances = memberBalances(draft, memberId);
@@ -126,6 +113,39 @@ export function applySpend(draft: Draft, record: RecordOf<'pointsSpend'>, contex
   return accepted(memberBalances(draft, memberId), { pointsPosted: record.points, coveredMinor, notices });
 }
 
+/** The counter has given already: the points come from the terminal's slice, or on a floor limit from what the member has. */
+function applyOfflineSpend(
+  draft: Draft,
+  record: RecordOf<'pointsSpend'>,
+  decision: OfflineDecision,
+  memberId: string,
+): Outcome {
+  if (decision.coveredMinor > record.bill.totalMinor) return refused('bill.wrongTotal');
+  const riskMinor = postOffline(draft, {
+    decision,
+    saleId: record.transactionId,
+    terminalId: record.terminalId,
+    amount: record.points,
+    home: memberPoints(memberId),
+    memberId,
+    couponId: null,
+  });
+  draft.put('sale', {
+    ...newSale(record, record.bill, draft.atMs),
+    memberId,
+    points: record.points,
+    rulesVersion: record.rulesVersion,
+    coveredMinor: decision.coveredMinor,
+    riskMinor,
+  });
+  const notices = riskMinor > 0 ? ['points.risk'] : [];
+  return accepted(memberBalances(draft, memberId), {
+    pointsPosted: record.points,
+    coveredMinor: decision.coveredMinor,
+    notices,
+  });
+}
+
 /** A sale's member; a sale of points always has one. */
 const memberOf = (sale: Row<'sale'>): string => sale.memberId ?? '';
 
@@ -146,14 +166,20 @@ export function postSpend(draft: Draft, sale: Row<'sale'>): readonly string[] {
 export const releaseSpend = (draft: Draft, sale: Row<'sale'>, cause: string): void =>
   draft.post(cause, giveToMember(draft, memberOf(sale), memberReserved(memberOf(sale)), sale.points));
 
-/** Takes earned points back, or gives spent ones back: `amount` points of this sale. */
-export function undoPoints(draft: Draft, sale: Row<'sale'>, amount: number, cause: string): void {
+/** Takes earned points back, or gives spent ones back: `amount` points of this sale, first what the merchant bore. */
+export function undoPoints(draft: Draft, sale: Row<'sale'>, amount: number, cause: string): Row<'sale'> {
   const memberId = memberOf(sale);
   if (sale.kind === 'pointsSpend') {
-    draft.post(cause, giveToMember(draft, memberId, pointsRedeemed(sale.terminalId), amount));
-    return;
+    const from = pointsRedeemed(sale.terminalId);
+    const borne = Math.min(sale.riskMinor, amount);
+    draft.post(cause, [
+      move(from, riskBorne(pointsUnit), borne),
+      ...giveToMember(draft, memberId, from, amount - borne),
+    ]);
+    return { ...sale, riskMinor: sale.riskMinor - borne };
   }
   draft.post(cause, takeFromMember(draft, memberId, pointsIssued(sale.terminalId), amount));
   const member = draft.get('member', memberId);
   if (member) draft.put('member', { ...member, earnedPoints: Math.max(0, member.earnedPoints - amount) });
+  return sale;
 }

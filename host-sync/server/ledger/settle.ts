@@ -6,10 +6,12 @@ import type { RecordOf } from '../../protocol/record.js';
 import { accepted, couponBalances, memberBalances, noBalances, type Outcome, refused } from './answer.js';
 import { planDoubt } from './card-doubt.js';
 import { acceptCard, loseCard, planCardAccounts, reverseCard, undoCardDebit } from './card-state.js';
-import { asTold, bearRest, planCouponAccounts, postDeduct, releaseDeduct, undoDeduct } from './coupon.js';
+import { asTold, bearRest, postDeduct, releaseDeduct, undoDeduct } from './coupon.js';
+import { planCouponAccounts } from './coupon-accounts.js';
 import type { Draft } from './draft.js';
 import type { Collector, Facts } from './facts.js';
-import { planPointsAccounts, postSpend, releaseSpend, undoPoints } from './points.js';
+import { planPointsAccounts } from './member-points.js';
+import { postSpend, releaseSpend, undoPoints } from './points.js';
 import { undoneTarget } from './refund-share.js';
 import { planRules } from './rules.js';
 import type { Row } from './tables.js';
@@ -93,7 +95,8 @@ function undo(draft: Draft, sale: Sale, refundedMinor: number, cause: string): S
   const undone = undoneTarget(draft, sale, refundedMinor);
   const amount = undone - sale.undone;
   const after = { ...sale, refundedMinor, undone };
-  if (sale.kind === 'pointsEarn' || sale.kind === 'pointsSpend') undoPoints(draft, sale, amount, cause);
+  if (sale.kind === 'pointsEarn' || sale.kind === 'pointsSpend')
+    return { ...after, riskMinor: undoPoints(draft, sale, amount, cause).riskMinor };
   if (sale.kind === 'couponDeduct') return { ...after, riskMinor: undoDeduct(draft, sale, amount, cause).riskMinor };
   if (sale.kind === 'cardDebit') return { ...after, riskMinor: undoCardDebit(draft, sale, amount, cause).riskMinor };
   return after;

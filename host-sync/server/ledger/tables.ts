@@ -41,6 +41,10 @@ export const tables = {
       certificateEndsMs: integerOrNull,
       enrolledAtMs: integer,
       quarantinedCount: integer,
+      /** JSON list of its certified public keys (SPKI in hex), the newest first: releases are signed with them. */
+      publicKeys: text,
+      /** Counts what changed for this terminal alone; with the host's own count it makes the directives' version. */
+      directivesVersion: integer,
     },
     lookups: [],
   },
@@ -117,7 +121,7 @@ export const tables = {
       undone: integer,
       /** When the reservation falls back; null where none is open. */
       expiresAtMs: integerOrNull,
-      /** Of what it covered: borne by the merchant, since it could not be taken. */
+      /** Of what it covered: borne by the merchant, since it could not be taken. Of a pointsSpend: in points. */
       riskMinor: integer,
       /** The card's counter that the debit or credit writes; null without a card. */
       cardCounter: integerOrNull,
@@ -150,7 +154,7 @@ export const tables = {
       wrapped: bytes,
       registeredAtMs: integer,
     },
-    lookups: ['memberId'],
+    lookups: ['memberId', 'state'],
   },
   coupon: {
     columns: {
@@ -177,12 +181,37 @@ export const tables = {
       pendingSale: textOrNull,
       issuedAtMs: integer,
     },
-    lookups: ['openMember', 'cardKeyId', 'memberId'],
+    lookups: ['openMember', 'cardKeyId', 'memberId', 'state'],
   },
   /** Which transaction a record of a card names as its writer, once seen; id is coupon/counter. */
   cardWriter: { columns: { id: text, transactionId: text }, lookups: [] },
   /** An authorised write with a correction of which nobody can tell yet whether it was made; id is coupon/counter. */
   cardDoubt: { columns: { id: text, saleId: text, amountMinor: integer }, lookups: [] },
+  /** A slice of a member's points or of a host-held coupon, moved into an account of one terminal. */
+  allowance: {
+    columns: {
+      id: text,
+      terminalId: text,
+      /** terminalId while the terminal may spend it; null once it is asked back, so that old ones cost nothing. */
+      openTerminal: textOrNull,
+      memberId: textOrNull,
+      couponId: textOrNull,
+      /** memberId or couponId / terminalId while open: one at a time for each. */
+      openHolder: textOrNull,
+      unit: text,
+      amount: integer,
+      grantedAtMs: integer,
+      expiresAtMs: integer,
+      /** open: the terminal has it. released: it gave the rest back. writtenOff: a person took it back without its word. */
+      state: oneOf('open', 'released', 'writtenOff'),
+      /** What came back by release or write-off. */
+      returned: integer,
+      endedAtMs: integerOrNull,
+      /** Who wrote it off; null otherwise. */
+      endedBy: textOrNull,
+    },
+    lookups: ['openTerminal', 'openHolder', 'memberId', 'couponId'],
+  },
   account: {
     columns: {
       id: text,
@@ -216,7 +245,15 @@ export const tables = {
     lookups: [],
   },
   catalogueVersion: {
-    columns: { id: text, version: integer, publishedAtMs: integer, replacedAtMs: integerOrNull, products: integer },
+    columns: {
+      id: text,
+      version: integer,
+      publishedAtMs: integer,
+      replacedAtMs: integerOrNull,
+      products: integer,
+      /** JSON list of the product codes that this version changed or took away; null where they were too many. */
+      codes: textOrNull,
+    },
     lookups: [],
   },
   /** The current catalogue; id is the product's code. */

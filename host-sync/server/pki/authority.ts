@@ -2,9 +2,17 @@
  * The embedded authority: its key and certificate, the server's certificate, and certificates for terminals.
  * Must not decide who may have one (enrolment does), and never lets a private key out of its folder.
  */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+  X509Certificate,
+} from 'node:crypto';
 import { isIP } from 'node:net';
 import path from 'node:path';
+import type { Bytes } from '../../../terminal/kernel/bytes.js';
 import { TerminalError } from '../../../terminal/kernel/errors.js';
 import type { Clock, Random } from '../../../terminal/kernel/ports.js';
 import { durationMs, type WallMs, wallMs } from '../../../terminal/kernel/units.js';
@@ -48,7 +56,12 @@ export interface DeviceCertificate {
 export interface Authority {
   readonly certificatePem: string;
   readonly certificate: X509Certificate;
-  readonly server: { readonly keyPem: string; readonly certificatePem: string };
+  readonly server: {
+    readonly keyPem: string;
+    readonly certificatePem: string;
+  };
+  /** ECDSA P-256 with SHA-256 (FIPS 186-5) in DER, by the authority's key. */
+  sign(data: Bytes): Bytes;
   /** A client certificate for a key whose possession was proven; CN is the terminal's id. */
   issueDevice(terminalId: string, publicKey: KeyObject): DeviceCertificate;
 }
@@ -210,6 +223,7 @@ export function openAuthority(options: AuthorityOptions): Authority {
       keyPem: serverPair.privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
       certificatePem: serverPem,
     },
+    sign: (data) => new Uint8Array(sign('sha256', data, root.pair.privateKey)),
     issueDevice: (terminalId, publicKey) => {
       const { pem, serial } = issue({
         role: 'device',

@@ -28,7 +28,7 @@ import type { HostStore } from '../storage/port.js';
 import { isPlainText } from './inputs.js';
 import { statementOf } from './members.js';
 import { pageOf, refusal } from './paging.js';
-import type { Standing } from './settings.js';
+import { raiseDirectives, type Standing } from './settings.js';
 import type { CouponAdmin, CouponView, IssueCouponRequest, IssuedCoupon, Refusal } from './types.js';
 
 export const limitProductsMax = 200;
@@ -114,11 +114,14 @@ export function createCoupons(parts: CouponParts): CouponAdmin {
     },
     setState: async (code, state) =>
       store.transact(
-        (need) => void need.get('coupon', code),
+        (need) => {
+          need.get('coupon', code);
+          need.get('setting', 'directivesVersion');
+        },
         (facts) => {
           const coupon = facts.get('coupon', code);
           if (!coupon) return refusal('coupon.unknown');
-          facts.write([put('coupon', { ...coupon, state })]);
+          if (coupon.state !== state) facts.write([put('coupon', { ...coupon, state }), raiseDirectives(facts)]);
           return ok(undefined);
         },
       ),

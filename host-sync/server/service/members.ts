@@ -17,7 +17,7 @@ import type { Row } from '../ledger/tables.js';
 import type { HostStore } from '../storage/port.js';
 import { isPhone, isPlainText } from './inputs.js';
 import { pageOf, refusal } from './paging.js';
-import { setting } from './settings.js';
+import { raiseDirectives, setting } from './settings.js';
 import type { MemberAdmin, MemberView, Page, PageOptions, StatementLine } from './types.js';
 
 /** Codes drawn at once, so that one that is taken costs nothing. */
@@ -161,12 +161,18 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
       });
     },
     setKeyState: async (keyId, state) => {
-      const plan = (need: Collector): void => void need.get('memberKey', keyId);
+      const plan = (need: Collector): void => {
+        need.get('memberKey', keyId);
+        need.get('setting', 'directivesVersion');
+      };
       return store.transact(plan, (facts) => {
         const key = facts.get('memberKey', keyId);
         if (!key) return refusal('credential.unknown');
         if (key.state !== state)
-          facts.write([put('memberKey', { ...key, state, blockedAtMs: state === 'blocked' ? clock.wallMs() : null })]);
+          facts.write([
+            put('memberKey', { ...key, state, blockedAtMs: state === 'blocked' ? clock.wallMs() : null }),
+            raiseDirectives(facts),
+          ]);
         return ok(undefined);
       });
     },

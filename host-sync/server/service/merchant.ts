@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../../terminal/kernel/ports.js';
 import { ok } from '../../../terminal/kernel/result.js';
-import { type Product, productSchema, rulesSchema } from '../../protocol/sync.js';
+import { offlineLimitsSchema, type Product, productSchema, rulesSchema } from '../../protocol/sync.js';
 import { versionId } from '../ledger/catalogue.js';
 import { type Collector, put, remove, type WorkingSet, type Write } from '../ledger/facts.js';
 import type { HostStore } from '../storage/port.js';
@@ -13,6 +13,8 @@ import { planContext, policySchema, putSetting, raiseDirectives, setting, tiersS
 import type { CatalogueAdmin, RulesAdmin } from './types.js';
 
 export const productsMax = 200_000;
+/** Beyond, a box is sent the whole catalogue instead of what changed. */
+const codesKeptMax = 5_000;
 
 /** The writes that turn the present catalogue into this one as `version`; only what differs. */
 function changesTo(facts: WorkingSet, products: readonly Product[], version: number): readonly Write[] {
@@ -51,6 +53,11 @@ export function createCatalogue(store: HostStore, clock: Clock): CatalogueAdmin 
         const version = current + 1;
         const changes = changesTo(facts, products, version);
         if (changes.length === 0) return ok({ version: current, changed: 0 });
+        const codes = new Set(
+          changes.flatMap((write) =>
+            write.table === 'product' ? ['removed' in write ? write.removed : write.row.id] : [],
+          ),
+        );
         const nowMs = clock.wallMs();
         const before = current === 0 ? undefined : facts.get('catalogueVersion', String(current));
         facts.write([
@@ -62,6 +69,7 @@ export function createCatalogue(store: HostStore, clock: Clock): CatalogueAdmin 
             publishedAtMs: nowMs,
             replacedAtMs: null,
             products: products.length,
+            codes: codes.size > codesKeptMax ? null : JSON.stringify([...codes]),
           }),
           putSetting('catalogueVersion', version),
           raiseDirectives(facts),
@@ -90,6 +98,10 @@ export function createCatalogue(store: HostStore, clock: Clock): CatalogueAdmin 
 }
 
 export function createRules(store: HostStore, clock: Clock): RulesAdmin {
+  const planOffline = (need: Collector): void => {
+    need.get('setting', 'offlineLimits');
+    need.get('setting', 'directivesVersion');
+  };
   const plan = (need: Collector): void => {
     planContext(need);
     const current = setting(need, 'rules');
@@ -137,6 +149,14 @@ export function createRules(store: HostStore, clock: Clock): RulesAdmin {
         facts.write([putSetting('policy', parsed.data), raiseDirectives(facts)]);
         return ok(parsed.data);
       }),
+    setOfflineLimits: async (change) =>
+      store.transact(planOffline, (facts) => {
+        const parsed = offlineLimitsSchema.safeParse({ ...setting(facts, 'offlineLimits'), ...change });
+        if (!parsed.success) return refusal('input.outOfRange', parsed.error.issues[0]?.path.join('.') ?? 'limits');
+        facts.write([putSetting('offlineLimits', parsed.data), raiseDirectives(facts)]);
+        return ok(parsed.data);
+      }),
+    offlineLimits: () => store.read(planOffline, (facts) => setting(facts, 'offlineLimits')),
     policy: () => store.read(plan, (facts) => setting(facts, 'policy')),
     tiers: () => store.read(plan, (facts) => setting(facts, 'tiers')),
   };

@@ -4,14 +4,16 @@
  */
 import type { Clock } from '../../../terminal/kernel/ports.js';
 import { ok } from '../../../terminal/kernel/result.js';
-import { accountKind, sideSign } from '../ledger/accounts.js';
+import { currencies } from '../../../terminal/kernel/units.js';
+import { accountKind, pointsUnit, riskBorne, sideSign } from '../ledger/accounts.js';
 import { alarmRow } from '../ledger/draft.js';
 import { put } from '../ledger/facts.js';
+import { balanceOf } from '../ledger/posting.js';
 import type { Row, TableName } from '../ledger/tables.js';
 import { type HostStore, pageRowsMax } from '../storage/port.js';
 import { isPlainText } from './inputs.js';
 import { pageOf, refusal } from './paging.js';
-import type { ConsumptionAdmin, DeadLetterAdmin, Host, LedgerReport } from './types.js';
+import type { ConsumptionAdmin, DeadLetterAdmin, Host, LedgerReport, RiskReport } from './types.js';
 
 export const createDeadLetters = (store: HostStore, clock: Clock): DeadLetterAdmin => ({
   list: (standing, options) => pageOf(store, 'deadLetter', { lookup: 'standing', value: standing }, options),
@@ -125,4 +127,19 @@ export async function verifyLedger(store: HostStore): Promise<LedgerReport> {
   let entries = 0;
   for await (const _entry of everyRow(store, 'entry')) entries++;
   return { entries, lines, accounts: accounts.size, totals, problems };
+}
+
+/** What the merchant bears in each unit: value that was given at a counter and could not be taken. */
+export function readRisk(store: HostStore): Promise<RiskReport> {
+  const accounts = [pointsUnit, ...Object.keys(currencies)].map((unit) => riskBorne(unit));
+  return store.read(
+    (need) => {
+      for (const account of accounts) need.get('account', account.id);
+    },
+    (facts) => ({
+      borne: Object.fromEntries(
+        accounts.map((account) => [account.unit, balanceOf(facts, account)] as const).filter(([, borne]) => borne > 0),
+      ),
+    }),
+  );
 }

@@ -87,35 +87,44 @@ inWorld(t, 'one phone number owns several business ids; a key id belongs to one'
   t.equal(await world.host.members.byPhone('13911111111'), null);
 });
 
-inWorld(t, 'directives: a change raises the version, an unchanged catalogue does not travel', async (t, { world }) => {
-  const product = { code: 'A', name: 'a', priceMinor: 1, category: 'c' };
-  const before = must(await world.host.directives(null));
-  t.same(before.catalogue, []);
-  t.match(await world.host.catalogue.replace([product, { ...product, code: 'B' }]), {
-    value: { version: 1, changed: 2 },
-  });
-  t.match(await world.host.catalogue.replace([product, { ...product, code: 'B' }]), {
-    value: { version: 1, changed: 0 },
-  });
-  t.match(await world.host.catalogue.replace([product, product]), { ok: false });
-  t.match(await world.host.catalogue.replace([{ ...product, priceMinor: 2 }]), { value: { version: 2, changed: 2 } });
-  const after = must(await world.host.directives(1));
-  t.same(after.catalogue, [{ ...product, priceMinor: 2 }]);
-  t.ok(after.version > before.version);
-  t.equal(must(await world.host.directives(2)).catalogue, null);
-  await world.host.rules.setMerchant('面包店', 'Shanghai');
-  t.match(must(await world.host.directives(2)), { merchant: '面包店', version: after.version + 1 });
-  t.match(await world.host.rules.setTiers([{ name: 'x', earnedPointsMin: 5, multiplierBasisPoints: 10_000 }]), {
-    ok: false,
-  });
-  t.match(await world.host.rules.setPolicy({ reservationMs: 1 }), { error: { code: 'input.outOfRange' } });
-});
+inWorld(
+  t,
+  'directives: a change raises the version, an unchanged catalogue does not travel',
+  async (t, { world, box }) => {
+    const product = { code: 'A', name: 'a', priceMinor: 1, category: 'c' };
+    const before = must(await world.host.directives(box.terminalId, null));
+    t.same(before.catalogue, { since: 0, products: [], gone: [] });
+    t.match(await world.host.catalogue.replace([product, { ...product, code: 'B' }]), {
+      value: { version: 1, changed: 2 },
+    });
+    t.match(await world.host.catalogue.replace([product, { ...product, code: 'B' }]), {
+      value: { version: 1, changed: 0 },
+    });
+    t.match(await world.host.catalogue.replace([product, product]), { ok: false });
+    t.match(await world.host.catalogue.replace([{ ...product, priceMinor: 2 }]), { value: { version: 2, changed: 2 } });
+    const after = must(await world.host.directives(box.terminalId, 1));
+    t.same(after.catalogue, { since: 1, products: [{ ...product, priceMinor: 2 }], gone: ['B'] }, 'only what changed');
+    t.same(must(await world.host.directives(box.terminalId, 0)).catalogue, {
+      since: 0,
+      products: [{ ...product, priceMinor: 2 }],
+      gone: [],
+    });
+    t.ok(after.version > before.version);
+    t.equal(must(await world.host.directives(box.terminalId, 2)).catalogue, null);
+    await world.host.rules.setMerchant('面包店', 'Shanghai');
+    t.match(must(await world.host.directives(box.terminalId, 2)), { merchant: '面包店', version: after.version + 1 });
+    t.match(await world.host.rules.setTiers([{ name: 'x', earnedPointsMin: 5, multiplierBasisPoints: 10_000 }]), {
+      ok: false,
+    });
+    t.match(await world.host.rules.setPolicy({ reservationMs: 1 }), { error: { code: 'input.outOfRange' } });
+  },
+);
 
 t.test('no rules yet: directives are refused, an earn waits and is not lost', async (t) => {
   const world = await openWorld({ rules: false });
   t.teardown(() => world.close());
-  t.match(await world.host.directives(null), { error: { code: 'rules.unknown' } });
   const box = await world.box();
+  t.match(await world.host.directives(box.terminalId, null), { error: { code: 'rules.unknown' } });
   const phone = await world.phone('13800000000');
   const record = box.record(earn(box, phone, 10_000));
   t.same((await box.send(record)).answers.map(said), ['host.busy']);

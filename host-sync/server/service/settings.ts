@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { Bytes } from '../../../terminal/kernel/bytes.js';
 import type { Crypto } from '../../../terminal/kernel/ports.js';
 import { plainText } from '../../protocol/record.js';
-import { rulesSchema } from '../../protocol/sync.js';
+import { allowancesMax, offlineLimitsDefault, offlineLimitsSchema, rulesSchema } from '../../protocol/sync.js';
 import { type ApplyContext, type KeyVault, policyDefault, type Realm, tierDefault } from '../ledger/context.js';
 import { type Collector, type Facts, put, type Write } from '../ledger/facts.js';
 import { planRules } from '../ledger/rules.js';
@@ -39,6 +39,29 @@ export const tiersSchema = z
       tiers.every((tier, i) => i === 0 || tier.earnedPointsMin > (tiers[i - 1]?.earnedPointsMin ?? 0)),
     'thresholds start at 0 and rise',
   );
+/** To whom slices of points and coupons are handed, how large, and for how long. All 0: nobody gets one. */
+export const allowancePolicySchema = z.strictObject({
+  /** Visits at one terminal within `usualDays` after which a member usually comes there; 0: nobody is chosen. */
+  usualVisitsMin: z.int().min(0).max(1_000),
+  usualDays: z.int().min(1).max(365),
+  /** Largest slice of points, and of one coupon in minor units; 0: none. */
+  pointsMax: z.int().min(0).max(999_999_999_999),
+  couponMinorMax: z.int().min(0).max(999_999_999_999),
+  /** Of what is there, at most so much. */
+  sharePercent: z.int().min(1).max(100),
+  lifetimeHours: z.int().min(1).max(2_160),
+  perTerminalMax: z.int().min(0).max(allowancesMax),
+});
+export type AllowancePolicy = z.infer<typeof allowancePolicySchema>;
+const allowancePolicyDefault: AllowancePolicy = {
+  usualVisitsMin: 0,
+  usualDays: 30,
+  pointsMax: 0,
+  couponMinorMax: 0,
+  sharePercent: 50,
+  lifetimeHours: 72,
+  perTerminalMax: 100,
+};
 const count = z.int().min(0);
 const schemas = {
   realm: z.enum(['real', 'simulated']),
@@ -46,6 +69,8 @@ const schemas = {
   policy: policySchema,
   tiers: tiersSchema,
   rules: rulesSchema.nullable(),
+  offlineLimits: offlineLimitsSchema,
+  allowancePolicy: allowancePolicySchema,
   catalogueVersion: count,
   directivesVersion: count,
 } as const;
@@ -58,6 +83,8 @@ const defaults: { readonly [Name in Exclude<SettingName, 'realm'>]: SettingValue
   policy: policyDefault,
   tiers: [tierDefault],
   rules: null,
+  offlineLimits: offlineLimitsDefault,
+  allowancePolicy: allowancePolicyDefault,
   catalogueVersion: 0,
   directivesVersion: 0,
 };

@@ -35,10 +35,13 @@ import { type Collector, type Facts, put, UnloadedFact, type WorkingSet } from '
 import { planLetters, takeIn } from '../ledger/intake.js';
 import { inOrder, type Letter, readLetters } from '../ledger/letter.js';
 import type { HostStore } from '../storage/port.js';
+import { versionOf } from './directives.js';
 import type { Gatherer, Work } from './gather.js';
 import { refusal } from './paging.js';
 import { contextOf, planContext, type Standing, setting } from './settings.js';
 import type { Refusal, TerminalFacing } from './types.js';
+
+type RecordFacing = Pick<TerminalFacing, 'intake' | 'authorise' | 'openSession' | 'raiseEpoch'>;
 
 export interface TerminalFacingParts {
   readonly store: HostStore;
@@ -96,7 +99,7 @@ function grant({ crypto }: Pick<ApplyContext, 'crypto'>, key: Uint8Array, transc
   };
 }
 
-export function createTerminalFacing(parts: TerminalFacingParts): TerminalFacing {
+export function createTerminalFacing(parts: TerminalFacingParts): RecordFacing {
   const { store, gatherer, standing, clock } = parts;
 
   async function take(
@@ -158,7 +161,7 @@ export function createTerminalFacing(parts: TerminalFacingParts): TerminalFacing
       return ok({
         answers,
         watermark: watermark(standing.crypto, facts, terminalId, epoch),
-        directivesVersion: setting(facts, 'directivesVersion'),
+        directivesVersion: versionOf(facts, terminalId),
         session: asked && first ? grantFor(facts, first, answers[0], context) : null,
         reservedForMs:
           sale?.state === 'reserved' && sale.expiresAtMs !== null
@@ -192,27 +195,6 @@ export function createTerminalFacing(parts: TerminalFacingParts): TerminalFacing
         })(),
       ),
     openSession: (terminalId, request) => answered(openSession(parts, terminalId, request)),
-    directives: async (catalogueVersion) => {
-      const plan = (need: Collector): void => {
-        planContext(need);
-        if (need.get('setting', 'catalogueVersion') && setting(need, 'catalogueVersion') !== catalogueVersion)
-          need.all('product');
-      };
-      return store.read(plan, (facts) => {
-        const rules = setting(facts, 'rules');
-        if (!rules) return refusal('rules.unknown', 'no rules are published');
-        const current = setting(facts, 'catalogueVersion');
-        const products = current === catalogueVersion ? null : current === 0 ? [] : facts.every('product');
-        return ok({
-          version: setting(facts, 'directivesVersion'),
-          ...setting(facts, 'merchant'),
-          rules,
-          catalogueVersion: current,
-          catalogue:
-            products?.map(({ id, name, priceMinor, category }) => ({ code: id, name, priceMinor, category })) ?? null,
-        });
-      });
-    },
     raiseEpoch: (terminalId, reason) => answered(raiseEpoch(parts, terminalId, reason)),
   };
 }

@@ -28,6 +28,8 @@ export const enrolmentLockMs = 15 * minuteMs;
 /** Places are counted in this many buckets, so that guessing from many addresses cannot fill the store. */
 export const enrolmentSourcesMax = 4_096;
 const terminalIdRandomBytes = 6;
+/** What a terminal signed before its last renewals still counts. */
+const publicKeysMax = 4;
 
 export interface TerminalParts {
   readonly store: HostStore;
@@ -74,8 +76,21 @@ export function createTerminals(parts: TerminalParts): TerminalAdmin {
     },
     claimEnrolmentCode: (request) =>
       claim(parts, request, toHex(sha256(request.code)), bucketOf(sha256(request.source))),
-    setCertificate: (terminalId, fingerprint, endsAtMs) =>
-      change(terminalId, (terminal) => ({ ...terminal, fingerprint, certificateEndsMs: endsAtMs }), null),
+    setCertificate: (terminalId, fingerprint, endsAtMs, publicKey) =>
+      change(
+        terminalId,
+        (terminal) => {
+          const before = JSON.parse(terminal.publicKeys) as readonly string[];
+          const publicKeys = [...new Set([toHex(publicKey), ...before])].slice(0, publicKeysMax);
+          return {
+            ...terminal,
+            fingerprint,
+            certificateEndsMs: endsAtMs,
+            publicKeys: JSON.stringify(publicKeys),
+          };
+        },
+        null,
+      ),
     get: (terminalId) =>
       store.read(
         (need) => void need.get('terminal', terminalId),
@@ -165,6 +180,8 @@ function claim(
         certificateEndsMs: null,
         enrolledAtMs: nowMs,
         quarantinedCount: 0,
+        publicKeys: '[]',
+        directivesVersion: 0,
       }),
     ]);
     const siteKey = setting(facts, 'policy').siteKeyOnBoxes ? standing.siteKey.slice() : null;

@@ -8,9 +8,12 @@ import type { Clock, Crypto, Random } from '../../../terminal/kernel/ports.js';
 import type { Result } from '../../../terminal/kernel/result.js';
 import type { Currency } from '../../../terminal/kernel/units.js';
 import type {
+  AllowanceRequest,
+  AllowanceResponse,
   AuthoriseRequest,
   AuthoriseResponse,
   Directives,
+  OfflineLimits,
   Product,
   RecordsRequest,
   RecordsResponse,
@@ -22,6 +25,7 @@ import type {
 import type { KeyVault, Policy, Realm, Tier } from '../ledger/context.js';
 import type { Row } from '../ledger/tables.js';
 import type { HostStore } from '../storage/port.js';
+import type { AllowancePolicy } from './settings.js';
 
 export type { KeyVault, Policy, Realm, Tier } from '../ledger/context.js';
 
@@ -35,6 +39,8 @@ export interface HostOptions {
   readonly realm: Realm;
   /** Runs a task soon but after the requests already waiting (setImmediate); groups concurrent requests into one commit. */
   readonly soon: (task: () => void) => void;
+  /** The host's own signature (ECDSA P-256, SHA-256, DER), which boxes check with the authority that they trust. */
+  readonly sign: (data: Bytes) => Bytes;
 }
 
 export interface Refusal {
@@ -127,8 +133,12 @@ export interface TerminalFacing {
   authorise(terminalId: string, request: AuthoriseRequest): Answered<AuthoriseResponse>;
   /** A session before a card's record is read. Moves nothing and uses no counter up. */
   openSession(terminalId: string, request: SessionRequest): Answered<SessionResponse>;
-  /** `rules.unknown` until rules are published. The catalogue is null when the version named is current. */
-  directives(catalogueVersion: number | null): Answered<Directives>;
+  /** `rules.unknown` until rules are published. The catalogue is null when the version named is current, else what changed since. */
+  directives(terminalId: string, catalogueVersion: number | null): Answered<Directives>;
+  /** Changes whenever something of this terminal's directives does. */
+  directivesVersion(terminalId: string): Answered<number>;
+  /** Slices for the member or coupon of this code, as the policy allows; none where the terminal holds them already. */
+  requestAllowance(terminalId: string, request: AllowanceRequest): Answered<AllowanceResponse>;
   /** Closes the terminal's chain and begins a new one. */
   raiseEpoch(
     terminalId: string,
@@ -149,8 +159,8 @@ export interface TerminalAdmin {
     readonly epoch: number;
     readonly siteKey: Bytes | null;
   }>;
-  /** After enrolment and after each renewal. `fingerprint`: SHA-256 of the certificate in hex. */
-  setCertificate(terminalId: string, fingerprint: string, endsAtMs: number): Answered<void>;
+  /** After enrolment and after each renewal. `fingerprint`: SHA-256 of the certificate in hex; `publicKey`: its SPKI in DER. */
+  setCertificate(terminalId: string, fingerprint: string, endsAtMs: number, publicKey: Bytes): Answered<void>;
   get(terminalId: string): Promise<Row<'terminal'> | null>;
   list(options?: PageOptions): Promise<Page<Row<'terminal'>>>;
   revoke(terminalId: string, reason: string): Answered<void>;
@@ -218,8 +228,34 @@ export interface RulesAdmin {
   /** Lowest threshold first, the first at 0. */
   setTiers(tiers: readonly Tier[]): Answered<void>;
   setPolicy(policy: Partial<Policy>): Answered<Policy>;
+  setOfflineLimits(change: Partial<OfflineLimits>): Answered<OfflineLimits>;
+  offlineLimits(): Promise<OfflineLimits>;
   policy(): Promise<Policy>;
   tiers(): Promise<readonly Tier[]>;
+}
+
+export interface AllowanceView extends Row<'allowance'> {
+  /** Granted, less spends that have arrived and what was returned. */
+  readonly held: number;
+}
+
+export interface AllowanceAdmin {
+  policy(): Promise<AllowancePolicy>;
+  setPolicy(change: Partial<AllowancePolicy>): Answered<AllowancePolicy>;
+  /** By terminal the open ones, else all, the newest first. */
+  list(terminalId: string | null, options?: PageOptions): Promise<Page<AllowanceView>>;
+  /** The terminal is asked to give it back at its next contact. */
+  recall(id: string): Answered<void>;
+  /** The rest comes back without the terminal's word; what it still spends is the merchant's risk. @returns what came back */
+  writeOff(id: string, by: string): Answered<{ readonly returned: number; readonly unit: string }>;
+  /** Slices for members who usually come, some terminals at a time. @returns how many were granted */
+  offer(): Promise<number>;
+}
+
+/** What the merchant bears because it was given without being there. */
+export interface RiskReport {
+  /** By unit: minor units of a currency, or points. */
+  readonly borne: Readonly<Record<string, number>>;
 }
 
 export interface DeadLetterAdmin {
@@ -252,6 +288,10 @@ export interface Host extends TerminalFacing {
   readonly coupons: CouponAdmin;
   readonly catalogue: CatalogueAdmin;
   readonly rules: RulesAdmin;
+  readonly allowances: AllowanceAdmin;
+  /** Calls back with the terminal whose directives changed; null: all. @returns how to stop */
+  onDirectives(listener: (terminalId: string | null) => void): () => void;
+  risk(): Promise<RiskReport>;
   readonly deadLetters: DeadLetterAdmin;
   readonly consumption: ConsumptionAdmin;
   alarms(options?: PageOptions & { readonly terminalId?: string }): Promise<Page<Row<'alarm'>>>;

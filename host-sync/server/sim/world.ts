@@ -2,6 +2,7 @@
  * A small world for the host's tests: a host on a store with a settable clock, boxes that chain their records, phones that
  * prove their keys. For tests only; phones and boxes here follow the protocol's text, not the shipped box's code.
  */
+import { generateKeyPairSync, sign } from 'node:crypto';
 import type { Test } from 'tap';
 import { encodeContext, type Operation } from '../../../drivers/protocols/member/layout.js';
 import { phoneProof } from '../../../drivers/protocols/member/proof.js';
@@ -48,6 +49,19 @@ export const testVault: KeyVault = {
   unwrap: (wrapped) => Uint8Array.from([...wrapped.subarray(1)].map((byte) => byte ^ 0xa5)),
 };
 
+/** Keys that sign in tests: the host's, and a terminal's. */
+export const signerOf = (kind: 'rsa' | 'ec') => {
+  const { privateKey, publicKey } =
+    kind === 'rsa'
+      ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+      : generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return {
+    publicKey: new Uint8Array(publicKey.export({ format: 'der', type: 'spki' })),
+    sign: (data: Uint8Array): Uint8Array => new Uint8Array(sign('sha256', data, privateKey)),
+  };
+};
+export const hostSigner = signerOf('ec');
+
 export interface World {
   readonly host: Host;
   readonly store: HostStore;
@@ -83,6 +97,7 @@ export async function openWorld(
     vault: testVault,
     realm: options.realm ?? 'real',
     soon: (task) => void setImmediate(task),
+    sign: (data) => hostSigner.sign(data),
   });
   if (options.rules !== false && !(await host.rules.current())) must(await host.rules.publish(testRules));
   return {

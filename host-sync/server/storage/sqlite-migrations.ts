@@ -279,5 +279,33 @@ CREATE TABLE cardDoubt (
 ) STRICT, WITHOUT ROWID;
 `;
 
+const fourth = `
+ALTER TABLE catalogueVersion ADD COLUMN codes TEXT;
+ALTER TABLE terminal ADD COLUMN publicKeys TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE terminal ADD COLUMN directivesVersion INTEGER NOT NULL DEFAULT 0 CHECK (directivesVersion >= 0);
+CREATE TABLE allowance (
+  id TEXT NOT NULL PRIMARY KEY,
+  terminalId TEXT NOT NULL,
+  openTerminal TEXT,
+  memberId TEXT,
+  couponId TEXT,
+  openHolder TEXT,
+  unit TEXT NOT NULL,
+  amount INTEGER NOT NULL CHECK (amount >= 1),
+  grantedAtMs INTEGER NOT NULL,
+  expiresAtMs INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('open', 'released', 'writtenOff')),
+  returned INTEGER NOT NULL CHECK (returned >= 0 AND returned <= amount),
+  endedAtMs INTEGER,
+  endedBy TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX allowanceByTerminal ON allowance (openTerminal, id) WHERE openTerminal IS NOT NULL;
+CREATE UNIQUE INDEX allowanceByHolder ON allowance (openHolder) WHERE openHolder IS NOT NULL;
+CREATE INDEX allowanceByMember ON allowance (memberId, id) WHERE memberId IS NOT NULL;
+CREATE INDEX allowanceByCoupon ON allowance (couponId, id) WHERE couponId IS NOT NULL;
+CREATE INDEX memberKeyBlocked ON memberKey (state, id);
+CREATE INDEX couponBlocked ON coupon (state, id);
+`;
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
-export const migrations: readonly string[] = [first, second, third];
+export const migrations: readonly string[] = [first, second, third, fourth];

@@ -1,7 +1,7 @@
 /**
  * The services by name, and the records that close any sale: completion, reversal, consumption.
  */
-import type { Credential, RecordDraft, RecordOf } from '../../../host-sync/protocol/record.js';
+import type { Credential, OfflineDecision, RecordDraft, RecordOf } from '../../../host-sync/protocol/record.js';
 import type { ErrorCode } from '../../kernel/errors.js';
 import type { AmountMinor, Points } from '../../kernel/units.js';
 import type { At } from '../event.js';
@@ -100,17 +100,23 @@ export function consumptionRecords(
   ];
 }
 
+/** The spend's own record, which the host posts at once: the counter has given already. */
+const withDecision = (record: RecordDraft, offline: OfflineDecision): RecordDraft =>
+  record.kind === 'pointsSpend' || record.kind === 'couponDeduct' ? { ...record, offline } : record;
+
 /** The records of an accepted sale's last commit point. */
 export function endRecords(
   request: SaleRequest,
   credential: Credential | null,
   outcome: AcceptedOutcome,
   at: At,
+  decision: OfflineDecision | null,
 ): readonly RecordDraft[] {
   const service = serviceOf(request);
   const covered = request.service.name === 'couponHost' ? outcome.coveredMinor : null;
-  const own =
-    service.rules.authority === 'box'
+  const own = decision
+    ? withDecision(service.record(credential, null, at), decision)
+    : service.rules.authority === 'box'
       ? service.record(credential, null, at)
       : completionRecord(request, 'accepted', at, covered);
   return [own, ...consumptionRecords(request, credential, at)];

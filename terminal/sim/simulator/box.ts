@@ -8,17 +8,20 @@ import { createSyncClient, type SyncClient } from '../../../host-sync/client/cli
 import type { HostPort } from '../../../host-sync/client/host-port.js';
 import type { Bytes } from '../../kernel/bytes.js';
 import { type ErrorCode, TerminalError } from '../../kernel/errors.js';
-import { nativeCrypto } from '../../kernel/native.js';
 import type { Clock, Ids, TransactionId } from '../../kernel/ports.js';
+import { err } from '../../kernel/result.js';
 import { monotonicMs, wallMs } from '../../kernel/units.js';
+import type { LocalKeys } from '../../runtime/local-keys.js';
 import type { SaleView } from '../../runtime/port.js';
 import type { HostReply } from '../../runtime/sale-runner.js';
 import { type HostLink, Terminal } from '../../runtime/terminal.js';
+import { upkeepEveryMs } from '../../runtime/upkeep.js';
 import { restoredSetting } from '../../store/backup.js';
 import { openConnection } from '../../store/connection.js';
 import { createStore, type SqliteStore } from '../../store/open.js';
 import { noReserve } from '../../store/reserve.js';
 import type { Faults } from './faults.js';
+import { drawLocalKeys, drawSigner, type Signer, simCrypto } from './keys.js';
 import { Network, type NetworkWorld } from './network.js';
 import { SimReader } from './reader.js';
 import { type Chance, virtualIds } from './virtual-time.js';
@@ -32,6 +35,8 @@ export class PowerLost extends Error {}
 
 export interface BoxWorld extends NetworkWorld {
   readonly chance: Chance;
+  /** The public key of the host's authority. */
+  readonly authorityKey: Bytes;
   readonly faults: Faults;
   readonly log: (text: string) => void;
   /** A bug in the shipped code: an assertion, or an error nobody may throw. */
@@ -41,7 +46,16 @@ export interface BoxWorld extends NetworkWorld {
   readonly stepped: (phase: string, event: string) => void;
 }
 
-const durable = new Set(['persist', 'settle', 'requeueAbove', 'setIdentity', 'setDirectives', 'appendAudit']);
+const durable = new Set([
+  'persist',
+  'settle',
+  'requeueAbove',
+  'setIdentity',
+  'setDirectives',
+  'appendAudit',
+  'releaseAllowance',
+  'setSetting',
+]);
 
 /** One life of the box's process. */
 class Run {
@@ -65,7 +79,7 @@ class Run {
       world.time.after(delayMs, () => {
         if (this.alive) guarded(run, world.bug);
       });
-    this.store = this.#mortal(createStore(box.db, { crypto: nativeCrypto }, noReserve));
+    this.store = this.#mortal(createStore(box.db, { crypto: simCrypto }, noReserve));
     this.reader = new SimReader(world, `${box.name}-${box.runs}`, isAlive);
     this.client = createSyncClient({
       outbox: this.store,
@@ -75,7 +89,12 @@ class Run {
       random: world.chance,
       limits: { pageSize: 50, backOffMinMs: 1_000, backOffMaxMs: 60_000, pollMs: 60_000 },
       directivesHeld: () => this.store.directives(),
-      onDirectives: (directives) => this.store.setDirectives(directives),
+      bellWaitMs: 0,
+      onDirectives: (directives) => {
+        const { directives: taken, rejected } = box.keys.take(directives, box.terminalId, world.authorityKey);
+        if (rejected > 0) world.bug(new Error(`${box.name} turned ${rejected} allowances away`));
+        this.store.setDirectives(taken);
+      },
       onAnswer: () => {},
       onStatus: () => {},
     });
@@ -84,7 +103,7 @@ class Run {
       store: this.store,
       host: link,
       drivers: [this.reader],
-      crypto: nativeCrypto,
+      crypto: simCrypto,
       clock,
       random: world.chance,
       ids: box.ids,
@@ -114,7 +133,23 @@ class Run {
     void this.#begin(link).catch(world.bug);
   }
 
+  /** What terminal/main.ts does in quiet moments. */
+  #upkeep(): void {
+    this.world.time.after(upkeepEveryMs, () => {
+      if (!this.alive) return;
+      guarded(() => {
+        try {
+          this.terminal.upkeep();
+        } catch (error) {
+          if (!(error instanceof TerminalError)) throw error;
+        }
+      }, this.world.bug);
+      this.#upkeep();
+    });
+  }
+
   async #begin(link: Link): Promise<void> {
+    this.#upkeep();
     this.terminal.settleAlone();
     this.client.start();
     link.connect();
@@ -219,6 +254,18 @@ class Link implements HostLink {
     const response = await this.run.client.openSession(...words);
     return response.ok ? response.value : null;
   }
+  async requestAllowance(
+    ...words: Parameters<SyncClient['requestAllowance']>
+  ): ReturnType<HostLink['requestAllowance']> {
+    const response = await this.run.client.requestAllowance(...words);
+    return response.ok ? response : err({ code: response.error.code, detail: '' });
+  }
+  sign(data: Uint8Array): Uint8Array {
+    return this.box.signer.sign(data);
+  }
+  proofHolds(...words: Parameters<HostLink['proofHolds']>): boolean | null {
+    return words[0] === '' ? null : this.box.keys.proofHolds(...words);
+  }
   reachable(): boolean {
     return this.run.client.reachable();
   }
@@ -237,6 +284,8 @@ class Link implements HostLink {
 export class SimBox {
   db: Database.Database = openConnection(':memory:');
   readonly network: Network;
+  readonly signer: Signer;
+  readonly keys: LocalKeys;
   readonly ids: Ids;
   runs = 0;
   /** By how much somebody has set the wall clock. */
@@ -251,8 +300,10 @@ export class SimBox {
   ) {
     this.network = new Network(world, name);
     this.network.bug = world.bug;
+    this.signer = drawSigner(world.chance);
+    this.keys = drawLocalKeys(world.chance);
     this.ids = virtualIds(world.chance, () => worldStartMs + world.time.nowMs);
-    createStore(this.db, { crypto: nativeCrypto }, noReserve).setIdentity({ terminalId, epoch: 1 });
+    createStore(this.db, { crypto: simCrypto }, noReserve).setIdentity({ terminalId, epoch: 1 });
     this.boot();
   }
 
@@ -262,7 +313,7 @@ export class SimBox {
   }
   /** What is on the disk, read past any life. */
   disk(): SqliteStore {
-    return createStore(this.db, { crypto: nativeCrypto }, noReserve);
+    return createStore(this.db, { crypto: simCrypto }, noReserve);
   }
 
   boot(): void {

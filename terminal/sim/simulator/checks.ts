@@ -63,11 +63,18 @@ export interface Rest {
   readonly shown: ReadonlyMap<string, SimBox>;
   /** Boxes whose disk was set back: what they had not sent is gone with it. */
   readonly setBack: ReadonlySet<SimBox>;
+  /** No disk was set back and nobody wrote an allowance off: then allowances lose nothing at all. */
+  readonly isBounded: boolean;
 }
 
 /** Once all is healed and quiet: everything was told, and box, ledger and members agree. */
 export function checkRest(rest: Rest): void {
   for (const box of rest.boxes) checkBox(rest, box);
+  if (rest.isBounded) {
+    for (const box of rest.boxes) checkSlices(rest.store, box);
+    const beyond = rest.store.rows('alarm').find(({ code }) => code === 'risk.allowance' || code === 'risk.release');
+    must(beyond === undefined, () => `an allowance lost value: ${beyond?.detail}`);
+  }
   for (const [id, box] of rest.shown)
     must(
       rest.setBack.has(box) || box.disk().saleByTransaction(id as TransactionId) !== null,
@@ -136,15 +143,30 @@ function checkSale(store: MemoryHostStore, box: SimBox, row: SaleRow): void {
 
 const balance = (store: MemoryHostStore, id: string): number => store.row('account', id)?.balance ?? 0;
 
+/** What terminals hold of slices like this. */
+const atTerminals = (store: MemoryHostStore, like: (slice: Row<'allowance'>) => boolean): number =>
+  store
+    .rows('allowance')
+    .reduce((sum, slice) => sum + (like(slice) ? balance(store, `allowance/${slice.id}/held`) : 0), 0);
+
+/** What a box may still spend of a slice is what the ledger holds for it, to the last point. */
+function checkSlices(store: MemoryHostStore, box: SimBox): void {
+  for (const { id, remaining } of box.disk().allowances()) {
+    const held = balance(store, `allowance/${id}/held`);
+    must(held === remaining, () => `${box.name} may spend ${remaining} of ${id}, the ledger holds ${held}`);
+  }
+}
+
 /** A member has what was earned, less what was spent and taken back; nothing is still held. */
 function checkMember(store: MemoryHostStore, memberId: string): void {
   let expected = 0;
   for (const sale of store.rows('sale')) {
     if (sale.memberId !== memberId || !standing.has(sale.state)) continue;
     if (sale.kind === 'pointsEarn') expected += sale.points - sale.undone;
-    if (sale.kind === 'pointsSpend') expected -= sale.points - sale.undone;
+    if (sale.kind === 'pointsSpend') expected -= sale.points - sale.undone - sale.riskMinor;
   }
-  const has = balance(store, `member/${memberId}/points`) - balance(store, `member/${memberId}/owed`);
+  const home = balance(store, `member/${memberId}/points`) - balance(store, `member/${memberId}/owed`);
+  const has = home + atTerminals(store, (slice) => slice.memberId === memberId && slice.couponId === null);
   must(has === expected, () => `member ${memberId} has ${has} points, the sales say ${expected}`);
   const reserved = balance(store, `member/${memberId}/reserved`);
   must(reserved === 0, () => `${reserved} points of ${memberId} are still held`);
@@ -154,7 +176,7 @@ function checkCoupon(store: MemoryHostStore, { currency, id, initialMinor }: Row
   let paid = 0;
   for (const sale of store.rows('sale'))
     if (sale.couponId === id && standing.has(sale.state)) paid += sale.coveredMinor - sale.undone - sale.riskMinor;
-  const left = balance(store, `coupon/${id}/balance`);
+  const left = balance(store, `coupon/${id}/balance`) + atTerminals(store, (slice) => slice.couponId === id);
   must(left === initialMinor - paid, () => `coupon ${id} has ${left} of ${initialMinor}, the sales took ${paid}`);
   const reserved = balance(store, `coupon/${id}/reserved`);
   must(reserved === 0, () => `${reserved} of coupon ${id} are still held (${currency})`);

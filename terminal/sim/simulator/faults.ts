@@ -22,6 +22,7 @@ export const faultKinds = [
   'hostStopped',
   'hostRestored',
   'boxRestored',
+  'writtenOff',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -44,6 +45,7 @@ const usual: Readonly<Record<FaultKind, number>> = {
   hostStopped: 0.01,
   hostRestored: 0.004,
   boxRestored: 0.004,
+  writtenOff: 0.02,
 };
 
 export class Faults {

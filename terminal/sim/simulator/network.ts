@@ -51,7 +51,9 @@ export class Network {
       authorise: (record, deadlineMs) => call(deadlineMs, (host) => host.authorise(terminalId, { record })),
       sendRecords: (records) => call(batchDeadlineMs, (host) => host.intake(terminalId, { records: [...records] })),
       openSession: (request, deadlineMs) => call(deadlineMs, (host) => host.openSession(terminalId, request)),
-      directives: (catalogueVersion) => call(batchDeadlineMs, (host) => host.directives(catalogueVersion)),
+      directives: (catalogueVersion) => call(batchDeadlineMs, (host) => host.directives(terminalId, catalogueVersion)),
+      bell: async () => err(failure('host.noAnswer')),
+      requestAllowance: (request) => call(batchDeadlineMs, (host) => host.requestAllowance(terminalId, request)),
       raiseEpoch: (reason) => call(batchDeadlineMs, (host) => host.raiseEpoch(terminalId, reason)),
       renew: async () => err(failure('host.refused', 403)),
     };

@@ -48,6 +48,12 @@ export class Clerk {
       return;
     }
     const member = world.chance.pick(world.members);
+    if (world.chance.happens(0.1)) {
+      // A member who comes in is checked in, by the member code or a coupon's.
+      const code = world.chance.happens(0.5) ? member.memberCode : world.chance.pick(member.couponCodes);
+      run.terminal.requestAllowance({ reason: 'checkIn', code }).then(() => {}, world.bug);
+      return;
+    }
     const command = this.#command(member);
     run.terminal.startSale(command).then((started) => {
       if (!started.ok || !box.run) return;

@@ -6,15 +6,23 @@
 import { newPhoneState } from '../../../drivers/sim/phone/phone-state.js';
 import { createHost, type Host } from '../../../host-sync/server/host.js';
 import { toHex } from '../../kernel/bytes.js';
-import { nativeCrypto } from '../../kernel/native.js';
 import { monotonicMs, wallMs } from '../../kernel/units.js';
 import { type BoxWorld, PowerLost, SimBox, worldStartMs } from './box.js';
 import { checkCommit, checkRest, checkShown } from './checks.js';
 import { type FaultKind, Faults } from './faults.js';
+import { drawSigner, type Signer, simCrypto } from './keys.js';
 import { type HostSnapshot, MemoryHostStore } from './memory-host-store.js';
 import { Clerk, type Member } from './people.js';
 import { newPhone } from './reader.js';
 import { Chance, VirtualTime } from './virtual-time.js';
+
+/** Small and short, so that a run sees slices run out and end. */
+const allowancePolicy = {
+  ...{ usualVisitsMin: 3, pointsMax: 400, couponMinorMax: 12_000, sharePercent: 50, lifetimeHours: 1 },
+} as const;
+const floorLimits = {
+  ...{ floorPerSaleMinor: 9_000, floorPerMemberDayMinor: 20_000, floorPerMemberDayCount: 10, floorPerDayMinor: 60_000 },
+} as const;
 
 export interface Wish {
   readonly seed: number;
@@ -77,6 +85,7 @@ class World implements BoxWorld {
   readonly trace: string[] = [];
   problem: string | null = null;
   sales = 0;
+  readonly #authority: Signer;
   #host: Host | null = null;
   #life = 0;
   #snapshot: HostSnapshot | null = null;
@@ -84,6 +93,7 @@ class World implements BoxWorld {
 
   constructor(readonly wish: Wish) {
     this.chance = new Chance(wish.seed);
+    this.#authority = drawSigner(this.chance);
     this.faults = new Faults(this.chance, wish.without ?? new Set(), (kind, about) => this.log(`! ${kind}: ${about}`));
     this.store.onCommit = (writes) => {
       try {
@@ -117,6 +127,10 @@ class World implements BoxWorld {
     }
   };
 
+  get authorityKey(): Uint8Array {
+    return this.#authority.publicKey;
+  }
+
   async #startHost(): Promise<void> {
     const clock = {
       wallMs: () => wallMs(worldStartMs + this.time.nowMs),
@@ -126,7 +140,8 @@ class World implements BoxWorld {
     const vault = { wrap: (plain: Uint8Array) => plain, unwrap: (wrapped: Uint8Array) => wrapped };
     const soon = (task: () => void): void => queueMicrotask(task);
     const { chance: random, store } = this;
-    this.#host = await createHost({ store, crypto: nativeCrypto, random, clock, vault, realm: 'real', soon });
+    const sign = (data: Uint8Array): Uint8Array => this.#authority.sign(data);
+    this.#host = await createHost({ store, crypto: simCrypto, random, clock, vault, realm: 'real', soon, sign });
   }
 
   async open(): Promise<void> {
@@ -135,15 +150,21 @@ class World implements BoxWorld {
     if (!host) return;
     value(await host.rules.publish(rules));
     value(await host.rules.setPolicy({ siteKeyOnBoxes: this.chance.happens(0.5) }));
+    if (this.chance.happens(0.7)) value(await host.allowances.setPolicy(allowancePolicy));
+    if (this.chance.happens(0.3)) value(await host.rules.setOfflineLimits(floorLimits));
     for (let index = 0; index < membersPerWorld; index++) this.members.push(await this.#member(host, index));
     for (let index = 0; index < boxesPerWorld; index++) {
       const { code } = await host.terminals.drawEnrolmentCode(`till ${index + 1}`);
       const claimed = value(await host.terminals.claimEnrolmentCode({ code, source: 'sim', realm: 'real' }));
-      this.boxes.push(new SimBox(this, `box-${index + 1}`, claimed.terminalId, claimed.siteKey));
+      const box = new SimBox(this, `box-${index + 1}`, claimed.terminalId, claimed.siteKey);
+      value(await host.terminals.setCertificate(claimed.terminalId, '', worldStartMs, box.signer.publicKey));
+      this.boxes.push(box);
     }
     this.#snapshot = this.store.snapshot();
     this.#every(30_000, () => this.#host?.expire().then(() => {}, this.bug));
     this.#every(snapshotEveryMs, () => this.#keep());
+    this.#every(120_000, () => this.#host?.allowances.offer().then(() => {}, this.bug));
+    this.#every(60_000, () => void this.#operate().catch(this.bug));
     this.#every(20_000, () => this.#mischief());
     for (const box of this.boxes) {
       const clerk = new Clerk(this, box);
@@ -183,6 +204,7 @@ class World implements BoxWorld {
   #isHealed = false;
   /** A run restores boxes or the host, not both: docs/simulator.md says why. */
   #isHostSetBack = false;
+  #isWrittenOff = false;
   #every(ms: number, run: () => unknown): void {
     this.time.after(ms, () => {
       run();
@@ -257,12 +279,26 @@ class World implements BoxWorld {
     if (this.problem === null) {
       try {
         const { boxes, setBack, showns: shown, store } = this;
-        checkRest({ store, boxes, shown, setBack });
+        const isBounded = setBack.size === 0 && !this.#isHostSetBack && !this.#isWrittenOff;
+        checkRest({ store, boxes, shown, setBack, isBounded });
       } catch (error) {
         this.bug(error);
       }
     }
     return events;
+  }
+
+  /** An operator asks slices back, or takes one without the box's word. */
+  async #operate(): Promise<void> {
+    const host = this.#host;
+    const open = this.store.rows('allowance').filter(({ state }) => state === 'open');
+    if (!host || open.length === 0 || this.#isHealed) return;
+    const { id } = this.chance.pick(open);
+    if (this.chance.happens(0.1)) value(await host.allowances.recall(id));
+    if (this.faults.strikes('writtenOff', id)) {
+      this.#isWrittenOff = true;
+      value(await host.allowances.writeOff(id, 'operator'));
+    }
   }
 
   /** A person looks at the terminals that the host holds, as its documents say, and lets them go on. */

@@ -213,6 +213,7 @@ def tap(selector, keyId, key, counter, ctx):
     enc, mac = cmac(key, b"\x01" + t), cmac(key, b"\x02" + t)
     return {
         "counter": counter, "context": ctx, "transcript": t, "proof": cmac(key, b"\x50" + t),
+        "localKey": cmac(key, b"\x07" + terminal), "localProof": cmac(cmac(key, b"\x07" + terminal), b"\x55" + t),
         "terminalProof": cmac(key, b"\x54" + t), "encryptionKey": enc, "macKey": mac,
         "confirm": cmac(mac, b"\x51" + t),
     }

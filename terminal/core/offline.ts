@@ -1,0 +1,146 @@
+/**
+ * Offline policy: what the box may decide of a sale while it cannot reach its host: earning within limits, spending out of
+ * an allowance that it holds, or on the merchant's floor limit. Pure; everything it knows is in the reading.
+ */
+import type { Credential } from '../../host-sync/protocol/record.js';
+import type { OfflineLimits } from '../../host-sync/protocol/sync.js';
+import type { ErrorCode } from '../kernel/errors.js';
+import type { HeldAllowance, OfflineOffer, OfflineUsage } from './offline-offer.js';
+import type { SaleRequest } from './sale.js';
+import { serviceOf } from './services/services.js';
+
+export interface OfflineReading {
+  readonly limits: OfflineLimits;
+  readonly allowances: readonly HeldAllowance[];
+  readonly isBlocked: boolean;
+  readonly usage: OfflineUsage;
+  /** Minor units that all members together got on floor limits on this day. */
+  readonly floorTodayMinor: number;
+  /** Did the tap prove a key that this box holds for itself? null: it holds none. Codes prove nothing and need nothing. */
+  readonly proofHolds: boolean | null;
+  /** The box's best knowledge of the time: under a doubtful clock the latest that it has stored. */
+  readonly nowMs: number;
+  /** null: not known; counts and amounts bind all the same. */
+  readonly lastContactMs: number | null;
+  /** Category of each bill line's product where the box knows it, in the bill's order. */
+  readonly categories: readonly (string | null)[];
+}
+
+const dayMs = 86_400_000;
+const refuse = (code: ErrorCode): OfflineOffer => ({ offer: 'refuses', code });
+
+/** The name a credential is counted and blocked under. */
+export const subjectOf = (credential: Credential): string =>
+  credential.method === 'tap' ? credential.keyId : credential.code;
+
+/**
+ * What the box decides without its host. Sales whose service asks for neither points nor a coupon are not limited.
+ * @returns an offer; null where the service needs the host and no way without it exists, or nothing limits it
+ */
+export function offerOffline(
+  request: SaleRequest,
+  credential: Credential,
+  reading: OfflineReading,
+): OfflineOffer | null {
+  const { name } = request.service;
+  if (name !== 'pointsEarn' && name !== 'pointsSpend' && name !== 'couponHost') return null;
+  const { lastContactMs, nowMs, limits } = reading;
+  if (reading.isBlocked) return refuse('credential.blocked');
+  if (lastContactMs !== null && nowMs - lastContactMs > limits.daysMax * dayMs) return refuse('offline.tooLong');
+  if (name === 'pointsEarn') return offerEarn(request, credential, reading);
+  return offerAllowance(request, credential, reading) ?? offerFloor(request, credential, reading);
+}
+
+function offerEarn(request: SaleRequest, credential: Credential, { usage, limits }: OfflineReading): OfflineOffer {
+  const { points } = serviceOf(request).context();
+  if (usage.earns >= limits.earnCountPerDay || usage.earnPoints + points > limits.earnPointsPerDay)
+    return refuse('offline.limit');
+  const use = { subject: subjectOf(credential), kind: 'earn', points, minor: 0, allowanceId: null, amount: 0 } as const;
+  return { offer: 'pays', decision: null, use };
+}
+
+/** What this slice pays of the sale in its own unit and in minor units; null: nothing. */
+function payFrom(
+  request: SaleRequest,
+  slice: HeldAllowance,
+  categories: OfflineReading['categories'],
+): { readonly amount: number; readonly coveredMinor: number } | null {
+  const { bill, service } = request;
+  if (slice.holds.unit === 'points') {
+    if (service.name !== 'pointsSpend') return null;
+    const { points } = serviceOf(request).context();
+    const coveredMinor = serviceOf(request).accepted(null, null).coveredMinor;
+    return points <= slice.remaining && coveredMinor > 0 ? { amount: points, coveredMinor } : null;
+  }
+  const { couponCode, currency, limitCategory, limitProducts } = slice.holds;
+  if (service.name !== 'couponHost' || currency !== bill.currency) return null;
+  if (service.couponCode !== null && service.couponCode !== couponCode) return null;
+  const isLimited = limitCategory !== null || limitProducts !== null;
+  const wantedMinor = isLimited
+    ? bill.lines.reduce((sum, line, index) => {
+        const fits =
+          limitProducts === null
+            ? categories[index] === limitCategory
+            : line.code !== null && limitProducts.includes(line.code);
+        return fits ? sum + line.amountMinor : sum;
+      }, 0)
+    : bill.totalMinor;
+  const coveredMinor = Math.min(wantedMinor, slice.remaining);
+  const isWhole = coveredMinor === wantedMinor;
+  return coveredMinor > 0 && (isWhole || request.terms.rules.couponPartial)
+    ? { amount: coveredMinor, coveredMinor }
+    : null;
+}
+
+/** Out of a slice: the one that ends first among those that pay most. null: there is none, and a floor limit may help. */
+function offerAllowance(request: SaleRequest, credential: Credential, reading: OfflineReading): OfflineOffer | null {
+  const { usage, limits, nowMs } = reading;
+  const usable = reading.allowances.filter((slice) => nowMs < slice.expiresAtMs);
+  const paying = usable
+    .flatMap((slice) => {
+      const paid = payFrom(request, slice, reading.categories);
+      return paid ? [{ slice, paid }] : [];
+    })
+    .sort((a, b) => b.paid.coveredMinor - a.paid.coveredMinor || a.slice.expiresAtMs - b.slice.expiresAtMs);
+  const [best] = paying;
+  if (!best) return null;
+  // A phone that does not prove the key is somebody else's: no floor limit helps it either.
+  if (credential.method === 'tap' && reading.proofHolds === false) return refuse('credential.wrongProof');
+  if (usage.allowanceUses >= limits.allowanceCountPerDay) return refuse('offline.limit');
+  const { id } = best.slice;
+  const { amount, coveredMinor } = best.paid;
+  return {
+    offer: 'pays',
+    decision: { by: 'allowance', allowanceId: id, coveredMinor },
+    use: { subject: subjectOf(credential), kind: 'allowance', points: 0, minor: coveredMinor, allowanceId: id, amount },
+  };
+}
+
+/** On the merchant's floor limit: nobody knows whether it is there; the overspend is the merchant's risk, named at sync. */
+function offerFloor(request: SaleRequest, credential: Credential, reading: OfflineReading): OfflineOffer | null {
+  const { limits, usage, floorTodayMinor } = reading;
+  if (limits.floorPerSaleMinor === 0) return reading.allowances.length > 0 ? refuse('allowance.tooLow') : null;
+  const coveredMinor =
+    request.service.name === 'pointsSpend'
+      ? serviceOf(request).accepted(null, null).coveredMinor
+      : request.bill.totalMinor;
+  if (coveredMinor < 1) return null;
+  const isWithin =
+    coveredMinor <= limits.floorPerSaleMinor &&
+    usage.floorUses < limits.floorPerMemberDayCount &&
+    usage.floorMinor + coveredMinor <= limits.floorPerMemberDayMinor &&
+    floorTodayMinor + coveredMinor <= limits.floorPerDayMinor;
+  if (!isWithin) return refuse('offline.limit');
+  return {
+    offer: 'pays',
+    decision: { by: 'floor', coveredMinor },
+    use: {
+      subject: subjectOf(credential),
+      kind: 'floor',
+      points: 0,
+      minor: coveredMinor,
+      allowanceId: null,
+      amount: 0,
+    },
+  };
+}

@@ -1,0 +1,168 @@
+/**
+ * Offline desk: reads from store and clock what the offline policy needs, and gives back allowances that have ended.
+ * Must not decide what is paid; core/offline.ts does.
+ */
+import type { Transcript } from '../../drivers/protocols/member/proof.js';
+import { type Credential, type RecordOf, releaseBytes } from '../../host-sync/protocol/record.js';
+import { type OfflineReading, offerOffline, subjectOf } from '../core/offline.js';
+import type { OfflineOffer } from '../core/offline-offer.js';
+import type { SaleRequest } from '../core/sale.js';
+import { type Bytes, toHex } from '../kernel/bytes.js';
+import type { Ids } from '../kernel/ports.js';
+import type { WallMs } from '../kernel/units.js';
+import type { AllowanceRow, TerminalStore } from '../store/port.js';
+import type { OfflineView } from './port.js';
+import type { WallClock } from './wall-clock.js';
+
+/** Most allowances that one round gives back; the rest waits for the next. */
+const releasesPerRound = 20;
+/** The last contact survives a restart to within this, so that it costs one small write in so long. */
+const contactKeptEveryMs = 3_600_000;
+const contactSetting = 'offline.lastContact';
+
+/** What the desk needs of the box's keys. */
+export interface DeviceKeys {
+  /** Does the tap prove a key that is sealed so? null: it is not among them, or there are none. */
+  proofHolds(sealed: string, transcript: Transcript, proof: Bytes): boolean | null;
+  /** By the device's key (RSASSA-PKCS1-v1_5, SHA-256); null: not enrolled. */
+  sign(data: Bytes): Bytes | null;
+}
+
+export interface OfflineDeskPorts {
+  readonly store: TerminalStore;
+  readonly clock: WallClock;
+  readonly ids: Ids;
+  readonly keys: DeviceKeys;
+  readonly simulated: boolean;
+  /** The host's last answer in this run; null: none. */
+  readonly lastContactWallMs: () => number | null;
+}
+
+export interface Tap {
+  readonly transcript: Transcript;
+  readonly localProof: Bytes;
+}
+
+export class OfflineDesk {
+  constructor(private readonly ports: OfflineDeskPorts) {}
+
+  /** What the box may decide of this sale by itself. null: nothing limits it, or only the host can decide. */
+  offer(request: SaleRequest, credential: Credential, tap: Tap | null): OfflineOffer | null {
+    const { store, keys } = this.ports;
+    const directives = store.directives();
+    if (!directives) return null;
+    const subject = subjectOf(credential);
+    const allowances = store.allowancesFor(subject);
+    const proofs = tap ? allowances.map((row) => keys.proofHolds(row.sealedKeys, tap.transcript, tap.localProof)) : [];
+    const day = this.#day();
+    const reading: OfflineReading = {
+      allowances,
+      limits: directives.offline,
+      isBlocked: store.isBlocked(subject),
+      usage: store.offlineUsage(subject, day),
+      floorTodayMinor: store.offlineUsage(null, day).floorMinor,
+      proofHolds: tap ? (proofs.find((proof) => proof !== null) ?? false) : null,
+      nowMs: this.ports.clock.bestKnownMs(),
+      lastContactMs: this.lastContactMs(),
+      categories: request.bill.lines.map((line) =>
+        line.code === null ? null : (store.productByCode(line.code)?.category ?? null),
+      ),
+    };
+    return offerOffline(request, credential, reading);
+  }
+
+  #day(): WallMs | null {
+    const { atWallMs, clockDoubtful } = this.ports.clock.now();
+    return clockDoubtful ? null : atWallMs;
+  }
+
+  /** When the host was last heard, in this run or before; null: never. */
+  lastContactMs(): number | null {
+    const now = this.ports.lastContactWallMs();
+    const kept = Number(this.ports.store.setting(contactSetting) ?? Number.NaN);
+    return Number.isSafeInteger(kept) ? Math.max(now ?? 0, kept) : now;
+  }
+
+  /** Keeps the last contact over a restart. @throws TerminalError of the store */
+  noteContact(): void {
+    const now = this.ports.lastContactWallMs();
+    if (now === null) return;
+    const kept = Number(this.ports.store.setting(contactSetting) ?? 0);
+    if (Math.abs(now - kept) >= contactKeptEveryMs) this.ports.store.setSetting(contactSetting, String(now));
+  }
+
+  /**
+   * Gives back what may not or cannot be spent any more: recalled, blocked, past its end by a clock that is trusted, used up.
+   * One commit each: the release is in the outbox when the slice is gone. @returns how many
+   */
+  releaseEnded(): number {
+    let released = 0;
+    for (const row of this.ports.store.allowances()) {
+      const reason = released < releasesPerRound ? this.#reasonToRelease(row) : null;
+      if (reason && this.#release(row, reason)) released += 1;
+    }
+    return released;
+  }
+
+  /** Gives one back because a person wants it. @returns false where the box does not hold it */
+  giveBack(id: string): boolean {
+    const row = this.ports.store.allowances().find((each) => each.id === id);
+    return row ? this.#release(row, 'returned') : false;
+  }
+
+  #reasonToRelease(row: AllowanceRow): RecordOf<'allowanceRelease'>['reason'] | null {
+    const { atWallMs, clockDoubtful } = this.ports.clock.now();
+    if (row.state === 'recalled') return 'recalled';
+    if (row.remaining === 0) return 'returned';
+    if (row.holds.unit === 'money' && this.ports.store.isBlocked(row.holds.couponCode)) return 'blocked';
+    return !clockDoubtful && atWallMs >= row.expiresAtMs ? 'expired' : null;
+  }
+
+  #release(row: AllowanceRow, reason: RecordOf<'allowanceRelease'>['reason']): boolean {
+    const { store, ids, keys, clock, simulated } = this.ports;
+    const terminalId = store.identity()?.terminalId;
+    const signature = terminalId ? keys.sign(releaseBytes(terminalId, row.id, row.remaining)) : null;
+    if (!signature) return false;
+    const { atWallMs, clockDoubtful } = clock.now();
+    store.releaseAllowance(
+      {
+        transactionId: ids.transactionId(),
+        kind: 'allowanceRelease',
+        atWallMs,
+        clockDoubtful,
+        simulated,
+        clerk: 'box',
+        allowanceId: row.id,
+        remaining: row.remaining,
+        reason,
+        signature: toHex(signature),
+      },
+      atWallMs,
+    );
+    return true;
+  }
+
+  /** What the box can do without its host, and what that is worth. */
+  view(): OfflineView {
+    const { store, clock } = this.ports;
+    const directives = store.directives();
+    const rows = store.allowances();
+    const worth: Record<string, number> = {};
+    for (const { holds, remaining, state } of rows) {
+      const unit = holds.unit === 'points' ? 'points' : holds.currency;
+      if (state === 'open') worth[unit] = (worth[unit] ?? 0) + remaining;
+    }
+    return {
+      limits: directives?.offline ?? null,
+      catalogueVersion: directives?.catalogueVersion ?? null,
+      rulesVersion: directives?.rules.version ?? null,
+      directivesVersion: directives?.version ?? null,
+      lastContactMs: this.lastContactMs(),
+      nowMs: clock.bestKnownMs(),
+      clockDoubtful: clock.doubtful,
+      floorTodayMinor: store.offlineUsage(null, this.#day()).floorMinor,
+      worth,
+      allowances: rows.map(({ sealedKeys: _, ...row }) => row),
+    };
+  }
+}
