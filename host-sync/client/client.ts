@@ -132,7 +132,9 @@ class Shell implements SyncClient {
     const result = await host.openSession(request, deadlineMs);
     if (run === this.#run)
       this.#dispatch(
-        result.ok ? { type: 'contactSucceeded', watermark: null } : { type: 'contactFailed', failure: result.error },
+        result.ok
+          ? { type: 'contactSucceeded', watermark: null, answered: null }
+          : { type: 'contactFailed', failure: result.error },
       );
     return result;
   }
@@ -144,7 +146,9 @@ class Shell implements SyncClient {
     const result = await host.requestAllowance(request);
     if (run === this.#run)
       this.#dispatch(
-        result.ok ? { type: 'contactSucceeded', watermark: null } : { type: 'contactFailed', failure: result.error },
+        result.ok
+          ? { type: 'contactSucceeded', watermark: null, answered: null }
+          : { type: 'contactFailed', failure: result.error },
       );
     return result;
   }
@@ -190,6 +194,7 @@ class Shell implements SyncClient {
   async #sendOne(host: HostPort, record: OutboxRecord, deadlineMs: number): Promise<Authorisation> {
     const run = this.#run;
     const { transactionId } = record;
+    const answered = this.#answered();
     const result = await host.authorise(this.#envelope(record), deadlineMs);
     if (run !== this.#run) return silent('host.unreachable');
     if (!result.ok) {
@@ -211,14 +216,18 @@ class Shell implements SyncClient {
     if (answer.outcome === 'later') {
       const { code, retryAfterMs } = answer;
       this.#dispatch({ type: 'recordPostponed', transactionId, code, retryAfterMs });
-      this.#dispatch({ type: 'contactSucceeded', watermark });
+      this.#dispatch({ type: 'contactSucceeded', watermark, answered });
       return silent(code);
     }
     // When the store fails here the record stays queued, and the host will give the same word again.
     this.#guardStore(() => this.options.outbox.settle([{ transactionId, answer, knownToSale: true }]));
     this.#authorising.delete(transactionId);
-    this.#dispatch({ type: 'contactSucceeded', watermark });
+    this.#dispatch({ type: 'contactSucceeded', watermark, answered: answered === null ? null : answered + 1 });
     return { kind: 'answered', answer, session, reservedForMs };
+  }
+
+  #answered(): number | null {
+    return this.#readOutbox(() => this.options.outbox.answeredCount());
   }
 
   /** What the box knows before the first contact of a run. */
@@ -343,6 +352,7 @@ class Shell implements SyncClient {
     const { generation } = this.#state;
     const transactionIds = records.map(({ transactionId }) => transactionId);
     const waiting = this.#inFlight;
+    const answered = this.#answered();
     const result = await host.sendRecords(
       records.map((record) => this.#envelope(record)),
       transactionIds,
@@ -357,7 +367,7 @@ class Shell implements SyncClient {
     if (result.ok) {
       const { answers, watermark, directivesVersion } = result.value;
       this.#releaseLater(answers, waiting);
-      this.#dispatch({ type: 'batchAnswered', answers, watermark, directivesVersion });
+      this.#dispatch({ type: 'batchAnswered', answers, watermark, directivesVersion, answered });
     } else {
       this.#inFlight = new Map();
       this.#dispatch({ type: 'batchFailed', transactionIds, failure: result.error });

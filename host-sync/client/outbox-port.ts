@@ -20,6 +20,9 @@ export interface OutboxRecord {
   readonly attempts: number;
 }
 
+/** Begins the detail of an answer that the terminal gave itself, because the host cannot read the record. */
+export const decidedByTerminal = 'decided by the terminal';
+
 export interface OutboxPort {
   /**
    * Up to `limit` unsent records in sending order (reversals, value, records; by sequence within each), skipping
@@ -30,11 +33,13 @@ export interface OutboxPort {
   /** Stores final answers in one commit and takes their records out of the queue; a refusal becomes a dead letter unless the sale knew it. */
   settle(answers: readonly SettledAnswer[]): void;
   unsentCount(): number;
+  /** How many records the host has answered, of all epochs; null where that cannot be compared with what one terminal's host holds. */
+  answeredCount(): number | null;
   /** How far the host has answered every record of the running epoch; null: not even its first. */
   settledThrough(): ChainPlace | null;
   /**
-   * Queues every answered record above this place again, its answer void, and all of earlier epochs; nothing where the place
-   * is another epoch's than the running one.
+   * Queues every answered record above this place again, its answer void, and all of earlier epochs. A place of an earlier
+   * epoch than the running one queues everything; one of a later epoch nothing.
    */
   requeueAbove(place: ChainPlace): void;
 }

@@ -49,6 +49,7 @@ function play(
 const started: SyncHappening = { type: 'started', enrolled: true, directivesVersion: 3, settledThrough: null };
 const answered = (answers: readonly RecordAnswer[], directivesVersion = 3): SyncHappening => ({
   type: 'batchAnswered',
+  answered: null,
   answers,
   watermark: watermarkAt(answers.length),
   directivesVersion,
@@ -191,7 +192,7 @@ t.test('a refusal of directives keeps the box online and the queue open', async 
 t.test('a request beside the batches tells about the host, too', async (t) => {
   const lost = play([...online, { type: 'contactFailed', failure: unreachable }]);
   t.equal(lost.state.phase, 'backingOff');
-  const found = play([{ type: 'contactSucceeded', watermark: watermarkAt(5) }], { from: lost.state });
+  const found = play([{ type: 'contactSucceeded', watermark: watermarkAt(5), answered: null }], { from: lost.state });
   t.equal(found.state.phase, 'sending');
   t.ok(reachableIn(found.state));
   t.ok(reachableIn(play([...online, { type: 'contactFailed', failure: status(403, 'host.quarantined') }]).state));
@@ -202,14 +203,15 @@ t.test(
   async (t) => {
     const settledThrough = { epoch: 1, sequence: 9 };
     const first = (watermark: ReturnType<typeof watermarkAt>) =>
-      play([{ ...started, settledThrough } as SyncHappening, { type: 'contactSucceeded', watermark }]).effects.filter(
-        (effect) => effect.type === 'reportRegression',
-      );
+      play([
+        { ...started, settledThrough } as SyncHappening,
+        { type: 'contactSucceeded', watermark, answered: null },
+      ]).effects.filter((effect) => effect.type === 'reportRegression');
     t.same(first(watermarkAt(4)), [{ type: 'reportRegression', from: settledThrough, to: watermarkAt(4) }]);
     t.same(first(watermarkAt(9)), []);
     t.same(first({ ...watermarkAt(0), epoch: 2 }), [], 'another epoch begins at nothing');
     const later = { epoch: 2, sequence: 3 };
-    const contact = { type: 'contactSucceeded', watermark: watermarkAt(40) } as const;
+    const contact = { type: 'contactSucceeded', watermark: watermarkAt(40), answered: null } as const;
     const forgotten = play([{ ...started, settledThrough: later } as SyncHappening, contact]);
     t.match(
       forgotten.effects[0],
@@ -220,9 +222,31 @@ t.test(
   },
 );
 
+t.test('a host that holds fewer records than it has answered went back, whatever its watermark says', async (t) => {
+  const told = (recordsHeld: number, answered: number | null, atMonotonicMs = 0) =>
+    ({
+      type: 'contactSucceeded',
+      watermark: { ...watermarkAt(9), recordsHeld },
+      answered,
+      atMonotonicMs,
+    }) as SyncHappening;
+  const reports = (happening: SyncHappening, from = play(online).state) =>
+    play([happening], { from }).effects.filter(({ type }) => type === 'reportRegression').length;
+  t.equal(reports(told(11, 11)), 0);
+  t.equal(reports(told(12, 11)), 0, 'answers may still be on their way');
+  t.equal(reports(told(10, 11)), 1);
+  t.equal(reports(told(10, null)), 0);
+  const { state } = play([told(10, 11)], { from: play(online).state });
+  t.equal(
+    reports(told(10, 11), state),
+    0,
+    'not again at once: a host that counts wrongly must not keep the box sending',
+  );
+});
+
 t.test('a watermark that goes back is reported', async (t) => {
-  const ahead = play([...online, { type: 'contactSucceeded', watermark: watermarkAt(9) }]);
-  const back = play([{ type: 'contactSucceeded', watermark: watermarkAt(4) }], { from: ahead.state });
+  const ahead = play([...online, { type: 'contactSucceeded', watermark: watermarkAt(9), answered: null }]);
+  const back = play([{ type: 'contactSucceeded', watermark: watermarkAt(4), answered: null }], { from: ahead.state });
   t.same(back.effects[0], { type: 'reportRegression', from: watermarkAt(9), to: watermarkAt(4) });
 });
 
@@ -342,7 +366,7 @@ function runWorld(
     inFlight = () => (taken.length === 0 ? { type: 'sliceEmpty' } : outcome(taken, fate));
     if (taken.length === 0) fateAt -= 1;
     if (fate === 'contactLost') pending.push({ type: 'contactFailed', failure: unreachable });
-    if (fate === 'contactFound') pending.push({ type: 'contactSucceeded', watermark: null });
+    if (fate === 'contactFound') pending.push({ type: 'contactSucceeded', watermark: null, answered: null });
     if (fate === 'askedForRound') pending.push({ type: 'roundRequested' });
   };
 

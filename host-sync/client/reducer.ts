@@ -7,11 +7,13 @@ import { assert } from '../../terminal/kernel/result.js';
 import type { Balances, FinalAnswer, RecordAnswer, Watermark } from '../protocol/sync.js';
 import { backOffCeilingMs, faultOf, reached } from './faults.js';
 import { type HostFailure, retryAfterMaxMs } from './host-port.js';
+import { decidedByTerminal } from './outbox-port.js';
 import {
   type EventOf,
   type Hold,
   holdMinMs,
   holdsMax,
+  lossCheckMs,
   type Moment,
   poisonHoldMs,
   type RunningState,
@@ -49,6 +51,7 @@ const freshMemory = (event: EventOf<'started' | 'enrolled'>, limits: SyncLimits)
   directivesVersion: event.directivesVersion,
   watermark: null,
   reached: event.settledThrough,
+  lossCheckAtMonotonicMs: event.atMonotonicMs,
   contact: 'none',
   lastContactWallMs: null,
   lastError: null,
@@ -125,16 +128,30 @@ function withTrouble(memory: SyncMemory, failure: HostFailure, at: Moment): Sync
     : { ...memory, contact: 'failed', lastError };
 }
 
-function withWatermark(memory: SyncMemory, watermark: Watermark | null): readonly [SyncMemory, readonly SyncEffect[]] {
+/**
+ * What the host says that it holds, against what it has answered. Less, by place or by number, and it was restored from a
+ * backup: what it lost goes again. By number at most every lossCheckMs, since a host that counts wrongly must not keep the
+ * box sending for ever.
+ */
+function withWatermark(
+  memory: SyncMemory,
+  watermark: Watermark | null,
+  answered: number | null,
+  at: Moment,
+): readonly [SyncMemory, readonly SyncEffect[]] {
   if (!watermark) return [memory, []];
   const before = memory.reached;
   // A host that speaks of an earlier epoch than the one it has answered in was restored to before that one began.
   const isForgotten = before !== null && watermark.epoch < before.epoch;
   const reached = isForgotten ? { ...watermark, epoch: before.epoch, sequence: 0 } : watermark;
-  const regressed = before !== null && before.epoch === reached.epoch && reached.sequence < before.sequence;
+  const isBehind = before !== null && before.epoch === reached.epoch && reached.sequence < before.sequence;
+  const isDue = at.atMonotonicMs >= memory.lossCheckAtMonotonicMs;
+  const { recordsHeld } = watermark;
+  const isShort = isDue && answered !== null && recordsHeld !== undefined && recordsHeld < answered;
+  const lossCheckAtMonotonicMs = isShort ? at.atMonotonicMs + lossCheckMs : memory.lossCheckAtMonotonicMs;
   return [
-    { ...memory, watermark, reached },
-    regressed ? [{ type: 'reportRegression', from: before, to: reached }] : [],
+    { ...memory, watermark, reached, lossCheckAtMonotonicMs },
+    isBehind || isShort ? [{ type: 'reportRegression', from: before ?? { ...reached, sequence: 0 }, to: reached }] : [],
   ];
 }
 
@@ -146,7 +163,12 @@ function batchAnswered(state: StateOf<'sending'>, event: EventOf<'batchAnswered'
     else finals.push(answer);
   }
   const settled = new Set(finals.map((answer) => answer.transactionId));
-  const [known, regression] = withWatermark(withContact(state.memory, event), event.watermark);
+  const [known, regression] = withWatermark(
+    withContact(state.memory, event),
+    event.watermark,
+    event.answered === null ? null : event.answered + finals.length,
+    event,
+  );
   const memory: SyncMemory = {
     ...known,
     sliceMax: Math.min(limits.pageSize, known.sliceMax * 2),
@@ -207,7 +229,7 @@ function buryUnreadable(
     outcome: 'refused',
     transactionId,
     code: 'record.malformed',
-    detail: `decided by the terminal: the host could not read it (HTTP ${event.failure.httpStatus})`,
+    detail: `${decidedByTerminal}: the host could not read it (HTTP ${event.failure.httpStatus})`,
     balances: balancesUnknown,
   };
   const suspects = state.memory.suspects.filter((suspect) => suspect.transactionId !== transactionId);
@@ -260,7 +282,7 @@ function roundRequested(
 
 /** A request beside the batches got through while this one is under way, or with nothing under way. */
 function contactSucceeded<State extends RunningState>(state: State, event: EventOf<'contactSucceeded'>): SyncStep {
-  const [memory, regression] = withWatermark(withContact(state.memory, event), event.watermark);
+  const [memory, regression] = withWatermark(withContact(state.memory, event), event.watermark, event.answered, event);
   return [{ ...state, memory }, [...regression, report]];
 }
 

@@ -10,6 +10,8 @@ import type { HostFailure } from './host-port.js';
 import type { ChainPlace } from './outbox-port.js';
 
 /** Most records held back at once because the host said `later`; at that many nothing more is sent until one is due. */
+/** Least time between two times that everything goes again because the host holds too few, milliseconds. */
+export const lossCheckMs = 600_000;
 export const holdsMax = 5_000;
 /** A `later` record waits at least this long, whatever the host says, so that a host answering 0 makes no busy loop. */
 export const holdMinMs = 1_000;
@@ -67,6 +69,8 @@ export interface SyncMemory {
   readonly watermark: Watermark | null;
   /** What a watermark may not fall behind: the last one, and before the first of a run what the box knows to be settled. */
   readonly reached: ChainPlace | null;
+  /** From then on fewer records at the host than it has answered count as lost. */
+  readonly lossCheckAtMonotonicMs: number;
   /** How the last contact went. */
   readonly contact: 'none' | 'succeeded' | 'failed';
   readonly lastContactWallMs: WallMs | null;
@@ -114,6 +118,8 @@ export type SyncHappening =
   | { readonly type: 'sliceEmpty' }
   | {
       readonly type: 'batchAnswered';
+      /** How many records the host had answered when this was sent; null: not comparable. */
+      readonly answered: number | null;
       readonly answers: readonly RecordAnswer[];
       readonly watermark: Watermark;
       readonly directivesVersion: number;
@@ -122,7 +128,7 @@ export type SyncHappening =
   | { readonly type: 'directivesArrived'; readonly version: number }
   | { readonly type: 'directivesFailed'; readonly failure: HostFailure }
   /** A request beside the batches (an authorisation, a session) was answered. */
-  | { readonly type: 'contactSucceeded'; readonly watermark: Watermark | null }
+  | { readonly type: 'contactSucceeded'; readonly watermark: Watermark | null; readonly answered: number | null }
   | { readonly type: 'contactFailed'; readonly failure: HostFailure }
   /** A record that was being authorised goes back to the queue, but not before `retryAfterMs`. */
   | {

@@ -130,7 +130,16 @@ export const recordAnswerSchema = z.union([finalAnswerSchema, laterAnswerSchema]
 export type RecordAnswer = z.infer<typeof recordAnswerSchema>;
 
 /** How far the host holds this terminal's chain without a gap, and that record's hash. */
-export const watermarkSchema = z.strictObject({ epoch: z.int().min(1), sequence: z.int().min(0), hash: hexOf(32) });
+export const watermarkSchema = z.strictObject({
+  epoch: z.int().min(1),
+  sequence: z.int().min(0),
+  hash: hexOf(32),
+  /**
+   * How many of the terminal's records have a final answer at the host, of all its epochs. Fewer than the terminal had had
+   * answered when it asked: the host went back to a backup, also where the watermark itself does not show it.
+   */
+  recordsHeld: z.int().min(0).optional(),
+});
 export type Watermark = z.infer<typeof watermarkSchema>;
 
 export const recordsResponseSchema = z.strictObject({

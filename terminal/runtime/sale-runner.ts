@@ -6,9 +6,9 @@
 import type { Schedule } from '../../drivers/contract/driver.js';
 import type { FinalAnswer, SessionGrant } from '../../host-sync/protocol/sync.js';
 import type { Effect, Prompt } from '../core/effect.js';
-import type { SaleEvent } from '../core/event.js';
+import type { SaleEvent, SaleEventType } from '../core/event.js';
 import type { SaleOutcome, SaleRequest } from '../core/sale.js';
-import { initialState, type State } from '../core/state.js';
+import { initialState, type Phase, type State } from '../core/state.js';
 import { transition } from '../core/transition.js';
 import { TerminalError } from '../kernel/errors.js';
 import type { TransactionId } from '../kernel/ports.js';
@@ -40,6 +40,8 @@ export interface RunnerPorts {
   readonly changed: (state: State) => void;
   /** A broken invariant: the process is to end and recover. */
   readonly crashed: (error: unknown) => void;
+  /** Sees each event with the phase that it meets; for tests that count what they covered. */
+  readonly stepped?: ((phase: Phase, event: SaleEventType) => void) | undefined;
   /** Sees each effect before it is performed and after; for tests that end the process there. */
   readonly watch?: ((moment: 'before' | 'after', effect: Effect) => void) | undefined;
 }
@@ -80,6 +82,7 @@ export class SaleRunner {
     try {
       for (let event = this.#inbox.shift(); event; event = this.#inbox.shift()) {
         const before = this.#state;
+        this.ports.stepped?.(before.phase, event.type);
         const [state, effects] = transition(before, event);
         this.#state = state;
         for (const effect of effects) this.#perform(effect, event);

@@ -78,6 +78,7 @@ export interface TerminalParts {
   /** Prints a receipt at most once; no printer: nothing. */
   readonly print: (lines: readonly string[]) => void;
   readonly watch?: RunnerPorts['watch'];
+  readonly stepped?: RunnerPorts['stepped'];
 }
 
 /** How long a card in the field is kept waiting for the host's session. */
@@ -150,6 +151,7 @@ export class Terminal implements TerminalPort {
       changed: (state) => this.#changed(state),
       crashed: parts.crashed,
       watch: parts.watch,
+      stepped: parts.stepped,
     });
   }
 

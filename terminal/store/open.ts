@@ -2,7 +2,12 @@
  * The box's store: puts the parts over one connection together behind the store port.
  * Holds no SQL of its own but for the chain's beginning.
  */
-import type { ChainPlace, OutboxRecord, SettledAnswer } from '../../host-sync/client/outbox-port.js';
+import {
+  type ChainPlace,
+  decidedByTerminal,
+  type OutboxRecord,
+  type SettledAnswer,
+} from '../../host-sync/client/outbox-port.js';
 import { genesisHash, type RecordDraft } from '../../host-sync/protocol/record.js';
 import type { Product } from '../../host-sync/protocol/sync.js';
 import type { OfflineUsage } from '../core/offline-offer.js';
@@ -82,7 +87,11 @@ class OpenStore implements SqliteStore {
   readonly #addChain: Statement;
   readonly #highestEpoch: Statement;
   readonly #firstNumber: Statement;
+  readonly #buried: Statement;
+  readonly #others: Statement;
   #identity: Identity | null;
+  /** All of the journal is of one terminal: never enrolled anew as another. */
+  #isOneTerminal: boolean;
 
   constructor(
     private readonly db: Connection,
@@ -111,7 +120,14 @@ class OpenStore implements SqliteStore {
     this.#addChain = db.prepare('INSERT INTO chain VALUES (?, ?, ?, ?)');
     this.#highestEpoch = db.prepare('SELECT max(epoch) FROM chain WHERE terminal_id = ?').pluck();
     this.#firstNumber = db.prepare('SELECT first_number FROM chain WHERE number = ?').pluck();
+    this.#buried = db
+      .prepare(`SELECT count(*) FROM answer WHERE dead = 1 AND instr(answer, '${decidedByTerminal}') > 0`)
+      .pluck();
+    this.#others = db
+      .prepare('SELECT 1 FROM chain WHERE terminal_id < ? UNION ALL SELECT 1 FROM chain WHERE terminal_id > ? LIMIT 1')
+      .pluck();
     this.#identity = this.#storedIdentity();
+    this.#isOneTerminal = this.#isAlone();
   }
 
   #storedIdentity(): Identity | null {
@@ -161,6 +177,17 @@ class OpenStore implements SqliteStore {
   unsentCount(): number {
     return this.#parts.counters.current.unsent;
   }
+  #isAlone(): boolean {
+    const own = this.#identity?.terminalId ?? '';
+    return this.#others.get(own, own) === undefined;
+  }
+  answeredCount(): number | null {
+    if (!this.#isOneTerminal) return null;
+    const { current } = this.#parts.counters;
+    // What this box refused in the host's place (the host could not read it) the host never counts.
+    const buried = current.dead === 0 ? 0 : integer(this.#buried.get());
+    return current.nextNumber - 1 - current.unsent - buried;
+  }
   settledThrough(): ChainPlace | null {
     const identity = this.#identity;
     if (!identity) return null;
@@ -172,11 +199,12 @@ class OpenStore implements SqliteStore {
     });
   }
   requeueAbove({ epoch, sequence }: ChainPlace): void {
-    if (this.#identity?.epoch !== epoch) return;
+    if (!this.#identity || this.#identity.epoch < epoch) return;
+    const isRunning = this.#identity.epoch === epoch;
     const { counters, outbox } = this.#parts;
     // Of an earlier epoch nothing says how much the host still holds, so all of it goes again: what it has, it answers alike.
     const isFirstChain = counters.current.chain === 1;
-    const from = isFirstChain ? this.#firstNumberOfChain() + sequence : 1;
+    const from = isFirstChain && isRunning ? this.#firstNumberOfChain() + sequence : 1;
     counters.commit((next, after) => outbox.requeue(next, after, from));
     this.#maintenance.committed();
   }
@@ -255,6 +283,7 @@ class OpenStore implements SqliteStore {
       this.#book.recallAll();
     });
     this.#identity = { terminalId, epoch };
+    this.#isOneTerminal = this.#isAlone();
   }
 
   directives(): StoredDirectives | null {

@@ -77,6 +77,9 @@ export class MemoryOutbox implements OutboxPort {
       this.settled.set(answer.transactionId, answer);
     }
   }
+  answeredCount(): null {
+    return null;
+  }
   unsentCount(): number {
     return this.unsent.length;
   }

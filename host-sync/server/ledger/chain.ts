@@ -85,8 +85,9 @@ export const hasGapBelow = (facts: Facts, place: Place): boolean =>
 
 /** How far the terminal's chain is held without a gap. Reads the span that starts the epoch. */
 export function watermark(crypto: Pick<Crypto, 'sha256'>, facts: Facts, terminalId: string, epoch: number): Watermark {
+  const recordsHeld = facts.get('terminal', terminalId)?.recordsHeld ?? 0;
   const span = facts.get('span', `${terminalId}/${epoch}/1`);
   return span
-    ? { epoch, sequence: span.last, hash: span.lastHash }
-    : { epoch, sequence: 0, hash: toHex(genesisHash(crypto, terminalId, epoch)) };
+    ? { epoch, sequence: span.last, hash: span.lastHash, recordsHeld }
+    : { epoch, sequence: 0, hash: toHex(genesisHash(crypto, terminalId, epoch)), recordsHeld };
 }

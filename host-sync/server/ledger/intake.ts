@@ -58,9 +58,15 @@ export function takeIn(
   for (const { letter, index } of inOrder(letters)) {
     const { answer, writes } = takeInOne(facts, terminalId, letter, context, judged);
     facts.write(writes);
+    if (writes.some((write) => write.table === 'record')) countHeld(facts, terminalId);
     answers[index] = answer;
   }
   return answers;
+}
+
+function countHeld(facts: WorkingSet, terminalId: string): void {
+  const terminal = facts.get('terminal', terminalId);
+  if (terminal) facts.write([put('terminal', { ...terminal, recordsHeld: terminal.recordsHeld + 1 })]);
 }
 
 /** A closed epoch that still grows: a copy of the box lives on. */

@@ -43,6 +43,8 @@ export const tables = {
       quarantinedCount: integer,
       /** JSON list of its certified public keys (SPKI in hex), the newest first: releases are signed with them. */
       publicKeys: text,
+      /** Records of it that have a final answer here, of all epochs: a box that knows of more knows that the host went back. */
+      recordsHeld: integer,
       /** Counts what changed for this terminal alone; with the host's own count it makes the directives' version. */
       directivesVersion: integer,
     },

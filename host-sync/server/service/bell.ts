@@ -1,5 +1,6 @@
 /**
- * Bell: tells who waits that a terminal's directives changed, by looking at what each transaction has written.
+ * Bell: tells who waits that a terminal's directives changed, by looking at what each transaction has written: settings that
+ * raise the version of all, allowances that raise that of one.
  * Must not read or write; it rings after the commit.
  */
 import type { Plan, WorkingSet } from '../ledger/facts.js';
@@ -23,7 +24,9 @@ export class Bell {
         let rung: readonly (string | null)[] = [];
         const result = await store.transact(plan, (facts) => {
           const decided = decide(facts);
-          rung = facts.changedIn('setting').has('directivesVersion') ? [null] : [...facts.changedIn('terminal')];
+          rung = facts.changedIn('setting').has('directivesVersion')
+            ? [null]
+            : [...facts.changedIn('allowance')].flatMap((id) => facts.get('allowance', id)?.terminalId ?? []);
           return decided;
         });
         for (const terminalId of rung) for (const listener of [...this.#listeners]) listener(terminalId);

@@ -181,6 +181,7 @@ function claim(
         enrolledAtMs: nowMs,
         quarantinedCount: 0,
         publicKeys: '[]',
+        recordsHeld: 0,
         directivesVersion: 0,
       }),
     ]);

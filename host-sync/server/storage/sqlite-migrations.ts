@@ -282,7 +282,9 @@ CREATE TABLE cardDoubt (
 const fourth = `
 ALTER TABLE catalogueVersion ADD COLUMN codes TEXT;
 ALTER TABLE terminal ADD COLUMN publicKeys TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE terminal ADD COLUMN recordsHeld INTEGER NOT NULL DEFAULT 0 CHECK (recordsHeld >= 0);
 ALTER TABLE terminal ADD COLUMN directivesVersion INTEGER NOT NULL DEFAULT 0 CHECK (directivesVersion >= 0);
+UPDATE terminal SET recordsHeld = (SELECT count(*) FROM record WHERE record.terminalId = terminal.id);
 CREATE TABLE allowance (
   id TEXT NOT NULL PRIMARY KEY,
   terminalId TEXT NOT NULL,

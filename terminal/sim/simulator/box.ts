@@ -119,9 +119,9 @@ class Run {
         if (this.alive) world.bug(error);
       },
       print: () => {},
+      stepped: world.stepped,
       watch: (moment, effect) => {
         if (!this.alive) return;
-        world.stepped('effect', `${moment} ${effect.type}`);
         const kind = moment === 'before' ? 'crashBefore' : 'crashAfter';
         if (world.faults.strikes(kind, `${box.name} at ${effect.type}`)) box.powerCut();
       },

@@ -116,7 +116,9 @@ export class Clerk {
   #memberActs(member: Member, sale: SaleView): void {
     const { chance, time } = this.world;
     const life = this.box.run;
-    time.after(chance.between(200, 15_000), () => {
+    // Some come in the last moment, when the sale gives up just while the phone is being read.
+    const isLate = chance.happens(0.05);
+    time.after(isLate ? chance.between(59_850, 60_000) : chance.between(200, 15_000), () => {
       const run = this.box.run;
       if (!run || run !== life) return;
       const way = chance.below(10);

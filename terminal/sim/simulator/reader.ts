@@ -100,6 +100,9 @@ export class SimReader implements Driver {
         const isWrite = command[1] === writeSlotInstruction;
         if (isWrite && faults.strikes('writeTorn', phone.name))
           phone.application.misbehaviour = { ...wellBehaved, tearAfterBytes: chance.between(0, recordBytes) };
+        const isBroken = faults.strikes('linkBroken', `${phone.name} in an exchange`);
+        const broken = err<DeviceError>({ code: 'device.timedOut', detail: '' });
+        if (isBroken && chance.happens(0.5)) return tell(broken);
         const answer = phone.application.respond(command);
         if (answer === 'tear') {
           leave();
@@ -107,7 +110,7 @@ export class SimReader implements Driver {
         }
         time.after(chance.between(1, 20), () => {
           if (!isGone() && faults.strikes('cardLeft', `${phone.name} after a command`)) leave();
-          tell(isGone() ? removed : ok(answer));
+          tell(isGone() ? removed : isBroken ? broken : ok(answer));
         });
       });
     });

@@ -38,8 +38,10 @@ export interface Outcome {
   readonly sales: number;
   readonly accepted: number;
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
-  /** Effects at which a crash could strike, by moment and name. */
-  readonly places: readonly string[];
+  /** Pairs of phase and event that the acceptance machine met. */
+  readonly pairs: readonly string[];
+  /** Sales that were shown as accepted, by who decided. */
+  readonly authorities: Readonly<Record<string, number>>;
   /** Null: clean. */
   readonly problem: string | null;
   /** The last things that happened, for a person to read. */
@@ -81,7 +83,8 @@ class World implements BoxWorld {
   readonly members: Member[] = [];
   readonly showns = new Map<string, SimBox>();
   readonly setBack = new Set<SimBox>();
-  readonly places = new Set<string>();
+  readonly pairs = new Set<string>();
+  readonly authorities = new Map<string, number>();
   readonly trace: string[] = [];
   problem: string | null = null;
   sales = 0;
@@ -115,11 +118,15 @@ class World implements BoxWorld {
   };
   readonly host = (): { readonly host: Host; readonly life: number } | null =>
     this.#host && { host: this.#host, life: this.#life };
-  readonly stepped = (phase: string, event: string): void => void this.places.add(`${phase} ${event}`);
+  readonly stepped = (phase: string, event: string): void => void this.pairs.add(`${phase} ${event}`);
   readonly shown: BoxWorld['shown'] = (box, sale) => {
     this.sales += 1;
     this.log(`${box.name} ${sale.service} ${sale.transactionId.slice(-12)}: ${sale.outcome?.result}`);
-    if (sale.outcome?.result === 'accepted') this.showns.set(sale.transactionId, box);
+    if (sale.outcome?.result === 'accepted') {
+      const { authority } = sale.outcome;
+      this.showns.set(sale.transactionId, box);
+      this.authorities.set(authority, (this.authorities.get(authority) ?? 0) + 1);
+    }
     try {
       checkShown(box, sale);
     } catch (error) {
@@ -202,7 +209,6 @@ class World implements BoxWorld {
   }
 
   #isHealed = false;
-  /** A run restores boxes or the host, not both: docs/simulator.md says why. */
   #isHostSetBack = false;
   #isWrittenOff = false;
   #every(ms: number, run: () => unknown): void {
@@ -227,13 +233,13 @@ class World implements BoxWorld {
       if (faults.strikes('clockAhead', name)) box.clockStepMs += chance.between(1, 3_650 * 86_400_000);
       if (faults.strikes('clock1970', name)) box.clockStepMs = -worldStartMs - this.time.nowMs;
       const image = this.#images.get(box);
-      if (image && !this.#isHostSetBack && faults.strikes('boxRestored', name)) {
+      if (image && faults.strikes('boxRestored', name)) {
         this.setBack.add(box);
         box.restore(image);
       }
     }
     if (this.#host && faults.strikes('hostStopped', 'host')) this.#stopHost(chance.between(1_000, 300_000));
-    if (this.#host && this.#snapshot && this.setBack.size === 0 && faults.strikes('hostRestored', 'host')) {
+    if (this.#host && this.#snapshot && faults.strikes('hostRestored', 'host')) {
       this.#isHostSetBack = true;
       this.#stopHost(chance.between(1_000, 60_000));
       this.store.restore(this.#snapshot);
@@ -340,14 +346,20 @@ export async function simulate(wish: Wish): Promise<Outcome> {
       sales: world.sales,
       accepted: world.showns.size,
       faults: Object.fromEntries(world.faults.done),
-      places: [...world.places],
+      pairs: [...world.pairs],
+      authorities: Object.fromEntries(world.authorities),
       problem: world.problem,
       trace: world.trace,
     };
   } catch (error) {
     return {
       ...{ seed: wish.seed, events: 0, sales: world.sales, accepted: world.showns.size },
-      ...{ faults: Object.fromEntries(world.faults.done), places: [...world.places], trace: world.trace },
+      ...{
+        faults: Object.fromEntries(world.faults.done),
+        pairs: [...world.pairs],
+        authorities: Object.fromEntries(world.authorities),
+        trace: world.trace,
+      },
       problem: error instanceof Error ? `${error.message}\n${error.stack ?? ''}` : String(error),
     };
   } finally {
