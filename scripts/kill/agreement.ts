@@ -3,7 +3,7 @@
  * Must change nothing.
  */
 import { decodeRecord } from '../../host-sync/protocol/record.js';
-import type { CouponView, LedgerReport, MemberView } from '../../host-sync/server/service/types.js';
+import type { AllowanceView, CouponView, LedgerReport, MemberView } from '../../host-sync/server/service/types.js';
 import { utf8 } from '../../terminal/kernel/bytes.js';
 import type { TransactionId } from '../../terminal/kernel/ports.js';
 import type { SaleBody } from '../../terminal/local-api/schema.js';
@@ -30,6 +30,9 @@ export async function readBooks(stage: Stage): Promise<{ readonly books: Books; 
     admin.call<{ rows: readonly { code: string }[] }>('alarm.list'),
     stage.phone(),
   ]);
+  const slices = await admin.call<{ rows: readonly AllowanceView[] }>('allowance.list', {});
+  const atBoxes = (isCoupon: boolean) =>
+    slices.rows.reduce((sum, slice) => sum + ((slice.couponId !== null) === isCoupon ? slice.held : 0), 0);
   const found = {
     'ledger problems': verdict.ledger.problems,
     'store problems': verdict.store,
@@ -46,7 +49,12 @@ export async function readBooks(stage: Stage): Promise<{ readonly books: Books; 
     value === 0 || (Array.isArray(value) && value.length === 0) ? [] : [`${what}: ${JSON.stringify(value)}`],
   );
   return {
-    books: { points: holder.points, couponMinor: coupon.balanceMinor, cardMinor: card.balanceMinor },
+    // What a box holds of a slice is the member's still.
+    books: {
+      points: holder.points + atBoxes(false),
+      couponMinor: coupon.balanceMinor + atBoxes(true),
+      cardMinor: card.balanceMinor,
+    },
     problems,
   };
 }

@@ -20,6 +20,8 @@ export interface Flow {
   readonly name: string;
   /** Is the host out of reach from the sale's begin to its end? */
   readonly offline: boolean;
+  /** Has the box noticed already that the host is out of reach? Only then does it decide by itself what is the host's. */
+  readonly noticed?: boolean;
   /** Does an interrupted sale end refused, since nobody knows whether the host took it? Else it is resumed. */
   readonly reversedByDeath: boolean;
   readonly worth: Worth;
@@ -72,6 +74,17 @@ export const flows: Readonly<Record<ServiceName, readonly Flow[]>> = {
       worth: { ...nothing, points: -200 },
       prepare: () => ({ service: 'pointsSpend', amountMinor: billMinor, points: 200, clerk }),
     },
+    {
+      name: 'points spend out of an allowance, offline',
+      ...resumed,
+      offline: true,
+      noticed: true,
+      worth: { ...nothing, points: -200 },
+      prepare: async (stage) => {
+        await stage.holdAllowance(stage.member.memberCode);
+        return { service: 'pointsSpend', amountMinor: billMinor, points: 200, clerk };
+      },
+    },
   ],
   couponHost: [
     {
@@ -79,6 +92,17 @@ export const flows: Readonly<Record<ServiceName, readonly Flow[]>> = {
       ...reversed,
       worth: { ...nothing, couponMinor: -billMinor },
       prepare: ({ member }) => ({ service: 'couponHost', amountMinor: billMinor, code: member.hostCoupon, clerk }),
+    },
+    {
+      name: 'coupon by its code out of an allowance, offline',
+      ...resumed,
+      offline: true,
+      noticed: true,
+      worth: { ...nothing, couponMinor: -billMinor },
+      prepare: async (stage) => {
+        await stage.holdAllowance(stage.member.hostCoupon);
+        return { service: 'couponHost', amountMinor: billMinor, code: stage.member.hostCoupon, clerk };
+      },
     },
   ],
   couponCard: [

@@ -42,6 +42,8 @@ async function open(stage: Stage, flow: Flow): Promise<Opening> {
   const { books: before, problems } = await readBooks(stage);
   if (problems.length > 0) throw new Error(`the books do not agree before the sale: ${problems.join('; ')}`);
   if (flow.offline) stage.line.cut();
+  // A box that has not noticed yet asks the host first, and its refusal is no offline decision.
+  if (flow.noticed) await stage.box.sync();
   return { body, reference: stage.nextReference(), before };
 }
 

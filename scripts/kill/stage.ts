@@ -204,6 +204,21 @@ export class Stage {
     await this.phoneControl.request({ do: 'remove' });
   }
 
+  /** The box holds a slice of this member's points or of this coupon, large enough for all sales of a run. */
+  async holdAllowance(code: string): Promise<void> {
+    const { terminalId } = await this.box.status();
+    const half = { sharePercent: 50, pointsMax: fundsMinor, couponMinorMax: fundsMinor };
+    await this.admin.call('allowance.setPolicy', half);
+    await this.admin.call('allowance.grant', { terminalId, code });
+    await until('the allowance', async () => {
+      await this.box.sync();
+      const rows = await this.lookAtRunning((store) => store.allowances());
+      return (
+        rows.some(({ holds, memberCode }) => code === (holds.unit === 'money' ? holds.couponCode : memberCode)) || null
+      );
+    });
+  }
+
   /** Everything that the box holds reaches the host. */
   async drain(): Promise<void> {
     await until('the queue to empty', async () => {
