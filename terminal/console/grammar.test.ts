@@ -24,6 +24,19 @@ t.test('reading commands', async (t) => {
   t.equal(read(''), null);
   t.equal(read('   '), null);
   t.same(read('status --json'), { name: 'status', json: true });
+  t.same(read('offline --json'), { name: 'offline', json: true });
+  const slice = '01890000-0000-7000-8000-000000000001';
+  t.same(read(`allowance return ${slice}`), { name: 'allowance', wish: 'return', target: slice });
+  t.same(read('allowance request SLC0000000000017'), {
+    ...{ name: 'allowance', wish: 'request', target: 'SLC0000000000017' },
+  });
+  for (const wrong of [
+    `allowance request ${slice}`,
+    'allowance return SLC0000000000017',
+    'allowance take SLM',
+    'allowance',
+  ])
+    t.equal(codeOf(wrong), 'command.malformed', wrong);
   t.same(read('queue'), { name: 'queue', limit: 15, json: false });
   t.same(read('journal 200 --json'), { name: 'journal', limit: 200, json: true });
   t.same(read('show sale till-1'), { name: 'show', id: 'till-1', json: false });

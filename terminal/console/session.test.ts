@@ -185,6 +185,17 @@ t.test('a sale from the keyboard; refusals in both languages; the receipt again 
   t.notMatch(technician.screen, '204060');
 });
 
+t.test('allowances are asked for and given back, and the audit says by whom', async (t) => {
+  const line = new Technician();
+  await line.enter();
+  line.type('allowance request SLM0000000000017\r');
+  await line.until('granted: 1');
+  t.same(line.port.allowancesAsked, [{ reason: 'checkIn', code: 'SLM0000000000017' }]);
+  line.type('allowance return 01890000-0000-7000-8000-000000000001\r');
+  await line.until('allowance.unknown');
+  t.match(line.port.auditEntries.at(-1), { action: 'allowance.request' });
+});
+
 t.test('wait and follow show events until a key, never inside a typed line', async (t) => {
   const technician = new Technician();
   await technician.enter();

@@ -65,7 +65,6 @@ const texts = {
     'No allowance is held: without the host nothing of value is spent.',
     '未持有离线额度，离线时不能消费。',
   ],
-  'allowance.open': ['open', '可用'],
   'allowance.recalled': ['goes back', '待退回'],
   'allowance.expired': ['expired', '已过期'],
   'allowance.returned': ['given back; the host hears of it at the next contact', '已退回，联网后生效'],

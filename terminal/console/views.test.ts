@@ -1,11 +1,15 @@
 /**
  * Shows that what is printed fits 80 columns with Chinese in it, carries no control characters, and says what is unknown.
  */
+
 import fc from 'fast-check';
 import stringWidth from 'string-width';
 import t from 'tap';
+import { offlineLimitsDefault } from '../../host-sync/protocol/sync.js';
+import type { TransactionId } from '../kernel/ports.js';
 import { wallMs } from '../kernel/units.js';
 import { journalView } from '../runtime/journal-port.js';
+import type { OfflineView } from '../runtime/port.js';
 import { journalEntry, PortDouble } from '../sim/port-double.js';
 import { fit, renderPairs, renderTable } from './table.js';
 import {
@@ -16,6 +20,7 @@ import {
   eventLine,
   journalLines,
   jsonLine,
+  offlineLines,
   queueLines,
   receiptLines,
   refusalLines,
@@ -25,6 +30,33 @@ import {
 } from './views.js';
 
 const hostile = `${'长名字'.repeat(40)}\u001b[2J\r\n\u202e\u009b`;
+
+const slice = { grantedAtMs: 0, memberCode: 'SLM0000000000017', state: 'open' } as const;
+const uuid = (last: string) => `01890000-0000-7000-8000-${last.padStart(12, '0')}` as TransactionId;
+const coupon = { unit: 'money', currency: 'CNY', amountMinor: 9, couponCode: 'SLC0000000000017' } as const;
+const offlineView: OfflineView = {
+  ...{ limits: { ...offlineLimitsDefault, floorPerSaleMinor: 999_999_999_999, floorPerDayMinor: 999_999_999_999 } },
+  ...{ catalogueVersion: 7, rulesVersion: 3, directivesVersion: 99, clockDoubtful: true, floorTodayMinor: 1 },
+  ...{ lastContactMs: 1_700_000_000_000, nowMs: 1_700_086_400_000, worth: { points: 300, CNY: 999_999_999_999 } },
+  allowances: [
+    { ...slice, id: uuid('1'), remaining: 300, expiresAtMs: 1_800_000_000_000, holds: { unit: 'points', points: 500 } },
+    {
+      ...{ ...slice, id: uuid('2'), remaining: 999_999_999_999, expiresAtMs: 1_600_000_000_000 },
+      holds: { ...coupon, limitCategory: null, limitProducts: null },
+    },
+    { ...slice, state: 'recalled', id: uuid('3'), remaining: 5, expiresAtMs: 1, holds: { unit: 'points', points: 5 } },
+  ],
+};
+
+t.test('what works without the host: worth, age, and each slice with its end', async (t) => {
+  const lines = offlineLines(offlineView, 'CNY', 'en').join('\n');
+  t.match(lines, /last contact .* \(1 d|24 h/);
+  t.match(lines, /allowances +300 points/);
+  t.match(lines, new RegExp(`${uuid('1')} +SLM0000000000017 +300 +\\d\\d-\\d\\d`));
+  t.match(lines, /SLC0000000000017 .* expired/);
+  t.match(lines, /5 +goes back/);
+  t.match(offlineLines(new PortDouble().offline(), 'CNY', 'zh').join('\n'), /未持有离线额度/);
+});
 
 t.test('every view fits the screen and is safe, whatever the box says', async (t) => {
   const port = new PortDouble();
@@ -76,6 +108,8 @@ t.test('every view fits the screen and is safe, whatever the box says', async (t
       statusLines(status, 'CNY', language),
       deviceLines(port.devices(), language),
       queueLines(queue, status.sync, 'CNY', language),
+      offlineLines(offlineView, 'CNY', language),
+      offlineLines(port.offline(), 'CNY', language),
       journalLines(entries, 'CNY', language),
       salesLines([sale], language),
       saleLines(sale, language),

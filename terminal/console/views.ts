@@ -227,14 +227,14 @@ export function offlineLines(view: OfflineView, currency: Currency, language: La
     { title: say(language, 'column.what'), least: 16 },
     { title: say(language, 'label.left'), right: true },
     { title: say(language, 'column.until') },
-    { title: say(language, 'column.state') },
   ];
   const rows = view.allowances.map(({ id, holds, remaining, expiresAtMs, memberCode, state }) => [
     id,
     holds.unit === 'points' ? (memberCode ?? '') : holds.couponCode,
     holds.unit === 'points' ? String(remaining) : formatAmount(remaining, holds.currency),
-    clockText(expiresAtMs),
-    say(language, expiresAtMs <= nowMs ? 'allowance.expired' : `allowance.${state}`),
+    state === 'recalled' || expiresAtMs <= nowMs
+      ? say(language, state === 'recalled' ? 'allowance.recalled' : 'allowance.expired')
+      : clockText(expiresAtMs),
   ]);
   return [...lines, '', ...renderTable(columns, rows)];
 }
