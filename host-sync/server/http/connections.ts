@@ -5,10 +5,12 @@
 import type { Socket } from 'node:net';
 
 export interface ConnectionLimits {
-  /** Most open sockets. */
+  /** Most open sockets: each terminal keeps one that waits for new directives, and a few that work. */
   readonly openMax: number;
+  /** Most of one terminal, so that none can take the places of the others. */
+  readonly perTerminalMax: number;
 }
-export const connectionLimitsDefault: ConnectionLimits = { openMax: 1_024 };
+export const connectionLimitsDefault: ConnectionLimits = { openMax: 4_096, perTerminalMax: 16 };
 
 const endpoint = (socket: Pick<Socket, 'remoteAddress' | 'remotePort'>): string =>
   `${socket.remoteAddress}|${socket.remotePort}`;
@@ -17,6 +19,8 @@ const endpoint = (socket: Pick<Socket, 'remoteAddress' | 'remotePort'>): string 
 export class ConnectionGuard {
   readonly #unproven = new Map<string, Socket>();
   readonly #proven = new Map<string, Socket>();
+  /** Of each terminal, in the order in which they came. */
+  readonly #ofTerminal = new Map<string, Set<Socket>>();
   #evicted = 0;
   constructor(private readonly limits: ConnectionLimits = connectionLimitsDefault) {}
 
@@ -41,13 +45,28 @@ export class ConnectionGuard {
     });
   }
 
-  /** The connection has shown a certificate of a terminal: it is not closed to make room any more. */
-  prove(tlsSocket: Pick<Socket, 'remoteAddress' | 'remotePort'>): void {
+  /**
+   * The connection has shown a certificate of this terminal: it is not closed to make room for others any more. Where the
+   * terminal has too many, its own oldest goes.
+   */
+  prove(tlsSocket: Pick<Socket, 'remoteAddress' | 'remotePort'>, terminalId: string): void {
     const key = endpoint(tlsSocket);
     const socket = this.#unproven.get(key);
     if (!socket) return;
     this.#unproven.delete(key);
     this.#proven.set(key, socket);
+    const own = this.#ofTerminal.get(terminalId) ?? new Set<Socket>();
+    this.#ofTerminal.set(terminalId, own.add(socket));
+    socket.once('close', () => {
+      own.delete(socket);
+      if (own.size === 0 && this.#ofTerminal.get(terminalId) === own) this.#ofTerminal.delete(terminalId);
+    });
+    const [oldest] = own;
+    if (own.size > this.limits.perTerminalMax && oldest) {
+      this.#evicted++;
+      own.delete(oldest);
+      oldest.destroy();
+    }
   }
 
   /** Closes at once whatever has shown no certificate. */

@@ -297,7 +297,7 @@ t.test('bodies and paths from hell', async (t) => {
 });
 
 t.test('idle sockets make room: a terminal is served while 300 others sit on the door', async (t) => {
-  const host = await openTestHost(t, { limits: { connections: { openMax: 100 } } });
+  const host = await openTestHost(t, { limits: { connections: { openMax: 100, perTerminalMax: 16 } } });
   const terminal = await host.enrol();
   const sockets = Array.from({ length: 300 }, () => connectPlain(host.running.port, '127.0.0.1').on('error', () => {}));
   t.teardown(() => {

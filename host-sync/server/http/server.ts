@@ -167,7 +167,8 @@ export async function createTerminalServer(options: TerminalServerOptions): Prom
   const peerOf = createPeerReader(options.authority);
   https.on('connection', (socket) => guard.admit(socket as Socket));
   https.on('secureConnection', (socket) => {
-    if (peerOf(socket).kind === 'terminal') guard.prove(socket);
+    const peer = peerOf(socket);
+    if (peer.kind === 'terminal') guard.prove(socket, peer.terminalId);
   });
   https.on('tlsClientError', (error) => {
     options.logger.debug({ reason: (error as NodeJS.ErrnoException).code ?? 'tls' }, 'handshake failed');
