@@ -7,6 +7,8 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { pointsMax } from '../../terminal/kernel/units.js';
+import { openAdminClient } from '../host/admin-client.js';
 import { PROJECT_ROOT } from '../lib/source-files.js';
 import { builtFolder, startProcess, terminalNodeFlags } from '../start-parts/process.js';
 
@@ -50,7 +52,13 @@ export const removeFolder = (folder: string): void => rmSync(folder, { recursive
 export async function startHost(folder: string, realm: 'real' | 'simulated') {
   const words = ['--data-folder', path.join(folder, 'host'), '--realm', realm, '--port', '0'];
   const bootstrap = ['--bootstrap-enrolment', path.join(folder, 'bootstrap.json')];
-  return startProcess('host', 'host-sync/server/main.js', [...words, ...bootstrap], path.join(folder, 'host.log'));
+  const log = path.join(folder, 'host.log');
+  const host = await startProcess('host', 'host-sync/server/main.js', [...words, ...bootstrap], log);
+  // One member earns here as often as a shop's members do in years: what is measured is the accept, not its limit.
+  const admin = openAdminClient(path.join(folder, 'host'));
+  await admin.call('offline.setLimits', { earnCountPerDay: 1_000_000, earnPointsPerDay: pointsMax });
+  admin.close();
+  return host;
 }
 
 /** Starts the measured box. @param shim null: flushes are as they are and are not counted */
