@@ -52,7 +52,9 @@ export class OfflineDesk {
     const directives = store.directives();
     if (!directives) return null;
     const subject = subjectOf(credential);
-    const allowances = store.allowancesFor(subject);
+    // An earn asks for neither slices nor floor limits: it is not kept waiting for what only a spend needs.
+    const isSpend = request.service.name !== 'pointsEarn';
+    const allowances = isSpend ? store.allowancesFor(subject) : [];
     const proofs = tap ? allowances.map((row) => keys.proofHolds(row.sealedKeys, tap.transcript, tap.localProof)) : [];
     const day = this.#day();
     const reading: OfflineReading = {
@@ -60,12 +62,12 @@ export class OfflineDesk {
       limits: directives.offline,
       isBlocked: store.isBlocked(subject),
       usage: store.offlineUsage(subject, day),
-      floorTodayMinor: store.offlineUsage(null, day).floorMinor,
+      floorTodayMinor: isSpend ? store.offlineUsage(null, day).floorMinor : 0,
       proofHolds: tap ? (proofs.find((proof) => proof !== null) ?? false) : null,
       nowMs: this.ports.clock.bestKnownMs(),
       lastContactMs: this.lastContactMs(),
       categories: request.bill.lines.map((line) =>
-        line.code === null ? null : (store.productByCode(line.code)?.category ?? null),
+        line.code === null || !isSpend ? null : (store.productByCode(line.code)?.category ?? null),
       ),
     };
     return offerOffline(request, credential, reading);
