@@ -125,25 +125,19 @@ class Shell implements SyncClient {
     return promise;
   }
 
-  async openSession(request: SessionRequest, deadlineMs: number): Promise<HostResult<SessionResponse>> {
-    const host = this.#host;
-    if (!host || this.#state.phase === 'offline') return { ok: false, error: closedFailure };
-    const run = this.#run;
-    const result = await host.openSession(request, deadlineMs);
-    if (run === this.#run)
-      this.#dispatch(
-        result.ok
-          ? { type: 'contactSucceeded', watermark: null, answered: null }
-          : { type: 'contactFailed', failure: result.error },
-      );
-    return result;
+  openSession(request: SessionRequest, deadlineMs: number): Promise<HostResult<SessionResponse>> {
+    return this.#askBeside((host) => host.openSession(request, deadlineMs));
+  }
+  requestAllowance(request: AllowanceRequest): Promise<HostResult<AllowanceResponse>> {
+    return this.#askBeside((host) => host.requestAllowance(request));
   }
 
-  async requestAllowance(request: AllowanceRequest): Promise<HostResult<AllowanceResponse>> {
+  /** A request beside the batches: how it went says whether the host is there. */
+  async #askBeside<T>(ask: (host: HostPort) => Promise<HostResult<T>>): Promise<HostResult<T>> {
     const host = this.#host;
     if (!host || this.#state.phase === 'offline') return { ok: false, error: closedFailure };
     const run = this.#run;
-    const result = await host.requestAllowance(request);
+    const result = await ask(host);
     if (run === this.#run)
       this.#dispatch(
         result.ok

@@ -2,7 +2,7 @@
  * The handlers of the acceptance machine, in the order of a sale: what each step makes of the state and which effects
  * follow. Pure. Which phase takes which event is the table's word alone (transition.ts).
  */
-import type { CardWrite, TapCredential } from '../../host-sync/protocol/record.js';
+import type { CardWrite, Credential, TapCredential } from '../../host-sync/protocol/record.js';
 import type { ErrorCode } from '../kernel/errors.js';
 import { assert } from '../kernel/result.js';
 import type { Effect } from './effect.js';
@@ -73,12 +73,7 @@ export function takeCode(state: StateOf<'awaitingCredential'>, event: EventOf<'c
     : ({ method: 'couponCode', code: event.code } as const);
   const refusal = service.refusal(credential);
   if (refusal) return endRefused(state, refusal);
-  const offer = event.hostReachable ? null : event.offlineOffer;
-  if (offer?.offer === 'refuses') return endRefused(state, offer.code);
-  if (service.rules.authority === 'box') return endAccepted(state, event, credential, null, null, null, offer);
-  if (offer?.decision) return endAccepted(state, event, credential, null, null, null, offer);
-  if (!event.hostReachable) return endRefused(state, 'host.unreachable');
-  return intend(state, event, credential, null, null);
+  return decideOrAsk(state, event, credential, null);
 }
 
 export function takeProof(state: StateOf<'presenting'>, event: EventOf<'proofReceived'>): Step {
@@ -102,12 +97,22 @@ export function takeProof(state: StateOf<'presenting'>, event: EventOf<'proofRec
       [{ type: 'openSession', linkId, siteAllowed: service.rules.siteAllowed }],
     ];
   }
+  return decideOrAsk(state, event, credential, state.linkId);
+}
+
+/** Decided here where the service, or without the host an offer, allows it; else the host is asked. */
+function decideOrAsk(
+  state: StateOf<'awaitingCredential'> | StateOf<'presenting'>,
+  event: EventOf<'codeScanned'> | EventOf<'proofReceived'>,
+  credential: Credential,
+  linkId: string | null,
+): Step {
   const offer = event.hostReachable ? null : event.offlineOffer;
   if (offer?.offer === 'refuses') return endRefused(state, offer.code);
-  if (service.rules.authority === 'box') return endAccepted(state, event, credential, null, null, state.linkId, offer);
-  if (offer?.decision) return endAccepted(state, event, credential, null, null, state.linkId, offer);
+  if (serviceOf(state.request).rules.authority === 'box' || offer?.decision)
+    return endAccepted(state, event, credential, null, null, linkId, offer);
   if (!event.hostReachable) return endRefused(state, 'host.unreachable');
-  return intend(state, event, credential, null, state.linkId);
+  return intend(state, event, credential, null, linkId);
 }
 
 export function readCard(state: StateOf<'openingSession'>, event: EventOf<'sessionOpened'>): Step {

@@ -81,11 +81,12 @@ t.test('points out of an allowance: one commit, the counted rest, the release', 
   t.ok(box.terminal.giveBackAllowance(slice));
   t.notOk(box.terminal.giveBackAllowance(slice), 'once');
   t.match(box.records.at(-1), { kind: 'allowanceRelease', allowanceId: slice, remaining: 300, reason: 'returned' });
+  hand(box, { allowances: [] });
   hand(box);
   t.same(
     box.terminal.offline().allowances.map(({ id }) => id),
     [couponSlice],
-    'one that was given back does not come again with older directives',
+    'one that was given back is not spent again, even when a restored host forgets and names it anew',
   );
   t.equal(box.store.verifyChains(), null);
 });

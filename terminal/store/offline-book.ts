@@ -63,8 +63,6 @@ export class OfflineBook {
   readonly #remove: Statement;
   readonly #removeNames: Statement;
   readonly #recallAll: Statement;
-  readonly #forget: Statement;
-  readonly #ended: Statement;
   readonly #clearBlocked: Statement;
   readonly #block: Statement;
   readonly #blocked: Statement;
@@ -87,8 +85,6 @@ export class OfflineBook {
     this.#remove = db.prepare("UPDATE allowance SET state = 'ended', sealed_keys = '' WHERE id = ?");
     this.#removeNames = db.prepare('DELETE FROM allowance_name WHERE id = ?');
     this.#recallAll = db.prepare("UPDATE allowance SET state = 'recalled' WHERE state = 'open'");
-    this.#ended = db.prepare("SELECT id FROM allowance WHERE state = 'ended' ORDER BY id LIMIT 1000").pluck();
-    this.#forget = db.prepare('DELETE FROM allowance WHERE id = ?');
     this.#clearBlocked = db.prepare('DELETE FROM blocked');
     this.#block = db.prepare('INSERT OR IGNORE INTO blocked VALUES (?)');
     this.#blocked = db.prepare('SELECT 1 FROM blocked WHERE name = ?').pluck();
@@ -105,12 +101,13 @@ export class OfflineBook {
     this.#usageEver = db.prepare(`SELECT ${sums} WHERE subject = ?`);
   }
 
-  /** Takes over what the host says now, inside the caller's transaction. What it no longer names is to go back. */
+  /**
+   * Takes over what the host says now, inside the caller's transaction. What it no longer names is to go back. One that was
+   * given back stays known for good: a host that was restored may name it again, and it must not be spent a second time.
+   */
   replace(grants: readonly StoredGrant[], blocked: readonly string[]): void {
     const named = new Set<string>(grants.map(({ id }) => id));
     for (const row of this.standing()) if (!named.has(row.id)) this.#setState.run('recalled', row.id);
-    // One that was given back is remembered for as long as the host may name it once more.
-    for (const id of this.#ended.all() as string[]) if (!named.has(id)) this.#forget.run(id);
     for (const { sealedKeys, ...grant } of grants) {
       if (this.#known.get(grant.id) === undefined) {
         const amount = grant.holds.unit === 'points' ? grant.holds.points : grant.holds.amountMinor;

@@ -65,10 +65,14 @@ export function planGrant(need: Collector, wish: GrantWish): void {
   need.get('account', allowanceHeld(wish.id, wish.coupon?.currency ?? pointsUnit).id);
 }
 
+/** The account that a slice is taken from. */
+export const sourceOf = ({ coupon, memberId }: GrantWish): Account =>
+  coupon ? couponBalance(coupon.id, coupon.currency) : memberPoints(memberId ?? '');
+
 /** Moves what is there, at most what is wished, to the terminal. @returns the slice; null where it holds one or nothing is there */
 export function grant(facts: WorkingSet, wish: GrantWish, nowMs: number): Slice | null {
   const terminal = facts.get('terminal', wish.terminalId);
-  const source = wish.coupon ? couponBalance(wish.coupon.id, wish.coupon.currency) : memberPoints(wish.memberId ?? '');
+  const source = sourceOf(wish);
   const amount = Math.min(balanceOf(facts, source), wish.amountMax, amountMinorMax);
   if (!terminal || amount < 1 || facts.find('allowance', 'openHolder', openHolder(wish)).length > 0) return null;
   const end = nowMs + wish.lifetimeMs;

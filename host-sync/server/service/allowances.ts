@@ -6,8 +6,8 @@ import type { Clock, Random, TransactionId } from '../../../terminal/kernel/port
 import { ok, type Result } from '../../../terminal/kernel/result.js';
 import { transactionIdFromBytes } from '../../protocol/record.js';
 import type { AllowanceResponse } from '../../protocol/sync.js';
-import { allowanceHeld, memberPoints } from '../ledger/accounts.js';
-import { type GrantWish, grant, planAllowance, planGrant, recall, writeOff } from '../ledger/allowance.js';
+import { allowanceHeld } from '../ledger/accounts.js';
+import { type GrantWish, grant, planAllowance, planGrant, recall, sourceOf, writeOff } from '../ledger/allowance.js';
 import type { Collector, Facts, WorkingSet } from '../ledger/facts.js';
 import { balanceOf } from '../ledger/posting.js';
 import type { Row } from '../ledger/tables.js';
@@ -111,17 +111,11 @@ function grantWishes(facts: WorkingSet, wishes: readonly GrantWish[], policy: Al
   for (const wish of wishes) {
     if (facts.find('allowance', 'openTerminal', wish.terminalId).length >= policy.perTerminalMax) break;
     if (wish.coupon?.expiresAtMs != null && wish.coupon.expiresAtMs <= nowMs) continue;
-    const source = planSource(wish);
-    const amountMax = sliceOf(policy, wish.amountMax, balanceOf(facts, source));
+    const amountMax = sliceOf(policy, wish.amountMax, balanceOf(facts, sourceOf(wish)));
     if (grant(facts, { ...wish, amountMax }, nowMs)) granted++;
   }
   return granted;
 }
-
-const planSource = (wish: GrantWish) =>
-  wish.coupon
-    ? { id: `coupon/${wish.coupon.id}/balance`, unit: wish.coupon.currency, side: 'credit' as const }
-    : memberPoints(wish.memberId ?? '');
 
 /** What terminals ask of this file. */
 export const createAllowanceRequests = (parts: AllowanceParts): Pick<TerminalFacing, 'requestAllowance'> => ({
