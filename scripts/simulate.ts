@@ -28,7 +28,7 @@ interface Words {
 /** Below so many seeds a kind of fault may be missing by chance. */
 const coverageSeeds = 100;
 /** Of the pairs that the acceptance table handles, so many must be met by a long run. */
-const pairsCoveredMin = 0.85;
+const pairsCoveredMin = 0.8;
 const handledPairs = Object.entries(table).flatMap(([phase, row]) =>
   Object.entries(row).flatMap(([event, cell]) => (typeof cell === 'function' ? [`${phase} ${event}`] : [])),
 );
