@@ -86,15 +86,17 @@ function copyInto(source: ArchiveSource, put: (bytes: Uint8Array) => void, onByt
   }
 }
 
+const noPreamble = Buffer.alloc(0);
 /**
  * Writes an archive of 0600, whole or not at all. An existing file is replaced. Names must pass isEntryName and be unique.
- * Throws `input.outOfRange`, `store.failed`; system errors as they are.
+ * `preamble` goes before it, authenticated with it. Throws `input.outOfRange`, `store.failed`; system errors as they are.
  */
 export function writeArchive(
   target: string,
   recoveryKey: Buffer,
   sources: readonly ArchiveSource[],
   onBytes: (count: number) => void = () => {},
+  preamble: Buffer = noPreamble,
 ): void {
   const names = new Set(sources.map(({ name }) => name));
   if (sources.length > entriesMax || names.size !== sources.length || ![...names].every(isEntryName))
@@ -102,7 +104,7 @@ export function writeArchive(
   if (sources.reduce((sum, { file }) => sum + statSync(file).size, 0) > contentBytesMax)
     throw new TerminalError('input.tooLong', 'more than 64 GiB in one archive');
   const salt = randomBytes(saltBytes);
-  const header = Buffer.concat([magic, recoveryKeyId(recoveryKey), salt]);
+  const header = Buffer.concat([preamble, magic, recoveryKeyId(recoveryKey), salt]);
   const { key, nonce } = streamKeys(recoveryKey, salt);
   const temporary = `${target}.${randomBytes(6).toString('hex')}.tmp`;
   const handle = openSync(temporary, 'wx', 0o600);
@@ -140,18 +142,20 @@ class PlainReader {
   constructor(
     private readonly handle: number,
     recoveryKey: Buffer,
+    preambleBytes: number,
   ) {
     const sizeBytes = fstatSync(handle).size;
-    if (sizeBytes < headerBytes + tagBytes + 2) throw damaged('too short');
-    const header = this.#file(headerBytes, 0);
+    if (sizeBytes < preambleBytes + headerBytes + tagBytes + 2) throw damaged('too short');
+    const authentic = this.#file(preambleBytes + headerBytes, 0);
+    const header = authentic.subarray(preambleBytes);
     if (!header.subarray(0, magic.length).equals(magic))
       throw new TerminalError('input.unsupported', 'this is not a Shouli backup');
     if (!header.subarray(magic.length, magic.length + keyIdBytes).equals(recoveryKeyId(recoveryKey)))
       throw new TerminalError('access.denied', 'the backup was made under another recovery key');
     const { key, nonce } = streamKeys(recoveryKey, header.subarray(magic.length + keyIdBytes));
-    this.#decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes }).setAAD(header);
+    this.#decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes }).setAAD(authentic);
     this.#decipher.setAuthTag(this.#file(tagBytes, sizeBytes - tagBytes));
-    this.#left = sizeBytes - headerBytes - tagBytes;
+    this.#left = sizeBytes - preambleBytes - headerBytes - tagBytes;
   }
 
   #file(length: number, position: number): Buffer {
@@ -228,11 +232,12 @@ export function readArchive(
   recoveryKey: Buffer,
   folder: string,
   onBytes: (count: number) => void = () => {},
+  preambleBytes = 0,
 ): readonly string[] {
   const handle = openSync(source, 'r');
   let made = false;
   try {
-    const reader = new PlainReader(handle, recoveryKey);
+    const reader = new PlainReader(handle, recoveryKey, preambleBytes);
     mkdirSync(folder, { mode: 0o700 });
     made = true;
     const names: string[] = [];

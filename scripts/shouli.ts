@@ -65,6 +65,12 @@ const programs: readonly Program[] = [
     usage: '<file>',
     text: 'save the records of a stopped box whose database is damaged',
   },
+  {
+    name: 'transfer',
+    script: 'scripts/transfer.js',
+    usage: '<command>',
+    text: 'move the history of a lost, broken or replaced box',
+  },
   { name: 'phone', script: 'scripts/phone.js', usage: '<command>', text: 'a simulated phone of its own' },
   {
     name: 'replay',

@@ -272,12 +272,13 @@ function timerFired(state: StateOf<'idle' | 'backingOff'>, event: EventOf<'timer
   return goOn({ ...state.memory, fetchDue: state.memory.fetchDue || pollDue }, state.generation, event, limits);
 }
 
+/** A person wants all sent now: also what the host had put off, since it may be that a person has settled that. */
 function roundRequested(
   state: StateOf<'idle' | 'backingOff'>,
   event: EventOf<'roundRequested'>,
   limits: SyncLimits,
 ): SyncStep {
-  return goOn({ ...state.memory, fetchDue: true }, state.generation, event, limits);
+  return goOn({ ...state.memory, fetchDue: true, holds: [] }, state.generation, event, limits);
 }
 
 /** A request beside the batches got through while this one is under way, or with nothing under way. */

@@ -96,7 +96,7 @@ async function copyDatabase(file: string, target: string): Promise<void> {
 }
 
 /** Throws `config.invalid` while a box holds the database, also one whose sockets are off. */
-function refuseLocked(file: string): void {
+export function refuseLocked(file: string): void {
   if (!existsSync(file)) return;
   const database = new Database(file, { fileMustExist: true, timeout: 0 });
   try {

@@ -5,6 +5,7 @@
 import { userInfo } from 'node:os';
 import { Command, Option } from 'commander';
 import type { Page } from '../../host-sync/server/host.js';
+import { CommandFailure } from './admin-client.js';
 import { fields, table, time } from './output.js';
 import { integerBetween } from './parse.js';
 import type { Tools } from './tools.js';
@@ -81,7 +82,7 @@ function allowanceCommands({ run }: Tools): Command {
   allowance
     .command('list')
     .description('newest first')
-    .option('--terminal <terminalId>', 'only the open ones of this terminal')
+    .option('--terminal <terminalId>', 'only those that this terminal holds')
     .option('--limit <rows>', 'at most so many rows', integerBetween(1, 1000), 100)
     .option('--cursor <cursor>', 'go on after the last page')
     .action(({ terminal, limit, cursor }: { terminal?: string; limit: number; cursor?: string }) =>
@@ -119,11 +120,17 @@ function allowanceCommands({ run }: Tools): Command {
       }),
     );
   allowance
-    .command('write-off <id>')
+    .command('write-off [id]')
     .description("take the rest back without the box's word; what it still spends is the merchant's risk")
-    .action((id: string) =>
+    .option('--terminal <terminalId>', 'all that this box holds: it is lost for good')
+    .action((id: string | undefined, { terminal }: { terminal?: string }) =>
       run(async ({ call, show }) => {
-        const back = await call<Row>('allowance.writeOff', { id, by: userInfo().username.slice(0, 32) });
+        if ((id === undefined) === (terminal === undefined))
+          throw new CommandFailure('input.malformed', 'name one allowance, or all of a box by --terminal');
+        const by = userInfo().username.slice(0, 32);
+        const back = terminal
+          ? await call<Row>('allowance.writeOffAll', { terminalId: terminal, by })
+          : await call<Row>('allowance.writeOff', { id, by });
         show(back, () => fields(back));
       }),
     );

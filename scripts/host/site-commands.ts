@@ -36,7 +36,8 @@ function enrolCommand({ run }: Tools): Command {
     .description('a one-time code for a new terminal; shown once, only its hash is kept')
     .option('--name <name>', 'what the terminal is called', 'terminal')
     .option('--minutes <minutes>', 'how long it is good', integerBetween(1, 10_080), 15)
-    .action((options: { name: string; minutes: number }) =>
+    .option('--replaces <terminalId>', 'the new box takes the place of this one, whose keys are refused from then on')
+    .action((options: { name: string; minutes: number; replaces?: string }) =>
       run(async ({ call, show }) => {
         const drawn = await call<{ code: string; expiresAtMs: number }>('enrolment.draw', { ...options });
         const { authority } = await call<{ authority: string }>('status');
@@ -76,10 +77,11 @@ function terminalCommands({ run }: Tools): readonly Command[] {
   }
   terminal
     .command('release <terminalId>')
-    .description('apply what was held, as if it came now')
-    .action((terminalId: string) =>
+    .description('apply what was held, as if it came now; what a copy of the box made becomes dead letters')
+    .option('--apply-forks', 'what a copy of the box made is applied too: the sales were real')
+    .action((terminalId: string, { applyForks = false }: { applyForks?: boolean }) =>
       run(async ({ call, show }) => {
-        const released = await call<Row>('terminal.release', { terminalId, by: userInfo().username });
+        const released = await call<Row>('terminal.release', { terminalId, by: userInfo().username, applyForks });
         show(released, () => fields(released));
       }),
     );

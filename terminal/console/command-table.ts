@@ -176,7 +176,15 @@ export const commandTable = [
     zh: '重印小票（副本）',
     more: [],
   },
-  { name: 'sync', usage: 'now', options: {}, words: [1, 1], en: 'Contact the host at once', zh: '立即同步', more: [] },
+  {
+    name: 'sync',
+    usage: '<now | watch>',
+    options: {},
+    words: [1, 1],
+    en: 'Contact the host at once',
+    zh: '立即同步',
+    more: ['sync watch   with what is unsent as it becomes less; any key stops watching  显示发送进度'],
+  },
   {
     name: 'follow',
     usage: '',

@@ -23,6 +23,7 @@ import {
   salesLines,
   statusLines,
   syncLines,
+  unsentLine,
 } from './views.js';
 
 /** Where a command prints and how a person stops it. */
@@ -146,11 +147,8 @@ async function act(command: Acting, context: CommandContext, output: Output): Pr
       if (sale.receipt.length > 0) port.recordAudit(actor, 'receipt.copy', sale.transactionId);
       return null;
     }
-    case 'sync': {
-      const sync = await port.syncNow();
-      output.print(syncLines(sync, language));
-      return sync.lastError ? refuse(output, sync.lastError.code, sync.lastError.detail) : null;
-    }
+    case 'sync':
+      return syncNow(command.watch, context, output);
     case 'allowance':
       return allowance(command, context, output);
     case 'backup':
@@ -162,6 +160,38 @@ async function act(command: Acting, context: CommandContext, output: Output): Pr
       await follow(context, output);
       return null;
   }
+}
+
+/** One round with the host at once; watched: with what is still unsent, as it becomes less. */
+async function syncNow(watched: boolean, { port, language, currency }: CommandContext, output: Output) {
+  let shown = -1;
+  const show = (): void => {
+    const { queue } = port.status();
+    if (queue.unsent === shown || !output.ready()) return;
+    shown = queue.unsent;
+    output.print([unsentLine(queue, currency, language)]);
+  };
+  const round = port.syncNow();
+  if (watched) {
+    output.print([say(language, 'sync.watching')]);
+    show();
+    const signal = output.untilKey();
+    const stop = port.follow(null, (numbered) => {
+      if (numbered?.event.type === 'sync') show();
+    });
+    try {
+      if ((await Promise.race([round, aborted(signal)])) === null) {
+        output.print([say(language, 'sync.goesOn')]);
+        return null;
+      }
+    } finally {
+      stop();
+    }
+    show();
+  }
+  const sync = await round;
+  output.print(syncLines(sync, language));
+  return sync.lastError ? refuse(output, sync.lastError.code, sync.lastError.detail) : null;
 }
 
 async function allowance(

@@ -35,7 +35,8 @@ export type Command =
   | { readonly name: 'cancel'; readonly id: string | null }
   | { readonly name: 'backup'; readonly file: string }
   | { readonly name: 'language'; readonly language: Language }
-  | { readonly name: 'sync' | 'follow' }
+  | { readonly name: 'sync'; readonly watch: boolean }
+  | { readonly name: 'follow' }
   | { readonly name: 'set-pin' | 'logout' };
 
 export interface GrammarError {
@@ -316,7 +317,9 @@ function readRest(name: CommandName, words: readonly string[]): Parsed<Command> 
     case 'allowance':
       return readAllowance(word, words[1] ?? '');
     case 'sync':
-      return word === 'now' ? ok({ name }) : refuse('command.malformed', 'usage: sync now');
+      return word === 'now' || word === 'watch'
+        ? ok({ name, watch: word === 'watch' })
+        : refuse('command.malformed', 'usage: sync <now | watch>');
     case 'follow':
     case 'set-pin':
     case 'logout':

@@ -110,6 +110,8 @@ const texts = {
   'sync.offline': ['OFFLINE', '离线'],
   'sync.sending': ['sending', '发送中'],
   'sync.notEnrolled': ['NOT ENROLLED', '未注册'],
+  'sync.watching': ['Sending. Any key stops watching.', '发送中，按任意键停止查看。'],
+  'sync.goesOn': ['It goes on in the background.', '后台继续发送。'],
   'device.absent': ['absent', '未连接'],
   'device.opening': ['opening', '打开中'],
   'device.ready': ['ready', '就绪'],

@@ -186,6 +186,12 @@ export function queueLines(
   return lines;
 }
 
+/** How many records are unsent, and their worth, on one line. */
+export function unsentLine(gauges: Gauges, currency: Currency, language: Language): string {
+  const points = gauges.unsentPoints > 0 ? `, ${gauges.unsentPoints} ${say(language, 'label.points')}` : '';
+  return `${say(language, 'label.unsent')} ${gauges.unsent}, ${moneyText(gauges.unsentWorthMinor, currency)}${points}`;
+}
+
 /** What the box can do without its host: limits, worth, and the age of all that it works by. */
 export function offlineLines(view: OfflineView, currency: Currency, language: Language): string[] {
   const version = (value: number | null): string => (value === null ? say(language, 'none') : String(value));

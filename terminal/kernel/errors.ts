@@ -274,6 +274,18 @@ export const errorTable = {
     'The box was restored from a backup and waits for the host to begin a new history for it.',
     '终端已从备份恢复，需连接主机后继续。',
   ),
+  'terminal.cloned': row(
+    'critical',
+    'operator',
+    'Another box uses the identity of this one. Stop both, then at the true one: shouli transfer reenrol.',
+    '本机身份被另一台终端复制使用，请停机后执行 shouli transfer reenrol。',
+  ),
+  'terminal.replaced': row(
+    'critical',
+    'operator',
+    'Another box has taken the place of this one. Bring what is unsent to that box or to the host: shouli transfer.',
+    '本机已被替换，请用 shouli transfer 导出未发送的记录。',
+  ),
   'store.full': row(
     'critical',
     'operator',

@@ -18,6 +18,7 @@ import type {
   Directives,
   SessionRequest,
   SessionResponse,
+  Watermark,
 } from '../../host-sync/protocol/sync.js';
 import type { Bytes } from '../kernel/bytes.js';
 import { TerminalError } from '../kernel/errors.js';
@@ -25,7 +26,7 @@ import { parseJson } from '../kernel/json.js';
 import { nativeCrypto, nativeKeyAgreement } from '../kernel/native.js';
 import type { Clock, Random, TransactionId } from '../kernel/ports.js';
 import { err, type Result } from '../kernel/result.js';
-import { restoredSetting } from '../store/backup.js';
+import { clonedMark, regressedAtSetting, regressedMark, replacedSetting, restoredSetting } from '../store/backup.js';
 import type { TerminalStore } from '../store/port.js';
 import { LocalKeys } from './local-keys.js';
 import type { Refusal, SyncStatus } from './port.js';
@@ -63,6 +64,8 @@ export interface HostLinkParts {
 
 /** How long until enrolment, epoch or renewal is tried again after a failure. */
 const tryAgainMs = 5_000;
+/** A box whose history is old twice within this time is one of two. */
+const copyWithinMs = 86_400_000;
 /** How long one wait for new directives lasts at the host. */
 const bellWaitMs = 25_000;
 const renewalLookMs = 3_600_000;
@@ -80,6 +83,7 @@ export class HostConnection implements HostLink {
   #problem: Refusal | null = null;
   #cancelRetry: () => void = () => {};
   #stopped = false;
+  #lookedAt: Watermark | null = null;
 
   constructor(private readonly parts: HostLinkParts) {
     const { store, clock, schedule, random, options } = parts;
@@ -101,7 +105,10 @@ export class HostConnection implements HostLink {
           action: 'host restored from a backup',
           detail: `it went back from ${from.sequence} to ${to.sequence} in epoch ${to.epoch}; what it lost is sent again`,
         }),
-      onStatus: () => parts.onStatus(this.status()),
+      onStatus: () => {
+        this.#lookBack();
+        parts.onStatus(this.status());
+      },
     });
   }
 
@@ -193,8 +200,53 @@ export class HostConnection implements HostLink {
     return { ...status, lastError: status.lastError ?? this.#problem };
   }
 
+  /**
+   * What the host alone can tell a box: that another has taken its place, or that it holds more than the box ever made, or
+   * has closed its epoch: the box's disk went back in time, or a copy of the box lives. Twice within a day it is a copy.
+   */
+  #lookBack(): void {
+    const { store, clock } = this.parts;
+    const identity = store.identity();
+    if (!identity || this.#stopped) return;
+    try {
+      if (this.#client.status().lastError?.code === 'terminal.replaced' && store.setting(replacedSetting) === null) {
+        store.setSetting(replacedSetting, String(clock.wallMs()));
+        void this.#connect();
+      }
+      const watermark = this.#client.watermark();
+      if (watermark === null || watermark === this.#lookedAt) return;
+      this.#lookedAt = watermark;
+      const isBehind = watermark.epoch === identity.epoch && watermark.sequence >= store.gauges().nextSequence;
+      if ((watermark.epoch <= identity.epoch && !isBehind) || store.setting(restoredSetting) !== null) return;
+      const nowMs = clock.wallMs();
+      const lastMs = Number(store.setting(regressedAtSetting) ?? -copyWithinMs);
+      const isCopied = Math.abs(nowMs - lastMs) < copyWithinMs;
+      store.setSetting(restoredSetting, isCopied ? clonedMark : regressedMark);
+      store.appendAudit({
+        atWallMs: nowMs,
+        actor: 'sync',
+        action: isCopied ? 'a copy of this box lives' : 'this box went back in time',
+        detail: `the host holds record ${watermark.sequence} of epoch ${watermark.epoch}`,
+      });
+      // Sales stop at once, also while the host is asked.
+      this.parts.onWaiting(this.#waitingFor(isCopied ? clonedMark : regressedMark, ''));
+      void this.#connect();
+    } catch (error) {
+      // A full disk: the host says it again at the next contact.
+      if (!(error instanceof TerminalError)) throw error;
+      this.#lookedAt = null;
+    }
+  }
+
   /** One try at everything that stands between the box and its host; tried again until it is done. */
   async #connect(): Promise<void> {
+    this.#cancelRetry();
+    if (this.parts.store.setting(replacedSetting) !== null) {
+      this.#problem = { code: 'terminal.replaced', detail: '' };
+      this.parts.onWaiting(this.#problem);
+      this.#client.stop();
+      return;
+    }
     // Either may fail for want of room on the disk, and is then tried again like everything else.
     const waiting = await this.#enrolled()
       .then(() => this.#freshEpoch())
@@ -219,7 +271,13 @@ export class HostConnection implements HostLink {
     const credentials = loaded.value ?? this.#reload();
     if (credentials.realm !== options.realm)
       throw new TerminalError('record.wrongRealm', `enrolled as ${credentials.realm}`);
-    if (!store.identity()) store.setIdentity({ terminalId: credentials.terminalId, epoch: credentials.epoch });
+    const identity = store.identity();
+    if (!identity) store.setIdentity({ terminalId: credentials.terminalId, epoch: credentials.epoch });
+    else if (identity.terminalId !== credentials.terminalId)
+      throw new TerminalError(
+        'enrolment.credentialsInvalid',
+        `the history here is of ${identity.terminalId}, the certificate of ${credentials.terminalId}`,
+      );
     const origin = httpsOrigin(options.hostUrl || credentials.hostOrigin);
     if (!origin) throw new TerminalError('config.invalid', 'sync.hostUrl: https://name or https://name:port');
     this.#credentials = credentials;
@@ -273,13 +331,20 @@ export class HostConnection implements HostLink {
     return loaded.value;
   }
 
+  #waitingFor(mark: string, detail: string): Refusal {
+    return { code: mark === clonedMark ? 'terminal.cloned' : 'terminal.restored', detail };
+  }
+
   /** A restored database may lie behind what the host holds: no sale before the host has begun a new epoch for it. */
   async #freshEpoch(): Promise<Refusal | null> {
     const { store } = this.parts;
     const identity = store.identity();
-    if (store.setting(restoredSetting) === null || !identity || !this.#http) return null;
-    const raised = await this.#http.raiseEpoch('restored');
-    if (!raised.ok) return { code: 'terminal.restored', detail: raised.error.detail };
+    const mark = store.setting(restoredSetting);
+    if (mark === null || !identity || !this.#http) return null;
+    if (mark === clonedMark) return this.#waitingFor(mark, '');
+    const raised = await this.#http.raiseEpoch(mark === regressedMark ? 'regressed' : 'restored');
+    if (!raised.ok) return this.#waitingFor(mark, raised.error.detail);
+    if (mark === regressedMark) store.setSetting(regressedAtSetting, String(this.parts.clock.wallMs()));
     // The host may have gone back too: what it does not hold of the closed epoch, or perhaps does not, goes again.
     const { epoch, previous } = raised.value;
     store.requeueAbove(previous.epoch === identity.epoch ? previous : { epoch: identity.epoch, sequence: 0 });

@@ -65,6 +65,11 @@ export class SaleRunner {
     return this.#dropped;
   }
 
+  /** The process ends, or another takes its place on this store: no timer fires any more. */
+  stop(): void {
+    this.#cancelTimer?.();
+  }
+
   /** Puts one event into the inbox and works it off. Events of devices and people are dropped when it is full. */
   deliver(event: ShellEvent): void {
     const fromOutside =

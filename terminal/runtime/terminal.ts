@@ -177,6 +177,7 @@ export class Terminal implements TerminalPort {
   }
 
   async stop(): Promise<void> {
+    this.#runner.stop();
     await Promise.all(this.#parts.drivers.map((driver) => driver.stop()));
   }
 

@@ -15,6 +15,13 @@ import { applicationId } from './migrations.js';
  * a new epoch before it sells again, and setIdentity with that epoch removes the mark.
  */
 export const restoredSetting = 'restored';
+/** Values of restoredSetting where the host's word showed it: this box's history is old; so soon again, a copy of it lives. */
+export const regressedMark = 'regressed';
+export const clonedMark = 'cloned';
+/** Setting: when this box last asked for a new epoch because its history was old. */
+export const regressedAtSetting = 'regressed-at';
+/** Setting of a box whose place another has taken, or was handed its history: it sells nothing any more. */
+export const replacedSetting = 'replaced';
 
 /** Pages that are copied between two turns of the event loop: under a millisecond, so that a tap does not wait. */
 const pagesPerTurn = 64;
@@ -61,13 +68,31 @@ function fileFailure(cause: unknown): unknown {
  * @throws TerminalError store.failed, store.full, store.corrupt (damaged, or not this product's)
  */
 export function markRestored(file: string, atWallMs: WallMs): void {
+  changeSettings(file, (db) => {
+    db.prepare('INSERT OR REPLACE INTO setting VALUES (?, ?)').run(restoredSetting, String(atWallMs));
+  });
+}
+
+/**
+ * Makes a replaced box's database that of the box which takes its place: restored, and no longer replaced.
+ * @throws TerminalError store.failed, store.full, store.corrupt
+ */
+export function markTakenOver(file: string, atWallMs: WallMs): void {
+  changeSettings(file, (db) => {
+    db.prepare('DELETE FROM setting WHERE name = ?').run(replacedSetting);
+    db.prepare('INSERT OR REPLACE INTO setting VALUES (?, ?)').run(restoredSetting, String(atWallMs));
+  });
+}
+
+function changeSettings(file: string, change: (db: Connection) => void): void {
   let db: Connection | null = null;
   try {
     db = new Database(file, { fileMustExist: true });
     const owner = Number(db.pragma('application_id', { simple: true }));
     if (owner !== applicationId) throw new TerminalError('store.corrupt', 'not a database of this product');
     db.pragma('synchronous = FULL');
-    db.prepare('INSERT OR REPLACE INTO setting VALUES (?, ?)').run(restoredSetting, String(atWallMs));
+    const open = db;
+    open.transaction(() => change(open)).immediate();
   } catch (cause) {
     throw fileFailure(cause);
   } finally {

@@ -16,7 +16,7 @@ import {
   productCodeSchema,
   terminalIdSchema,
 } from '../../protocol/record.js';
-import { productSchema, rulesSchema } from '../../protocol/sync.js';
+import { envelopeSchema, productSchema, rulesSchema } from '../../protocol/sync.js';
 import { numberPattern } from '../messages/port.js';
 import type { Registration } from '../messages/registration.js';
 import type { CouponView, Host, MemberView, Refusal } from '../service/types.js';
@@ -68,14 +68,29 @@ function terminalCommands({ host }: AdminContext): readonly Command[] {
   return [
     command(
       'enrolment.draw',
-      z.strictObject({ name: plainText(32), minutes: z.int().min(1).max(10_080).default(15) }),
-      ({ name, minutes }) => done(host.terminals.drawEnrolmentCode(name, minutes * 60_000)),
+      z.strictObject({
+        name: plainText(32),
+        minutes: z.int().min(1).max(10_080).default(15),
+        replaces: terminalIdSchema.nullable().default(null),
+      }),
+      ({ name, minutes, replaces }) =>
+        replaces === null
+          ? done(host.terminals.drawEnrolmentCode(name, minutes * 60_000))
+          : host.terminals.drawReplacementCode(replaces, minutes * 60_000),
     ),
     command('terminal.list', z.strictObject(page), (options) => done(host.terminals.list(options))),
     command('terminal.revoke', target, ({ terminalId, reason }) => host.terminals.revoke(terminalId, reason)),
     command('terminal.quarantine', target, ({ terminalId, reason }) => host.terminals.quarantine(terminalId, reason)),
-    command('terminal.release', z.strictObject({ terminalId: terminalIdSchema, by: byPerson }), ({ terminalId, by }) =>
-      host.terminals.releaseQuarantine(terminalId, by),
+    command(
+      'terminal.release',
+      z.strictObject({ terminalId: terminalIdSchema, by: byPerson, applyForks: z.boolean().default(false) }),
+      ({ terminalId, by, applyForks }) =>
+        host.terminals.releaseQuarantine(terminalId, by, applyForks ? 'applyForks' : 'refuseForks'),
+    ),
+    command(
+      'terminal.takeIn',
+      z.strictObject({ terminalId: terminalIdSchema, by: byPerson, records: z.array(envelopeSchema).max(100) }),
+      ({ terminalId, by, records }) => host.terminals.takeIn(terminalId, records, by),
     ),
   ];
 }

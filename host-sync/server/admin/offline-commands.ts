@@ -41,4 +41,7 @@ export const offlineCommands = (host: Host): readonly Command[] => [
   command('allowance.writeOff', z.strictObject({ id: transactionIdSchema, by: plainText(32) }), ({ id, by }) =>
     host.allowances.writeOff(id, by),
   ),
+  command('allowance.writeOffAll', z.strictObject({ terminalId: terminalIdSchema, by: plainText(32) }), async (input) =>
+    ok({ written: await host.allowances.writeOffAll(input.terminalId, input.by) }),
+  ),
 ];

@@ -48,6 +48,11 @@ export function decideAccess(
       terminalId: null,
     });
   const { id, state } = terminal;
+  if ((JSON.parse(terminal.retiredKeys) as readonly string[]).includes(peer.publicKey))
+    return denied('terminal.replaced', 'another box has taken its place', {
+      code: 'certificate.replaced',
+      terminalId: id,
+    });
   // Records of a held terminal are taken whatever its certificate says: they are stored, not applied.
   if (state !== 'active' && access === 'records') return { allowed: true, terminalId: id };
   if (state === 'revoked')

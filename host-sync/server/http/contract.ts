@@ -218,6 +218,7 @@ export function statusOf(code: string): number {
     case 'record.foreign':
     case 'certificate.expired':
     case 'host.quarantined':
+    case 'terminal.replaced':
     case 'enrolment.codeWrong':
       return 403;
     case 'enrolment.locked':

@@ -42,9 +42,9 @@ function problemResponses(operation: Operation): Json {
   });
   const byAccess = {
     anyone: [],
-    renewal: ['host.quarantined'],
-    records: ['certificate.expired'],
-    active: ['certificate.expired', 'host.quarantined'],
+    renewal: ['host.quarantined', 'terminal.replaced'],
+    records: ['certificate.expired', 'terminal.replaced'],
+    active: ['certificate.expired', 'host.quarantined', 'terminal.replaced'],
   };
   const byStatus = new Map<number, string[]>();
   for (const code of [...shared, ...byAccess[operation.access], ...operation.problems]) {

@@ -80,6 +80,7 @@ export function grant(facts: WorkingSet, wish: GrantWish, nowMs: number): Slice 
     id: wish.id,
     terminalId: wish.terminalId,
     openTerminal: wish.terminalId,
+    heldBy: wish.terminalId,
     memberId: wish.memberId,
     couponId: wish.coupon?.id ?? null,
     openHolder: openHolder(wish),
@@ -198,6 +199,7 @@ const ended = (
   endedAtMs: atMs,
   endedBy: by,
   openTerminal: null,
+  heldBy: null,
   openHolder: null,
 });
 

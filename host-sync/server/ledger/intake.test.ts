@@ -66,6 +66,27 @@ inWorld(
   },
 );
 
+inWorld(t, 'a person may let the sales of a copy count: applied once, without a place', async (t, { world, box }) => {
+  const copy = box.clone();
+  await box.tell(plain());
+  const forked = copy.record(plain(200));
+  await copy.send(forked);
+  const released = await world.host.terminals.releaseQuarantine(box.terminalId, 'owner', 'applyForks');
+  t.match(released, { value: { accepted: 1, refused: 0 } });
+  t.same(await answersOf(copy, forked), ['accepted'], 'and the same answer again');
+  t.same((await world.host.deadLetters.list('open')).rows, []);
+  const late = copy.record(plain(300));
+  t.same(await answersOf(copy, late), ['host.quarantined'], 'what follows the fork in the closed epoch waits');
+  t.equal((await world.host.terminals.get(box.terminalId))?.state, 'active', 'and holds up nobody');
+  const envelopes = [forked, late];
+  const taken = await world.host.terminals.takeIn(box.terminalId, envelopes, 'owner');
+  t.same(taken.ok && taken.value.map(said), ['accepted', 'accepted'], 'until a person brings it');
+  t.equal((await world.host.terminals.get(box.terminalId))?.quarantinedCount, 0);
+  t.match(await world.host.terminals.takeIn('t-000000000000', envelopes, 'owner'), {
+    error: { code: 'access.denied' },
+  });
+});
+
 inWorld(t, 'a hash that does not follow breaks the chain', async (t, { box }) => {
   await box.tell(plain());
   const record = box.record(plain());
@@ -105,11 +126,12 @@ inWorld(
     const snapshot = box.clone();
     await box.tell(plain());
     t.same(await answersOf(snapshot, snapshot.record(plain(300))), ['host.quarantined']);
-    await snapshot.raise('restored');
     await world.host.terminals.releaseQuarantine(box.terminalId, 'owner');
+    t.equal((await world.host.terminals.get(box.terminalId))?.epoch, 2, 'the epoch of the fork is closed');
+    await snapshot.raise('regressed');
     const answer = await snapshot.send(snapshot.record(plain()));
     t.same(answer.answers.map(said), ['accepted']);
-    t.match(answer.watermark, { epoch: 2, sequence: 1 });
+    t.match(answer.watermark, { epoch: 3, sequence: 1 });
     world.clock.nowMs += 3 * 86_400_000;
     t.same(await answersOf(box, box.record(plain())), ['host.quarantined'], 'the old epoch goes on: a copy lives');
   },

@@ -42,9 +42,13 @@ interface Answered {
   readonly writes: readonly Write[];
 }
 
+/** What a person decided of records whose place in the chain is taken: a copy of the box made them. */
+export type Judgement = 'refuseForks' | 'applyForks';
+
 /**
  * Takes in the letters of one terminal, in the order of their places, each seeing what those before it did.
- * `judged` is set where a person releases held records: then nothing is quarantined and forks are refused for good.
+ * `judged` is set where a person has looked at what is held: then nothing is held again, and forks are either refused for
+ * good or applied without a place in the chain.
  * @returns an answer each, in the order given, and what was posted
  */
 export function takeIn(
@@ -52,7 +56,7 @@ export function takeIn(
   terminalId: string,
   letters: readonly Letter[],
   context: ApplyContext,
-  judged = false,
+  judged: Judgement | null = null,
 ): readonly RecordAnswer[] {
   const answers: RecordAnswer[] = new Array(letters.length);
   for (const { letter, index } of inOrder(letters)) {
@@ -78,7 +82,7 @@ function takeInOne(
   terminalId: string,
   letter: Letter,
   context: ApplyContext,
-  judged: boolean,
+  judged: Judgement | null,
 ): Answered {
   const digest = toHex(letter.digest);
   const known = facts.get('record', letter.transactionId);
@@ -101,20 +105,29 @@ function takeInOne(
       context,
     );
   const placed = placeInChain(context.crypto, facts, place, hex(letter.previousHash), letter.digest);
-  if (!placed.placed) {
-    if (place.epoch >= terminal.epoch && !judged)
-      return quarantine(facts, terminal, letter, `${placed.why} at ${positionKey(place)}`, context);
-    const alarm = alarmRow('chain.broken', terminalId, digest, `${placed.why} at ${positionKey(place)}`, context.nowMs);
-    return refuse(
-      facts,
-      terminal,
-      { letter, place: null, code: 'record.chainBroken', detail: placed.why, isConflict: true },
-      context,
-      [put('alarm', alarm)],
-    );
+  const chain: Write[] = [];
+  if (placed.placed) chain.push(...placed.writes);
+  else {
+    const why = `${placed.why} at ${positionKey(place)}`;
+    // A closed epoch holds up nobody: only what does not fit into it waits for a person.
+    if (!judged)
+      return place.epoch >= terminal.epoch
+        ? quarantine(facts, terminal, letter, why, context)
+        : hold(facts, terminal, letter, context, [
+            put('alarm', alarmRow('chain.broken', terminalId, digest, why, context.nowMs)),
+          ]);
+    chain.push(put('alarm', alarmRow('chain.broken', terminalId, digest, why, context.nowMs)));
+    if (judged === 'refuseForks')
+      return refuse(
+        facts,
+        terminal,
+        { letter, place: null, code: 'record.chainBroken', detail: placed.why, isConflict: true },
+        context,
+        chain,
+      );
   }
-  const chain: Write[] = [...placed.writes];
-  if (place.epoch > terminal.epoch) {
+  const stands = placed.placed ? place : null;
+  if (stands && place.epoch > terminal.epoch) {
     // A host restored from a backup may not know that it raised the epoch: the terminal goes on, a person looks.
     chain.push(put('terminal', { ...terminal, epoch: place.epoch, epochRaisedAtMs: context.nowMs }));
     chain.push(
@@ -126,25 +139,28 @@ function takeInOne(
   }
   if (known) {
     const alarm = alarmRow('record.conflict', terminalId, digest, `transaction ${letter.transactionId}`, context.nowMs);
-    return refuse(facts, terminal, { letter, place, code: 'record.conflict', detail: '', isConflict: true }, context, [
-      ...chain,
-      put('alarm', alarm),
-    ]);
+    return refuse(
+      facts,
+      terminal,
+      { letter, place: stands, code: 'record.conflict', detail: '', isConflict: true },
+      context,
+      [...chain, put('alarm', alarm)],
+    );
   }
   if (!letter.record) {
     const alarm = alarmRow('record.malformed', terminalId, digest, letter.problem, context.nowMs);
     return refuse(
       facts,
       terminal,
-      { letter, place, code: 'record.malformed', detail: letter.problem, isConflict: false },
+      { letter, place: stands, code: 'record.malformed', detail: letter.problem, isConflict: false },
       context,
       [...chain, put('alarm', alarm)],
     );
   }
-  return applyOne(facts, terminal, { ...letter, record: letter.record, place }, context, chain);
+  return applyOne(facts, terminal, { ...letter, record: letter.record, place: stands }, context, chain);
 }
 
-type Readable = Letter & { readonly record: RecordBody; readonly place: Place };
+type Readable = Letter & { readonly record: RecordBody; readonly place: Place | null };
 
 function applyOne(
   facts: WorkingSet,
@@ -306,14 +322,21 @@ function dropHeld(facts: WorkingSet, terminal: Row<'terminal'>, letter: Letter):
   ];
 }
 
-/** Keeps a record of a held terminal without applying it. */
-function hold(facts: WorkingSet, terminal: Row<'terminal'>, letter: Letter, context: ApplyContext): Answered {
+/** Keeps a record without applying it, until a person has looked. */
+function hold(
+  facts: WorkingSet,
+  terminal: Row<'terminal'>,
+  letter: Letter,
+  context: ApplyContext,
+  also: readonly Write[] = [],
+): Answered {
   const answer = toAnswer(letter.transactionId, later('host.quarantined'));
   const id = toHex(letter.digest);
   if (terminal.quarantinedCount >= quarantineRecordsMax || facts.get('quarantine', id)) return { answer, writes: [] };
   return {
     answer,
     writes: [
+      ...also,
       put('quarantine', {
         id,
         terminalId: terminal.id,

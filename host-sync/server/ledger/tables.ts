@@ -47,12 +47,14 @@ export const tables = {
       recordsHeld: integer,
       /** Counts what changed for this terminal alone; with the host's own count it makes the directives' version. */
       directivesVersion: integer,
+      /** JSON list of public keys (SPKI in hex) of boxes that another has replaced: they reach nothing any more. */
+      retiredKeys: text,
     },
     lookups: [],
   },
-  /** One-time codes; the id is the SHA-256 of the code in hex. */
+  /** One-time codes; the id is the SHA-256 of the code in hex. `replaces`: the terminal whose place the new box takes. */
   enrolmentCode: {
-    columns: { id: text, name: text, expiresAtMs: integer, usedBy: textOrNull },
+    columns: { id: text, name: text, expiresAtMs: integer, usedBy: textOrNull, replaces: textOrNull },
     lookups: [],
   },
   /** Wrong codes per place they came from. */
@@ -211,8 +213,10 @@ export const tables = {
       endedAtMs: integerOrNull,
       /** Who wrote it off; null otherwise. */
       endedBy: textOrNull,
+      /** terminalId until it is released or written off. */
+      heldBy: textOrNull,
     },
-    lookups: ['openTerminal', 'openHolder', 'memberId', 'couponId'],
+    lookups: ['openTerminal', 'openHolder', 'memberId', 'couponId', 'heldBy'],
   },
   account: {
     columns: {

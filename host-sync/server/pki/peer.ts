@@ -15,6 +15,8 @@ export type Peer =
       readonly kind: 'terminal';
       readonly terminalId: string;
       readonly fingerprint: string;
+      /** SPKI in hex. */
+      readonly publicKey: string;
       readonly validFromMs: number;
       readonly validToMs: number;
     };
@@ -36,6 +38,7 @@ export function identifyPeer(certificate: X509Certificate | undefined, authority
     kind: 'terminal',
     terminalId,
     fingerprint: fingerprintOf(certificate),
+    publicKey: certificate.publicKey.export({ format: 'der', type: 'spki' }).toString('hex'),
     validFromMs: Date.parse(certificate.validFrom),
     validToMs: Date.parse(certificate.validTo),
   };

@@ -141,6 +141,12 @@ export function createAllowances(parts: AllowanceParts): AllowanceAdmin {
       },
     );
 
+  const writeOffOne: AllowanceAdmin['writeOff'] = (id, by) =>
+    change(id, (facts, slice) => {
+      if (slice.state !== 'open') return ok({ returned: slice.returned, unit: slice.unit });
+      return ok({ returned: writeOff(facts, slice, by, clock.wallMs()), unit: slice.unit });
+    });
+
   return {
     policy: () => store.read(planPolicy, (facts) => setting(facts, 'allowancePolicy')),
     setPolicy: (wish) =>
@@ -151,7 +157,7 @@ export function createAllowances(parts: AllowanceParts): AllowanceAdmin {
         return ok(parsed.data);
       }),
     list: async (terminalId, options) => {
-      const where = terminalId === null ? null : ({ lookup: 'openTerminal', value: terminalId } as const);
+      const where = terminalId === null ? null : ({ lookup: 'heldBy', value: terminalId } as const);
       const { rows, next } = await pageOf(store, 'allowance', where, options, 'newest');
       const plan = (need: Collector): void => {
         for (const { id, unit } of rows) need.get('account', allowanceHeld(id, unit).id);
@@ -166,11 +172,16 @@ export function createAllowances(parts: AllowanceParts): AllowanceAdmin {
         if (slice.state === 'open' && slice.openTerminal !== null) recall(facts, slice, clock.wallMs());
         return ok(undefined);
       }),
-    writeOff: (id, by) =>
-      change(id, (facts, slice) => {
-        if (slice.state === 'writtenOff') return ok({ returned: slice.returned, unit: slice.unit });
-        return ok({ returned: writeOff(facts, slice, by, clock.wallMs()), unit: slice.unit });
-      }),
+    writeOff: writeOffOne,
+    writeOffAll: async (terminalId, by) => {
+      const where = { lookup: 'heldBy', value: terminalId } as const;
+      for (let written = 0; ; ) {
+        // Each is taken out of the lookup, so the first page is always of those still held.
+        const { rows } = await pageOf(store, 'allowance', where, { limit: pageRowsMax - 1 });
+        for (const { id } of rows) if ((await writeOffOne(id, by)).ok) written++;
+        if (rows.length === 0) return written;
+      }
+    },
     offer: async () => {
       const policy = await store.read(planPolicy, (facts) => setting(facts, 'allowancePolicy'));
       if (policy.usualVisitsMin === 0 || policy.perTerminalMax === 0) return 0;

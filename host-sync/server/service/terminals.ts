@@ -6,11 +6,12 @@ import { decodeUtf8, toHex, utf8 } from '../../../terminal/kernel/bytes.js';
 import type { Clock, Random } from '../../../terminal/kernel/ports.js';
 import { ok, type Result } from '../../../terminal/kernel/result.js';
 import { batchRecordsMax, type Envelope, type RecordAnswer } from '../../protocol/sync.js';
+import { recall } from '../ledger/allowance.js';
 import { watermark } from '../ledger/chain.js';
 import { drawEnrolmentCode, enrolmentRandomBytes } from '../ledger/codes.js';
 import { alarmRow } from '../ledger/draft.js';
 import { type Collector, put, remove, UnloadedFact, type WorkingSet } from '../ledger/facts.js';
-import { planLetters, takeIn } from '../ledger/intake.js';
+import { type Judgement, planLetters, takeIn } from '../ledger/intake.js';
 import { inOrder, type Letter, readLetters } from '../ledger/letter.js';
 import type { Row } from '../ledger/tables.js';
 import type { HostStore } from '../storage/port.js';
@@ -28,8 +29,10 @@ export const enrolmentLockMs = 15 * minuteMs;
 /** Places are counted in this many buckets, so that guessing from many addresses cannot fill the store. */
 export const enrolmentSourcesMax = 4_096;
 const terminalIdRandomBytes = 6;
-/** What a terminal signed before its last renewals still counts. */
-const publicKeysMax = 4;
+/** What a terminal signed before its last renewals, or the box before it, still counts. */
+const publicKeysMax = 8;
+/** Keys of replaced boxes that one terminal remembers; their certificates have ended long before there are so many. */
+const retiredKeysMax = 64;
 
 export interface TerminalParts {
   readonly store: HostStore;
@@ -62,17 +65,39 @@ export function createTerminals(parts: TerminalParts): TerminalAdmin {
       },
     );
 
+  const drawCode = (ttlMs: number) => ({
+    code: drawEnrolmentCode(random.bytes(enrolmentRandomBytes)),
+    expiresAtMs: clock.wallMs() + Math.max(minuteMs, Math.min(ttlMs, enrolmentTtlMaxMs)),
+  });
+  const codeRow = (drawn: ReturnType<typeof drawCode>, name: string, replaces: string | null) =>
+    put('enrolmentCode', {
+      id: toHex(sha256(drawn.code)),
+      name,
+      expiresAtMs: drawn.expiresAtMs,
+      usedBy: null,
+      replaces,
+    });
+
   return {
     drawEnrolmentCode: async (name, ttlMs = enrolmentTtlDefaultMs) => {
-      const code = drawEnrolmentCode(random.bytes(enrolmentRandomBytes));
-      const expiresAtMs = clock.wallMs() + Math.max(minuteMs, Math.min(ttlMs, enrolmentTtlMaxMs));
-      const shown = isPlainText(name, 64) ? name : 'terminal';
+      const drawn = drawCode(ttlMs);
       await store.transact(
         () => undefined,
-        (facts) =>
-          facts.write([put('enrolmentCode', { id: toHex(sha256(code)), name: shown, expiresAtMs, usedBy: null })]),
+        (facts) => facts.write([codeRow(drawn, isPlainText(name, 64) ? name : 'terminal', null)]),
       );
-      return { code, expiresAtMs };
+      return drawn;
+    },
+    drawReplacementCode: async (terminalId, ttlMs = enrolmentTtlDefaultMs) => {
+      const drawn = drawCode(ttlMs);
+      return store.transact(
+        (need) => void need.get('terminal', terminalId),
+        (facts): Result<typeof drawn, Refusal> => {
+          const terminal = facts.get('terminal', terminalId);
+          if (!terminal) return refusal('access.denied', 'unknown terminal');
+          facts.write([codeRow(drawn, terminal.name, terminalId)]);
+          return ok(drawn);
+        },
+      );
     },
     claimEnrolmentCode: (request) =>
       claim(parts, request, toHex(sha256(request.code)), bucketOf(sha256(request.source))),
@@ -110,7 +135,33 @@ export function createTerminals(parts: TerminalParts): TerminalAdmin {
           terminal.state === 'active' ? { ...terminal, state: 'quarantined', reason: reason.slice(0, 200) } : terminal,
         'terminal.quarantined',
       ),
-    releaseQuarantine: (terminalId, by) => release(parts, terminalId, by),
+    releaseQuarantine: (terminalId, by, judgement = 'refuseForks') => release(parts, terminalId, by, judgement),
+    takeIn: async (terminalId, envelopes, by) => {
+      if (envelopes.length > batchRecordsMax)
+        return refusal('input.tooLong', `at most ${batchRecordsMax} records at a time`);
+      if (
+        !(await store.read(
+          (need) => need.get('terminal', terminalId),
+          (facts) => facts.get('terminal', terminalId),
+        ))
+      )
+        return refusal('access.denied', 'unknown terminal');
+      const letters = readLetters(standing.crypto, terminalId, envelopes);
+      const foreign = letters.find((letter) => letter.terminalId !== null && letter.terminalId !== terminalId);
+      if (foreign) return refusal('record.foreign', foreign.terminalId ?? '');
+      const nowMs = clock.wallMs();
+      await store.transact(
+        () => undefined,
+        (facts) =>
+          facts.write([
+            put(
+              'alarm',
+              alarmRow('terminal.takenIn', terminalId, String(nowMs), `${letters.length} records by ${by}`, nowMs),
+            ),
+          ]),
+      );
+      return ok(await applyHeld(parts, terminalId, letters, 'applyForks'));
+    },
     watermark: (terminalId) =>
       store.read(
         (need) => {
@@ -143,9 +194,12 @@ function claim(
   const terminalId = `t-${toHex(random.bytes(terminalIdRandomBytes))}`;
   const plan = (need: Collector): void => {
     planContext(need);
-    need.get('enrolmentCode', codeHash);
+    const code = need.get('enrolmentCode', codeHash);
     need.get('enrolmentAttempt', bucket);
     need.get('terminal', terminalId);
+    if (code?.replaces == null) return;
+    need.get('terminal', code.replaces);
+    need.find('allowance', 'openTerminal', code.replaces);
   };
   const decide = (facts: WorkingSet): Claimed => {
     const nowMs = clock.wallMs();
@@ -166,9 +220,15 @@ function claim(
     }
     if (request.realm !== standing.realm) return refusal('record.wrongRealm', `this host is ${standing.realm}`);
     if (facts.get('terminal', terminalId)) return refusal('host.busy', 'no free terminal id was drawn');
+    const siteKey = setting(facts, 'policy').siteKeyOnBoxes ? standing.siteKey.slice() : null;
+    const replaced = code.replaces === null ? undefined : facts.get('terminal', code.replaces);
     facts.write([
-      put('enrolmentCode', { ...code, usedBy: terminalId }),
+      put('enrolmentCode', { ...code, usedBy: replaced?.id ?? terminalId }),
       remove('enrolmentAttempt', bucket),
+    ]);
+    if (replaced)
+      return ok({ terminalId: replaced.id, name: replaced.name, epoch: takePlace(facts, replaced, nowMs), siteKey });
+    facts.write([
       put('terminal', {
         id: terminalId,
         name: code.name,
@@ -183,12 +243,32 @@ function claim(
         publicKeys: '[]',
         recordsHeld: 0,
         directivesVersion: 0,
+        retiredKeys: '[]',
       }),
     ]);
-    const siteKey = setting(facts, 'policy').siteKeyOnBoxes ? standing.siteKey.slice() : null;
     return ok({ terminalId, name: code.name, epoch: 1, siteKey });
   };
   return store.transact(plan, decide);
+}
+
+/**
+ * Another box takes this terminal's place: a new epoch, its keys refused from now on, its slices asked back (the new box
+ * must not spend what the old one may have spent). @returns the new epoch
+ */
+function takePlace(facts: WorkingSet, terminal: Row<'terminal'>, nowMs: number): number {
+  for (const slice of facts.find('allowance', 'openTerminal', terminal.id)) recall(facts, slice, nowMs);
+  const now = facts.get('terminal', terminal.id) ?? terminal;
+  const keys = [...(JSON.parse(now.publicKeys) as string[]), ...(JSON.parse(now.retiredKeys) as string[])];
+  const epoch = now.epoch + 1;
+  facts.write([
+    put('terminal', {
+      ...now,
+      ...{ state: 'active', reason: '', epoch, epochRaisedAtMs: nowMs, fingerprint: null, certificateEndsMs: null },
+      retiredKeys: JSON.stringify([...new Set(keys)].slice(0, retiredKeysMax)),
+    }),
+    put('alarm', alarmRow('terminal.replaced', terminal.id, `${epoch}`, `epoch ${epoch} is another box's`, nowMs)),
+  ]);
+  return epoch;
 }
 
 /** Applies what is held, page by page; each page is one commit. */
@@ -196,15 +276,22 @@ async function release(
   { store, standing, clock }: TerminalParts,
   terminalId: string,
   by: string,
+  judgement: Judgement,
 ): Promise<Awaited<ReturnType<TerminalAdmin['releaseQuarantine']>>> {
   const freed = await store.transact(
     (need) => void need.get('terminal', terminalId),
     (facts): Result<void, Refusal> => {
       const terminal = facts.get('terminal', terminalId);
       if (!terminal) return refusal('access.denied', 'unknown terminal');
-      if (terminal.state === 'quarantined')
-        facts.write([put('terminal', { ...terminal, state: 'active', reason: '' })]);
       const nowMs = clock.wallMs();
+      // The held history does not fit: the box sees that its epoch was closed, and asks for the next.
+      if (terminal.state === 'quarantined')
+        facts.write([
+          put('terminal', {
+            ...terminal,
+            ...{ state: 'active', reason: '', epoch: terminal.epoch + 1, epochRaisedAtMs: nowMs },
+          }),
+        ]);
       facts.write([
         put('alarm', alarmRow('terminal.released', terminalId, String(nowMs), `by ${by}`.slice(0, 200), nowMs)),
       ]);
@@ -226,7 +313,7 @@ async function release(
       if (held.length === 0) break;
       after = held.at(-1)?.id ?? null;
       const letters = readLetters(standing.crypto, terminalId, held.map(envelopeOf));
-      for (const answer of await applyHeld({ store, standing, clock }, terminalId, letters)) {
+      for (const answer of await applyHeld({ store, standing, clock }, terminalId, letters, judgement)) {
         if (answer.outcome === 'later') counts.waiting++;
         else counts[answer.outcome]++;
       }
@@ -245,6 +332,7 @@ async function applyHeld(
   { store, standing, clock }: Pick<TerminalParts, 'store' | 'standing' | 'clock'>,
   terminalId: string,
   letters: readonly Letter[],
+  judgement: Judgement,
 ): Promise<readonly RecordAnswer[]> {
   const apply = (some: readonly Letter[], isAlone: boolean): Promise<readonly RecordAnswer[]> =>
     store.transact(
@@ -254,7 +342,7 @@ async function applyHeld(
       },
       (facts) => {
         const context = contextOf(facts, standing, { nowMs: clock.wallMs(), asked: false, isAlone });
-        return takeIn(facts, terminalId, some, context, true);
+        return takeIn(facts, terminalId, some, context, judgement);
       },
     );
   try {

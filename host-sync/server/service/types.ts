@@ -13,8 +13,10 @@ import type {
   AuthoriseRequest,
   AuthoriseResponse,
   Directives,
+  Envelope,
   OfflineLimits,
   Product,
+  RecordAnswer,
   RecordsRequest,
   RecordsResponse,
   Rules,
@@ -23,6 +25,7 @@ import type {
   Watermark,
 } from '../../protocol/sync.js';
 import type { KeyVault, Policy, Realm, Tier } from '../ledger/context.js';
+import type { Judgement } from '../ledger/intake.js';
 import type { Row } from '../ledger/tables.js';
 import type { HostStore } from '../storage/port.js';
 import type { AllowancePolicy } from './settings.js';
@@ -149,8 +152,13 @@ export interface TerminalFacing {
 export interface TerminalAdmin {
   /** A code to be shown once; only its hash is kept. `ttlMs` 1 minute … 7 days, default 1 hour. */
   drawEnrolmentCode(name: string, ttlMs?: number): Promise<{ readonly code: string; readonly expiresAtMs: number }>;
+  /** A code for the box that takes this terminal's place, whatever state that is in. `access.denied`: there is none. */
+  drawReplacementCode(
+    terminalId: string,
+    ttlMs?: number,
+  ): Answered<{ readonly code: string; readonly expiresAtMs: number }>;
   /**
-   * Uses a code up and creates its terminal. `source` is where the request came from: wrong codes are counted by it.
+   * Uses a code up and creates its terminal, or gives the place of the one that it replaces to the new box. `source` is where the request came from: wrong codes are counted by it.
    * `enrolment.codeWrong` · `enrolment.locked` · `record.wrongRealm`.
    */
   claimEnrolmentCode(request: { readonly code: string; readonly source: string; readonly realm: Realm }): Answered<{
@@ -166,13 +174,20 @@ export interface TerminalAdmin {
   revoke(terminalId: string, reason: string): Answered<void>;
   quarantine(terminalId: string, reason: string): Answered<void>;
   /**
-   * A person has judged the held records: they are applied as if they came now; forks among them become dead letters.
-   * A quarantined terminal is active again, a revoked one stays revoked. @returns how many were accepted and refused
+   * A person has judged the held records: they are applied as if they came now; forks among them become dead letters, or
+   * are applied too. A quarantined terminal is active again, a revoked one stays revoked. @returns how many were accepted
+   * and refused
    */
   releaseQuarantine(
     terminalId: string,
     by: string,
+    judgement?: Judgement,
   ): Answered<{ readonly accepted: number; readonly refused: number; readonly waiting: number }>;
+  /**
+   * A person brings records of a terminal from a file (a lost or broken box): applied as if they came now, forks too;
+   * what is known already gets the answer it has. At most 500. `access.denied` · `record.foreign` · `input.tooLong`.
+   */
+  takeIn(terminalId: string, envelopes: readonly Envelope[], by: string): Answered<readonly RecordAnswer[]>;
   watermark(terminalId: string): Answered<Watermark>;
 }
 
@@ -242,12 +257,14 @@ export interface AllowanceView extends Row<'allowance'> {
 export interface AllowanceAdmin {
   policy(): Promise<AllowancePolicy>;
   setPolicy(change: Partial<AllowancePolicy>): Answered<AllowancePolicy>;
-  /** By terminal the open ones, else all, the newest first. */
+  /** Those that this terminal holds, or all; the newest first. */
   list(terminalId: string | null, options?: PageOptions): Promise<Page<AllowanceView>>;
   /** The terminal is asked to give it back at its next contact. */
   recall(id: string): Answered<void>;
   /** The rest comes back without the terminal's word; what it still spends is the merchant's risk. @returns what came back */
   writeOff(id: string, by: string): Answered<{ readonly returned: number; readonly unit: string }>;
+  /** The same for all that this terminal holds. @returns how many were written off */
+  writeOffAll(terminalId: string, by: string): Promise<number>;
   /** Slices for members who usually come, some terminals at a time. @returns how many were granted */
   offer(): Promise<number>;
 }

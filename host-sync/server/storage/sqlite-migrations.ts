@@ -309,5 +309,13 @@ CREATE INDEX memberKeyBlocked ON memberKey (state, id);
 CREATE INDEX couponBlocked ON coupon (state, id);
 `;
 
+const fifth = `
+ALTER TABLE terminal ADD COLUMN retiredKeys TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE enrolmentCode ADD COLUMN replaces TEXT;
+ALTER TABLE allowance ADD COLUMN heldBy TEXT;
+UPDATE allowance SET heldBy = terminalId WHERE state = 'open';
+CREATE INDEX allowanceByHeld ON allowance (heldBy, id) WHERE heldBy IS NOT NULL;
+`;
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
-export const migrations: readonly string[] = [first, second, third, fourth];
+export const migrations: readonly string[] = [first, second, third, fourth, fifth];
