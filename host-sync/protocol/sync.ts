@@ -290,6 +290,18 @@ export const catalogueChangesSchema = z.strictObject({
   gone: z.array(productCodeSchema).max(200_000),
 });
 
+/** What the merchant sets for all boxes at once; what is absent is as each box is configured. */
+export const boxConfigurationSchema = z.strictObject({
+  /** Printed under the merchant's name, and at the receipt's end. */
+  receiptHead: z.array(plainText(64)).max(4).optional(),
+  receiptFoot: z.array(plainText(64)).max(4).optional(),
+  /** How long a sale waits for the member to tap or show a code. */
+  credentialTimeoutMs: z.int().min(1_000).max(600_000).optional(),
+  /** Consumption category of what no product names. */
+  category: plainText(32).optional(),
+});
+export type BoxConfiguration = z.infer<typeof boxConfigurationSchema>;
+
 /** What the host tells a box to work by. `catalogue` is null when the version the box named is current. */
 export const directivesSchema = z.strictObject({
   version: z.int().min(0),
@@ -297,6 +309,7 @@ export const directivesSchema = z.strictObject({
   location: plainText(64),
   rules: rulesSchema,
   offline: offlineLimitsSchema,
+  configuration: boxConfigurationSchema.optional(),
   /** Key ids and coupon codes that pay nothing any more, the newest first. */
   blocked: z.array(z.string().regex(/^([0-9a-f]{16}|SLC[0-9]{13})$/)).max(blockedMax),
   /** All that this terminal may spend; one it holds that is not here is to be given back. */

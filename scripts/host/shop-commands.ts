@@ -220,7 +220,43 @@ function policyCommand({ run }: Tools): Command {
     );
 }
 
-/** `catalogue`, `rules`, `policy` and `merchant`. */
+interface BoxesOptions {
+  readonly receiptHead?: string[];
+  readonly receiptFoot?: string[];
+  readonly tapSeconds?: number;
+  readonly category?: string;
+  readonly reset?: boolean;
+}
+
+function boxesCommand({ run }: Tools): Command {
+  return new Command('boxes')
+    .description('what all boxes are told: receipt lines, waiting time, category; without options: as it is')
+    .option('--receipt-head <lines...>', 'at most 4 lines under the merchant’s name; "" for none')
+    .option('--receipt-foot <lines...>', 'at most 4 lines at the end of a receipt; "" for none')
+    .option('--tap-seconds <seconds>', 'how long a sale waits for a tap', integerBetween(1, 600))
+    .option('--category <category>', 'consumption category of what no product names')
+    .option('--reset', 'all as each box is configured')
+    .action((options: BoxesOptions) =>
+      run(async ({ call, show }) => {
+        const lines = (given: string[] | undefined) => given?.filter((line) => line !== '');
+        const change = options.reset
+          ? { receiptHead: null, receiptFoot: null, credentialTimeoutMs: null, category: null }
+          : Object.fromEntries(
+              Object.entries({
+                receiptHead: lines(options.receiptHead),
+                receiptFoot: lines(options.receiptFoot),
+                credentialTimeoutMs: options.tapSeconds === undefined ? undefined : options.tapSeconds * 1_000,
+                category: options.category,
+              }).filter(([, value]) => value !== undefined),
+            );
+        const isChange = Object.keys(change).length > 0;
+        const told = await call<Readonly<Record<string, unknown>>>(isChange ? 'boxes.set' : 'boxes.show', change);
+        show(told, () => (Object.keys(told).length > 0 ? fields(told) : 'nothing: each box is as it is configured'));
+      }),
+    );
+}
+
+/** `catalogue`, `rules`, `policy`, `boxes` and `merchant`. */
 export function shopCommands(tools: Tools): readonly Command[] {
   const merchant = new Command('merchant')
     .arguments('<name> <location>')
@@ -231,5 +267,5 @@ export function shopCommands(tools: Tools): readonly Command[] {
         show({ merchant: name, location }, () => `${name}, ${location}`);
       }),
     );
-  return [catalogueCommand(tools), rulesCommand(tools), policyCommand(tools), merchant];
+  return [catalogueCommand(tools), rulesCommand(tools), policyCommand(tools), boxesCommand(tools), merchant];
 }

@@ -20,7 +20,9 @@ import { type ReceiptContext, receiptColumns, receiptLines } from './receipt.js'
 import type { SaleOutcome, SaleRequest, Service } from './sale.js';
 import { serviceOf } from './services/services.js';
 
-const context: ReceiptContext = { terminalId: 't-0123456789ab', time: '2026-11-20 21:30', copy: false };
+const context: ReceiptContext = {
+  ...{ terminalId: 't-0123456789ab', time: '2026-11-20 21:30', copy: false, head: [], foot: [] },
+};
 const minor = (value: number): AmountMinor => value as AmountMinor;
 const accepted = (request: SaleRequest, changes: Parameters<typeof acceptedAnswer>[0] = {}): SaleOutcome => {
   const answer = acceptedAnswer(changes);
@@ -35,6 +37,20 @@ const printed = (request: SaleRequest, outcome: SaleOutcome, changes: Partial<Re
 /** Does one line carry both the label and, at its end, the figure? */
 const says = (text: string, label: string, figure: string): boolean =>
   text.split('\n').some((line) => line.includes(label) && line.endsWith(` ${figure}`));
+
+t.test('the merchant’s own lines, under the name and at the end, within the width', (t) => {
+  const request = requestFor({ name: 'plainSale' });
+  const lines = printed(request, accepted(request), {
+    head: ['电话 010-12345678'],
+    foot: ['谢谢惠顾 Thank you', '长'.repeat(40)],
+  });
+  const rows = lines.split('\n');
+  t.equal(rows[2]?.trim(), '电话 010-12345678');
+  t.equal(rows.at(-3)?.trim(), '谢谢惠顾 Thank you');
+  t.equal(rows.at(-2), '长'.repeat(16));
+  t.match(rows.at(-1), /SIMULATED/, 'what must be seen stays last');
+  t.end();
+});
 
 t.test('points earned, with and without the host', (t) => {
   const request = requestFor({ name: 'pointsEarn', typedPoints: null });

@@ -27,6 +27,9 @@ export interface ReceiptContext {
   /** Local time as text, made by the shell: `2026-11-20 21:30`. */
   readonly time: string;
   readonly copy: boolean;
+  /** The merchant's own lines, under the name and at the end. */
+  readonly head: readonly string[];
+  readonly foot: readonly string[];
 }
 
 /** Most code points on one line: a name of stacked marks has no width, but a printer has to swallow it. */
@@ -88,6 +91,7 @@ export function receiptLines(request: SaleRequest, outcome: SaleOutcome, context
   return [
     centred(request.terms.merchant),
     centred(request.terms.location),
+    ...context.head.map(centred),
     ...marks,
     centred(titles[request.service.name]),
     rule,
@@ -99,6 +103,7 @@ export function receiptLines(request: SaleRequest, outcome: SaleOutcome, context
     ...pair('收银员 CLERK', request.clerk),
     ...(request.reference === null ? [] : pair('单号 REF', request.reference)),
     ...idLines('交易号 ID', request.ids.transaction),
+    ...context.foot.map(centred),
     ...marks,
   ];
 }

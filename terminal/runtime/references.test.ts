@@ -5,13 +5,30 @@
 import { join } from 'node:path';
 import t from 'tap';
 import type { AmountMinor, Points } from '../kernel/units.js';
-import { openBox, until } from '../sim/box-double.js';
+import { directives, openBox, until } from '../sim/box-double.js';
 import { ringEventsMax } from './event-ring.js';
 import type { TerminalEvent } from './port.js';
 
 const earn = { service: 'pointsEarn' } as const;
 const plain = { service: 'plainSale' } as const;
 const amount = (amountMinor: number) => ({ purchase: { amountMinor: amountMinor as AmountMinor } });
+
+t.test('what the host sets for all boxes is in force with the next sale, over the box’s own', async (t) => {
+  const box = await openBox(t);
+  const configuration = { receiptFoot: ['谢谢惠顾'], credentialTimeoutMs: 2_000, category: 'dining' };
+  box.store.setDirectives({ ...directives, version: directives.version + 1, configuration });
+  await box.start(earn, { reference: 'C-1' });
+  box.time.advance(1_999);
+  t.equal(box.terminal.sale('C-1')?.phase, 'waiting');
+  box.time.advance(1);
+  const ended = await box.ended('C-1');
+  t.match(ended.outcome, { result: 'refused', code: 'sale.timedOut' });
+  t.match(ended.receipt.at(-1), /^ *谢谢惠顾$/);
+  const sold = await box.start(plain, { reference: 'C-2' });
+  t.match(sold.outcome, { result: 'accepted' });
+  t.match(box.terminal.journal(1, null)[0]?.body, /"category":"dining"/);
+  t.match(box.terminal.sale('C-2')?.receipt.at(-2), /谢谢惠顾/, 'on the copy too, above its mark');
+});
 
 t.test('the same reference is the same sale: open, ended, and after a restart', async (t) => {
   const file = join(t.testdir(), 'box.db');

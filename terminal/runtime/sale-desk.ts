@@ -82,14 +82,15 @@ export class SaleDesk {
     const directives = this.ports.store.directives();
     if (!directives) return refuse('rules.unknown');
     const { options } = this.ports;
+    const told = directives.configuration ?? {};
     const duration = (ms: number): DurationMs => durationMs(ms);
     return ok({
       rules: directives.rules,
       merchant: directives.merchant,
       location: directives.location,
-      category: options.category,
+      category: told.category ?? options.category,
       simulated: options.simulated,
-      credentialTimeout: duration(options.credentialTimeoutMs),
+      credentialTimeout: duration(told.credentialTimeoutMs ?? options.credentialTimeoutMs),
       authorisationTimeout: duration(options.authorisationTimeoutMs),
       balanceTimeout: duration(options.balanceTimeoutMs),
       cardAgainTimeout: duration(options.cardAgainTimeoutMs),

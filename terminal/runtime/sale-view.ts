@@ -2,6 +2,7 @@
  * Sale views: a sale as till and console see it, open or stored, and a command barcode as the command it stands for.
  * Must not decide anything; what was decided is in the sale.
  */
+import type { BoxConfiguration } from '../../host-sync/protocol/sync.js';
 import type { Prompt } from '../core/effect.js';
 import { outcomeOf } from '../core/outcome.js';
 import { type ReceiptContext, receiptLines } from '../core/receipt.js';
@@ -32,10 +33,10 @@ export function viewOf(request: SaleRequest, outcome: SaleOutcome | null, prompt
 }
 
 /** A sale from the database; its receipt says COPY, since nobody knows whether the first one was printed. */
-export function storedView(row: SaleRow, terminalId: string): SaleView {
+export function storedView(row: SaleRow, terminalId: string, lines: BoxConfiguration | undefined): SaleView {
   const { request } = row.sale;
   const outcome = outcomeOf(row.sale, row.answer);
-  const context = receiptContext(terminalId, row.updatedWallMs, true);
+  const context = receiptContext(terminalId, row.updatedWallMs, true, lines);
   return {
     ...viewOf(request, outcome, null),
     voided: row.voided,
@@ -45,11 +46,17 @@ export function storedView(row: SaleRow, terminalId: string): SaleView {
 }
 
 /** Time as the shop reads it: the box's own time zone, minutes. */
-export function receiptContext(terminalId: string, atWallMs: number, copy: boolean): ReceiptContext {
+export function receiptContext(
+  terminalId: string,
+  atWallMs: number,
+  copy: boolean,
+  lines: BoxConfiguration | undefined,
+): ReceiptContext {
   const time = new Date(atWallMs);
   const two = (part: number): string => String(part).padStart(2, '0');
   const date = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
-  return { terminalId, copy, time: `${date} ${two(time.getHours())}:${two(time.getMinutes())}` };
+  const { receiptHead: head = [], receiptFoot: foot = [] } = lines ?? {};
+  return { terminalId, copy, head, foot, time: `${date} ${two(time.getHours())}:${two(time.getMinutes())}` };
 }
 
 export function serviceOfBarcode(barcode: StartBarcode): ServiceCommand {

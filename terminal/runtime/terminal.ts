@@ -443,7 +443,9 @@ export class Terminal implements TerminalPort {
 
   #announce(request: SaleRequest, outcome: SaleOutcome): void {
     this.#prompt = null;
-    const lines = receiptLines(request, outcome, receiptContext(this.#terminalId(), this.#clock.now().atWallMs, false));
+    const { atWallMs } = this.#clock.now();
+    const told = this.#parts.store.directives()?.configuration;
+    const lines = receiptLines(request, outcome, receiptContext(this.#terminalId(), atWallMs, false, told));
     this.#parts.print(lines);
     this.#announced = { ...viewOf(request, outcome, null), receipt: lines };
     this.#publish({ type: 'sale', sale: this.#announced });
@@ -475,7 +477,7 @@ export class Terminal implements TerminalPort {
   }
 
   #storedView(row: SaleRow): SaleView {
-    return storedView(row, this.#terminalId());
+    return storedView(row, this.#terminalId(), this.#parts.store.directives()?.configuration);
   }
 
   #terminalId(): string {

@@ -16,7 +16,7 @@ import {
   productCodeSchema,
   terminalIdSchema,
 } from '../../protocol/record.js';
-import { envelopeSchema, productSchema, rulesSchema } from '../../protocol/sync.js';
+import { boxConfigurationSchema, envelopeSchema, productSchema, rulesSchema } from '../../protocol/sync.js';
 import { numberPattern } from '../messages/port.js';
 import type { Registration } from '../messages/registration.js';
 import type { CouponView, Host, MemberView, Refusal } from '../service/types.js';
@@ -202,6 +202,14 @@ function catalogueCommands({ host }: AdminContext): readonly Command[] {
   ];
 }
 
+const boxesSchema = z.strictObject(
+  Object.fromEntries(
+    Object.entries(boxConfigurationSchema.shape).map(([name, schema]) => [name, schema.nullable()]),
+  ) as {
+    [Name in keyof typeof boxConfigurationSchema.shape]: z.ZodNullable<(typeof boxConfigurationSchema.shape)[Name]>;
+  },
+);
+
 function rulesCommands({ host }: AdminContext): readonly Command[] {
   const policySchema = z
     .strictObject({
@@ -228,6 +236,8 @@ function rulesCommands({ host }: AdminContext): readonly Command[] {
     ),
     command('rules.set', rulesSchema.omit({ version: true }), (rules) => host.rules.publish(rules)),
     command('policy.set', policySchema, (policy) => host.rules.setPolicy(definedOf(policy))),
+    command('boxes.show', nothing, async () => ok(await host.rules.boxConfiguration())),
+    command('boxes.set', boxesSchema, (change) => host.rules.setBoxConfiguration(change)),
     command('tiers.set', z.strictObject({ tiers: z.array(tierSchema).min(1).max(20) }), ({ tiers }) =>
       host.rules.setTiers(tiers),
     ),

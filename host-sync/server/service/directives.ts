@@ -43,6 +43,7 @@ export function createDirectives(parts: DirectivesParts): Pick<TerminalFacing, '
       const plan = (need: Collector): void => {
         planContext(need);
         need.get('setting', 'offlineLimits');
+        need.get('setting', 'boxConfiguration');
         planVersion(need, terminalId);
         planCatalogue(need, catalogueVersion);
         planAllowances(need, terminalId);
@@ -56,6 +57,7 @@ export function createDirectives(parts: DirectivesParts): Pick<TerminalFacing, '
           rules,
           blocked,
           offline: setting(facts, 'offlineLimits'),
+          configuration: setting(facts, 'boxConfiguration'),
           allowances: allowancesOf(parts, facts, terminalId),
           catalogueVersion: setting(facts, 'catalogueVersion'),
           catalogue: catalogueSince(facts, catalogueVersion),

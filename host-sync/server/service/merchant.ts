@@ -4,7 +4,13 @@
  */
 import type { Clock } from '../../../terminal/kernel/ports.js';
 import { ok } from '../../../terminal/kernel/result.js';
-import { offlineLimitsSchema, type Product, productSchema, rulesSchema } from '../../protocol/sync.js';
+import {
+  boxConfigurationSchema,
+  offlineLimitsSchema,
+  type Product,
+  productSchema,
+  rulesSchema,
+} from '../../protocol/sync.js';
 import { versionId } from '../ledger/catalogue.js';
 import { type Collector, put, remove, type WorkingSet, type Write } from '../ledger/facts.js';
 import type { HostStore } from '../storage/port.js';
@@ -100,6 +106,7 @@ export function createCatalogue(store: HostStore, clock: Clock): CatalogueAdmin 
 export function createRules(store: HostStore, clock: Clock): RulesAdmin {
   const planOffline = (need: Collector): void => {
     need.get('setting', 'offlineLimits');
+    need.get('setting', 'boxConfiguration');
     need.get('setting', 'directivesVersion');
   };
   const plan = (need: Collector): void => {
@@ -156,6 +163,16 @@ export function createRules(store: HostStore, clock: Clock): RulesAdmin {
         facts.write([putSetting('offlineLimits', parsed.data), raiseDirectives(facts)]);
         return ok(parsed.data);
       }),
+    setBoxConfiguration: async (change) =>
+      store.transact(planOffline, (facts) => {
+        const wish = Object.entries({ ...setting(facts, 'boxConfiguration'), ...change });
+        const parsed = boxConfigurationSchema.safeParse(Object.fromEntries(wish.filter(([, value]) => value !== null)));
+        if (!parsed.success)
+          return refusal('input.outOfRange', parsed.error.issues[0]?.path.join('.') ?? 'configuration');
+        facts.write([putSetting('boxConfiguration', parsed.data), raiseDirectives(facts)]);
+        return ok(parsed.data);
+      }),
+    boxConfiguration: () => store.read(planOffline, (facts) => setting(facts, 'boxConfiguration')),
     offlineLimits: () => store.read(planOffline, (facts) => setting(facts, 'offlineLimits')),
     policy: () => store.read(plan, (facts) => setting(facts, 'policy')),
     tiers: () => store.read(plan, (facts) => setting(facts, 'tiers')),

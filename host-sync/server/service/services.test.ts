@@ -64,6 +64,24 @@ inWorld(t, 'a member enlisted without a key is the same member once the phone re
   t.match(await members.enlist({ phone: '13800000001', name: 'a\nb' }), { error: { code: 'input.malformed' } });
 });
 
+inWorld(
+  t,
+  'what all boxes are told: set one by one, checked, and part of the directives',
+  async (t, { world, box }) => {
+    const before = must(await world.host.directivesVersion(box.terminalId));
+    const { rules } = world.host;
+    must(await rules.setBoxConfiguration({ receiptFoot: ['谢谢惠顾'], category: 'dining' }));
+    must(await rules.setBoxConfiguration({ category: null, credentialTimeoutMs: 30_000 }));
+    const told = { receiptFoot: ['谢谢惠顾'], credentialTimeoutMs: 30_000 };
+    t.same(await rules.boxConfiguration(), told);
+    const { version, configuration } = must(await world.host.directives(box.terminalId, null));
+    t.same(configuration, told);
+    t.equal(version, before + 2, 'and rings for every box');
+    t.match(await rules.setBoxConfiguration({ credentialTimeoutMs: 1 }), { error: { code: 'input.outOfRange' } });
+    t.match(await rules.setBoxConfiguration({ receiptHead: ['1', '2', '3', '4', '5'] }), { ok: false });
+  },
+);
+
 inWorld(t, 'one phone number owns several business ids; a key id belongs to one', async (t, { world, box }) => {
   const first = await world.phone('13800000000');
   const second = await world.phone('13800000000');

@@ -6,7 +6,13 @@ import { z } from 'zod';
 import type { Bytes } from '../../../terminal/kernel/bytes.js';
 import type { Crypto } from '../../../terminal/kernel/ports.js';
 import { plainText } from '../../protocol/record.js';
-import { allowancesMax, offlineLimitsDefault, offlineLimitsSchema, rulesSchema } from '../../protocol/sync.js';
+import {
+  allowancesMax,
+  boxConfigurationSchema,
+  offlineLimitsDefault,
+  offlineLimitsSchema,
+  rulesSchema,
+} from '../../protocol/sync.js';
 import { type ApplyContext, type KeyVault, policyDefault, type Realm, tierDefault } from '../ledger/context.js';
 import { type Collector, type Facts, put, type Write } from '../ledger/facts.js';
 import { planRules } from '../ledger/rules.js';
@@ -70,6 +76,7 @@ const schemas = {
   tiers: tiersSchema,
   rules: rulesSchema.nullable(),
   offlineLimits: offlineLimitsSchema,
+  boxConfiguration: boxConfigurationSchema,
   allowancePolicy: allowancePolicySchema,
   catalogueVersion: count,
   directivesVersion: count,
@@ -84,6 +91,7 @@ const defaults: { readonly [Name in Exclude<SettingName, 'realm'>]: SettingValue
   tiers: [tierDefault],
   rules: null,
   offlineLimits: offlineLimitsDefault,
+  boxConfiguration: {},
   allowancePolicy: allowancePolicyDefault,
   catalogueVersion: 0,
   directivesVersion: 0,

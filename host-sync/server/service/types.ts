@@ -12,6 +12,7 @@ import type {
   AllowanceResponse,
   AuthoriseRequest,
   AuthoriseResponse,
+  BoxConfiguration,
   Directives,
   Envelope,
   OfflineLimits,
@@ -245,6 +246,11 @@ export interface RulesAdmin {
   setPolicy(policy: Partial<Policy>): Answered<Policy>;
   setOfflineLimits(change: Partial<OfflineLimits>): Answered<OfflineLimits>;
   offlineLimits(): Promise<OfflineLimits>;
+  /** What is named changes; null: as each box is configured. */
+  setBoxConfiguration(
+    change: { readonly [Name in keyof BoxConfiguration]?: BoxConfiguration[Name] | null },
+  ): Answered<BoxConfiguration>;
+  boxConfiguration(): Promise<BoxConfiguration>;
   policy(): Promise<Policy>;
   tiers(): Promise<readonly Tier[]>;
 }
