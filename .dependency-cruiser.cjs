@@ -153,12 +153,13 @@ module.exports = {
     folder('drivers-contract', '^drivers/contract/', [KERNEL], 'contract → kernel'),
     {
       name: 'drivers-bus',
-      comment: 'drivers/<bus> → contract, protocols, fingerprints, kernel; a bus never imports another bus.',
+      comment:
+        'drivers/<bus> → contract, protocols, supervised, fingerprints, kernel; a bus never imports another bus.',
       severity: 'error',
       from: { path: '^drivers/([^/]+)/', pathNot: [TEST, SIM, '^drivers/(contract|protocols)/'] },
       to: {
         path: OURS,
-        pathNot: ['^drivers/$1/', '^drivers/(contract|protocols)/', '^drivers/fingerprints\\.ts$', KERNEL],
+        pathNot: ['^drivers/$1/', '^drivers/(contract|protocols|supervised)/', '^drivers/fingerprints\\.ts$', KERNEL],
       },
     },
     folder(

@@ -6,7 +6,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
 import { concat, equalBytes, hex, utf8 } from '../../terminal/kernel/bytes.js';
-import { encodeFrame, type Frame, FrameReader, frameBodyBytesMax, frameTextBytesMax } from './frames.js';
+import { frameBodyBytesMax, frameTextBytesMax } from '../supervised/frame-codec.js';
+import { type Frame, readerFrames } from './frames.js';
 
 const samples: readonly Frame[] = [
   { type: 'ping', nonce: 0xffff_ffff },
@@ -28,7 +29,7 @@ const samples: readonly Frame[] = [
 ];
 
 const decodeAll = (...chunks: readonly Uint8Array[]) => {
-  const reader = new FrameReader();
+  const reader = readerFrames.stream();
   const frames: Frame[] = [];
   for (const chunk of chunks) {
     const pushed = reader.push(chunk);
@@ -41,7 +42,7 @@ const decodeAll = (...chunks: readonly Uint8Array[]) => {
 t.test('every frame comes back from every split of its bytes, and from none of its truncations', async (t) => {
   const same = (a: unknown, b: unknown) => isDeepStrictEqual(a, b);
   for (const frame of samples) {
-    const bytes = encodeFrame(frame);
+    const bytes = readerFrames.encode(frame);
     const misfits: string[] = [];
     for (let at = 0; at <= bytes.length; at++) {
       if (!same(decodeAll(bytes.slice(0, at), bytes.slice(at)), [frame])) misfits.push(`split at ${at}`);
@@ -52,7 +53,7 @@ t.test('every frame comes back from every split of its bytes, and from none of i
 });
 
 t.test('a stream of all frames comes back byte by byte and in one piece', async (t) => {
-  const stream = concat(...samples.map(encodeFrame));
+  const stream = concat(...samples.map(readerFrames.encode));
   t.strictSame(decodeAll(stream), samples);
   t.strictSame(decodeAll(...Array.from(stream, (byte) => new Uint8Array([byte]))), samples);
 });
@@ -63,7 +64,7 @@ t.test(
     const tally = { error: 0, waiting: 0, frame: 0 };
     const misfits: string[] = [];
     for (const frame of samples) {
-      const bytes = encodeFrame(frame);
+      const bytes = readerFrames.encode(frame);
       for (let bit = 0; bit < bytes.length * 8; bit++) {
         const flipped = bytes.slice();
         flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
@@ -72,7 +73,7 @@ t.test(
         else if (found.length === 0) tally.waiting++;
         else {
           tally.frame++;
-          const again = concat(...found.map(encodeFrame));
+          const again = concat(...found.map(readerFrames.encode));
           if (!equalBytes(again, flipped.subarray(0, again.length))) misfits.push(`${frame.type}, bit ${bit}`);
         }
       }
@@ -107,14 +108,14 @@ t.test('bounds: body, APDU, ATR, text, error code and type', async (t) => {
 });
 
 t.test('after an error the reader stays in error: there is no frame boundary to trust', async (t) => {
-  const reader = new FrameReader();
+  const reader = readerFrames.stream();
   t.notOk(reader.push(hex('FFFFFFFF01')).ok);
-  t.notOk(reader.push(encodeFrame({ type: 'looked' })).ok);
+  t.notOk(reader.push(readerFrames.encode({ type: 'looked' })).ok);
 });
 
 t.test('a long name is cut before a character, never inside one', async (t) => {
   for (const lead of ['', 'a', 'ab']) {
-    const found = decodeAll(encodeFrame({ type: 'readerAdded', reader: 1, name: lead + '读'.repeat(400) }));
+    const found = decodeAll(readerFrames.encode({ type: 'readerAdded', reader: 1, name: lead + '读'.repeat(400) }));
     const name = Array.isArray(found) && found[0]?.type === 'readerAdded' ? found[0].name : 'no frame';
     t.match(name, /^a?b?读+$/);
     t.ok(utf8(name).length > frameTextBytesMax - 3);

@@ -8,15 +8,16 @@ import { err, ok, type Result } from '../../terminal/kernel/result.js';
 import { type DurationMs, durationMs } from '../../terminal/kernel/units.js';
 import type { DeviceEvent, DeviceStatus, Driver, MemberSignal, Schedule } from '../contract/driver.js';
 import type { DeviceError } from '../contract/transport.js';
-import { CardLink, type LinkPort } from './card-link.js';
-import type { Frame } from './frames.js';
+import { CardLink, type LinkPort } from '../supervised/card-link.js';
+import type { SpawnChild } from '../supervised/spawn-child.js';
+import { SupervisedProcess } from '../supervised/supervised-process.js';
+import { type Frame, readerFrames } from './frames.js';
 import { type PcscOptions, pcscOptionsDefault } from './options.js';
 import { PcscService } from './pcsc-service.js';
 import { ReaderDevice } from './reader-device.js';
 import { findReturned, parseReaderName, refusalReason } from './reader-names.js';
-import { ReaderProcess } from './reader-process.js';
+import { spawnReaderChild } from './reader-process.js';
 import { signalCommand } from './reader-signals.js';
-import { type SpawnChild, spawnChild } from './spawn-child.js';
 
 /** Readers remembered, plugged in or away. */
 const devicesMax = 16;
@@ -35,7 +36,7 @@ export interface PcscDriverSetup {
 export class PcscDriver implements Driver {
   readonly bus = 'pcsc';
   readonly #options: PcscOptions;
-  readonly #process: ReaderProcess;
+  readonly #process: SupervisedProcess<Frame>;
   readonly #service: PcscService;
   readonly #devices: ReaderDevice[] = [];
   readonly #exchanges = new Map<number, CardLink>();
@@ -49,8 +50,10 @@ export class PcscDriver implements Driver {
   constructor(private readonly setup: PcscDriverSetup) {
     this.#options = { ...pcscOptionsDefault, ...setup.options };
     this.#service = new PcscService(setup.clock, this.#options.enabled);
-    this.#process = new ReaderProcess({
-      spawn: setup.spawn ?? spawnChild,
+    this.#process = new SupervisedProcess<Frame>({
+      name: 'reader process',
+      codec: readerFrames,
+      spawn: setup.spawn ?? spawnReaderChild,
       clock: setup.clock,
       schedule: setup.schedule,
       heartbeat: durationMs(this.#options.heartbeatMs),

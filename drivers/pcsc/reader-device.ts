@@ -6,7 +6,7 @@ import type { Clock } from '../../terminal/kernel/ports.js';
 import { seconds, type WallMs } from '../../terminal/kernel/units.js';
 import type { DeviceState, DeviceStatus } from '../contract/driver.js';
 import type { DeviceError } from '../contract/transport.js';
-import type { CardLink } from './card-link.js';
+import type { CardLink } from '../supervised/card-link.js';
 import { FlappingWatch } from './flapping.js';
 import { isVirtual, type ReaderName } from './reader-names.js';
 

@@ -1,156 +1,18 @@
 /**
- * Supervises the PC/SC child: starts it, asks whether it lives, kills it when it does not answer, starts the next after a
- * pause that grows. Must not know readers or cards; frames go to its owner.
+ * How the PC/SC child is started: its entry, its threads, and what libpcsclite reads from the environment.
  */
-import type { Clock } from '../../terminal/kernel/ports.js';
-import { type DurationMs, durationMs, type MonotonicMs, seconds } from '../../terminal/kernel/units.js';
-import type { Schedule } from '../contract/driver.js';
-import type { DeviceError } from '../contract/transport.js';
-import { encodeFrame, type Frame, FrameReader, framesVersion } from './frames.js';
-import type { ChildPipe, SpawnChild } from './spawn-child.js';
+import { fileURLToPath } from 'node:url';
+import { type ChildPipe, spawnChild } from '../supervised/spawn-child.js';
 
-/** From start to first frame, on a slow board under load. */
-export const helloTimeoutMs = 15_000;
-/** Heartbeats without any frame after which it is taken for dead. Two, because the first may be the box's own pause. */
-const missedMax = 2;
-/** Pause before the first restart; doubles with each life that was short. */
-export const restartDelayMinMs = 50;
-/** A life this long forgets the failures before it. */
-const stableAfter = seconds(10);
-/** How long stop() waits for the process to be gone. */
-const stopTimeoutMs = 1_500;
+/** Blocking calls of all readers share libuv's pool; two each for four readers. */
+const threadPoolSize = 8;
+const entryDefault = fileURLToPath(new URL('./child.js', import.meta.url));
 
-export interface ReaderProcessSetup {
-  readonly spawn: SpawnChild;
-  readonly clock: Clock;
-  readonly schedule: Schedule;
-  readonly heartbeat: DurationMs;
-  readonly restartDelayMax: DurationMs;
-  /** Every frame but hello and pong. */
-  readonly onFrame: (frame: Frame) => void;
-  /** This life is over; the next is on its way. */
-  readonly onEnded: (error: DeviceError) => void;
-}
-
-interface Life {
-  readonly child: ChildPipe;
-  readonly since: MonotonicMs;
-  missed: number;
-  /** Why it was condemned, or what it said itself; else its exit tells. */
-  lastWord: DeviceError | null;
-  cancelTimer: () => void;
-}
-
-export class ReaderProcess {
-  #life: Life | null = null;
-  #cancelRestart: () => void = () => {};
-  #stopped = true;
-  #shortLives = 0;
-  #nonce = 0;
-  #whenEnded: () => void = () => {};
-  /** Lives started so far. */
-  starts = 0;
-
-  constructor(private readonly setup: ReaderProcessSetup) {}
-
-  get pid(): number | null {
-    return this.#life?.child.pid ?? null;
-  }
-
-  start(): void {
-    if (!this.#stopped) return;
-    this.#stopped = false;
-    this.#begin();
-  }
-
-  /** Kills it and starts no other; resolves when it is gone, at the latest after 1.5 s. */
-  stop(): Promise<void> {
-    this.#stopped = true;
-    this.#cancelRestart();
-    const life = this.#life;
-    if (!life) return Promise.resolve();
-    life.cancelTimer();
-    return new Promise((resolve) => {
-      const cancel = this.setup.schedule(stopTimeoutMs, resolve);
-      this.#whenEnded = () => {
-        cancel();
-        resolve();
-      };
-      life.child.kill();
-    });
-  }
-
-  /** Sends a frame to the living child; between two lives it is dropped. */
-  send(frame: Frame): void {
-    this.#life?.child.write(encodeFrame(frame));
-  }
-
-  /** Replaces a child that cannot be used any more. */
-  condemn(detail: string): void {
-    const life = this.#life;
-    if (!life || life.lastWord?.code === 'device.timedOut') return;
-    life.lastWord = { code: 'device.timedOut', detail };
-    life.cancelTimer();
-    life.child.kill();
-  }
-
-  #begin(): void {
-    this.starts++;
-    const child = this.setup.spawn();
-    const life: Life = {
-      child,
-      since: this.setup.clock.monotonicMs(),
-      missed: 0,
-      lastWord: null,
-      cancelTimer: () => {},
-    };
-    this.#life = life;
-    life.cancelTimer = this.setup.schedule(helloTimeoutMs, () => this.condemn('the reader process did not start'));
-    const reader = new FrameReader();
-    child.onData((chunk) => {
-      const frames = reader.push(chunk);
-      if (frames.ok) for (const frame of frames.value) this.#received(life, frame);
-      else this.condemn(`the reader process sent an unreadable frame: ${frames.error.code}`);
-    });
-    child.onEnded((how) => this.#ended(life, how));
-  }
-
-  #received(life: Life, frame: Frame): void {
-    if (this.#life !== life || this.#stopped) return;
-    life.missed = 0;
-    if (frame.type === 'hello') {
-      life.cancelTimer();
-      if (frame.version === framesVersion) this.#beat(life);
-      else this.condemn(`the reader process speaks version ${frame.version}`);
-    } else if (frame.type !== 'pong') {
-      life.lastWord = frame.type === 'serviceDown' ? { code: frame.code, detail: frame.detail } : null;
-      this.setup.onFrame(frame);
-    }
-  }
-
-  #beat(life: Life): void {
-    if (life.missed >= missedMax) {
-      this.condemn('the reader process does not answer');
-      return;
-    }
-    life.missed++;
-    this.#nonce = (this.#nonce + 1) % 2 ** 32;
-    this.send({ type: 'ping', nonce: this.#nonce });
-    life.cancelTimer = this.setup.schedule(this.setup.heartbeat, () => this.#beat(life));
-  }
-
-  #ended(life: Life, how: string): void {
-    if (this.#life !== life) return;
-    this.#life = null;
-    life.cancelTimer();
-    if (this.#stopped) {
-      this.#whenEnded();
-      return;
-    }
-    if (this.setup.clock.monotonicMs() - life.since >= stableAfter) this.#shortLives = 0;
-    const delay = durationMs(Math.min(restartDelayMinMs * 2 ** this.#shortLives, this.setup.restartDelayMax));
-    if (delay < this.setup.restartDelayMax) this.#shortLives++;
-    this.#cancelRestart = this.setup.schedule(delay, () => this.#begin());
-    this.setup.onEnded(life.lastWord ?? { code: 'device.failed', detail: `the reader process ${how}` });
-  }
+/** @param entry another child, for tests and benchmarks */
+export function spawnReaderChild(entry: string = entryDefault): ChildPipe {
+  return spawnChild({
+    entry,
+    environment: { UV_THREADPOOL_SIZE: String(threadPoolSize) },
+    environmentNames: ['PCSCLITE_CSOCK_NAME'],
+  });
 }

@@ -4,8 +4,8 @@
  */
 import { type Bytes, concat } from '../../terminal/kernel/bytes.js';
 import { assert } from '../../terminal/kernel/result.js';
-import { encodeFrame, type Frame, FrameReader, framesVersion } from '../pcsc/frames.js';
-import type { ChildPipe } from '../pcsc/spawn-child.js';
+import { type Frame, readerFrames } from '../pcsc/frames.js';
+import type { ChildPipe } from '../supervised/spawn-child.js';
 
 /** One command in, its answer out; an empty answer means that the card left. A promise that never settles is a stuck card. */
 export type Respond = (command: Bytes) => Bytes | Promise<Bytes>;
@@ -20,12 +20,12 @@ export class FakeReaderChild implements ChildPipe {
   #ended = false;
   #onData: (chunk: Bytes) => void = () => {};
   #onEnded: (how: string) => void = () => {};
-  readonly #reader = new FrameReader();
+  readonly #reader = readerFrames.stream();
   readonly #cards = new Map<number, Respond>();
 
   /** Says what a child says that found pcscd and these readers. */
   comeUp(readerNames: readonly string[], firstReader = 1): void {
-    this.send({ type: 'hello', version: framesVersion });
+    this.send({ type: 'hello', version: readerFrames.version });
     this.send({ type: 'serviceUp' });
     readerNames.forEach((name, index) => {
       this.send({ type: 'readerAdded', reader: firstReader + index, name });
@@ -34,7 +34,7 @@ export class FakeReaderChild implements ChildPipe {
   }
 
   send(frame: Frame): void {
-    this.sendRaw(encodeFrame(frame));
+    this.sendRaw(readerFrames.encode(frame));
   }
   sendRaw(bytes: Bytes): void {
     if (!this.#ended) this.#onData(bytes);

@@ -5,7 +5,7 @@
 import path from 'node:path';
 import type { ApduLink } from '../../drivers/contract/transport.js';
 import { PcscDriver } from '../../drivers/pcsc/pcsc-driver.js';
-import { spawnChild } from '../../drivers/pcsc/spawn-child.js';
+import { spawnReaderChild } from '../../drivers/pcsc/reader-process.js';
 import { nativeClock } from '../../terminal/kernel/native.js';
 import { durationMs } from '../../terminal/kernel/units.js';
 import { builtFolder } from '../start-parts/process.js';
@@ -27,7 +27,7 @@ async function openDriver(): Promise<{ readonly link: ApduLink; readonly driver:
     clock: nativeClock,
     schedule,
     options: { enabled: true },
-    spawn: () => spawnChild(childOf('echo-card-child')),
+    spawn: () => spawnReaderChild(childOf('echo-card-child')),
   });
   const link = await new Promise<ApduLink>((resolve) => {
     void driver.start((event) => {
@@ -51,7 +51,7 @@ async function samplesOf(count: number, act: () => Promise<unknown>): Promise<re
 export async function benchApdu(rounds: number, count: number): Promise<readonly Figure[]> {
   const { link, driver } = await openDriver();
   const command = new Uint8Array(commandBytes).fill(0x90);
-  const pipe = spawnChild(childOf('echo-raw-child'));
+  const pipe = spawnReaderChild(childOf('echo-raw-child'));
   const frame = new Uint8Array(commandBytes + frameBytes);
   let echoed = 0;
   let whole: () => void = () => {};

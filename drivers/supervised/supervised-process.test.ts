@@ -5,10 +5,10 @@
 import t from 'tap';
 import { durationMs } from '../../terminal/kernel/units.js';
 import type { DeviceError } from '../contract/transport.js';
+import { type Frame, readerFrames } from '../pcsc/frames.js';
 import { FakeReaderChild } from '../sim/fake-reader-child.js';
 import { ManualTime } from '../sim/manual-time.js';
-import type { Frame } from './frames.js';
-import { helloTimeoutMs, ReaderProcess, restartDelayMinMs } from './reader-process.js';
+import { helloTimeoutMs, restartDelayMinMs, SupervisedProcess } from './supervised-process.js';
 
 const heartbeatMs = 2_000;
 const restartDelayMaxMs = 1_000;
@@ -18,7 +18,9 @@ function open() {
   const children: FakeReaderChild[] = [];
   const frames: Frame[] = [];
   const ends: DeviceError[] = [];
-  const supervised = new ReaderProcess({
+  const supervised = new SupervisedProcess<Frame>({
+    name: 'reader process',
+    codec: readerFrames,
     spawn: () => {
       const child = new FakeReaderChild();
       children.push(child);

@@ -44,6 +44,11 @@ export class CardLink implements ApduLink {
     private readonly port: LinkPort,
   ) {}
 
+  /** Let go by its user, and not lost. */
+  get isReleased(): boolean {
+    return this.#released;
+  }
+
   transmit(command: Bytes, timeout: DurationMs): Promise<Result<Bytes, DeviceError>> {
     if (this.#dead) return Promise.resolve(err(this.#dead));
     if (this.#waiting) return Promise.resolve(err({ code: 'device.busy', detail: 'a command is under way' }));

@@ -1,11 +1,10 @@
 /**
- * Starts the PC/SC child as a real process with one pipe, and nothing else of ours: no standard streams, no environment
- * but what libpcsclite and libuv read. Must not interpret a byte.
+ * Starts a bus's child as a real process with one pipe, and nothing else of ours: no standard streams, no environment but
+ * what the child's native libraries read. Must not interpret a byte.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import type { Bytes } from '../../terminal/kernel/bytes.js';
 
 /** The child as its supervisor sees it. Listeners are set before the next turn of the loop. */
@@ -21,20 +20,30 @@ export interface ChildPipe {
 
 export type SpawnChild = () => ChildPipe;
 
-/** Blocking calls of all readers share libuv's pool; two each for four readers. */
-const threadPoolSize = 8;
 /** util-linux; makes the kernel end the child with its parent even while native code spins and reads no pipe. */
 const setprivPath = '/usr/bin/setpriv';
 
-/** The child's entry, beside this file. */
-export const childPathDefault = fileURLToPath(new URL('./child.js', import.meta.url));
+/** Variables that native libraries need to be found. */
+const environmentNames = ['PATH', 'LD_LIBRARY_PATH'] as const;
 
-export function spawnChild(childPath: string = childPathDefault): ChildPipe {
-  const node = [process.execPath, childPath] as const;
-  const [command, ...words] = existsSync(setprivPath) ? [setprivPath, '--pdeathsig', 'KILL', '--', ...node] : node;
+export interface ChildSetup {
+  /** The child's entry: an absolute path. */
+  readonly entry: string;
+  /** Its arguments. */
+  readonly words?: readonly string[];
+  /** Handed on where they are set, besides those that every child gets. */
+  readonly environmentNames?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Node's own options, before the entry. */
+  readonly nodeOptions?: readonly string[];
+}
+
+export function spawnChild(setup: ChildSetup): ChildPipe {
+  const node = [process.execPath, ...(setup.nodeOptions ?? []), setup.entry, ...(setup.words ?? [])];
+  const [command = '', ...words] = existsSync(setprivPath) ? [setprivPath, '--pdeathsig', 'KILL', '--', ...node] : node;
   const child = spawn(command, words, {
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-    env: childEnvironment(),
+    env: childEnvironment(setup),
     cwd: '/',
   });
   const pipe = child.stdio[3] as Duplex | null | undefined;
@@ -63,11 +72,10 @@ export function spawnChild(childPath: string = childPathDefault): ChildPipe {
   };
 }
 
-function childEnvironment(): NodeJS.ProcessEnv {
-  const environment: NodeJS.ProcessEnv = { UV_THREADPOOL_SIZE: String(threadPoolSize) };
-  for (const name of ['PATH', 'LD_LIBRARY_PATH', 'PCSCLITE_CSOCK_NAME']) {
+function childEnvironment({ environment = {}, environmentNames: more = [] }: ChildSetup): NodeJS.ProcessEnv {
+  const found = [...environmentNames, ...more].flatMap((name) => {
     const value = process.env[name];
-    if (value !== undefined) environment[name] = value;
-  }
-  return environment;
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { ...environment, ...Object.fromEntries(found) };
 }
