@@ -2,6 +2,7 @@
  * The schema: every section of the configuration file and its option rows. The only source of options and their help.
  */
 
+import { bleOptions } from '../drivers/ble/options.js';
 import { hidOptions } from '../drivers/hid/options.js';
 import { pcscOptions } from '../drivers/pcsc/options.js';
 import { serialOptions } from '../drivers/serial/options.js';
@@ -18,6 +19,7 @@ const sections = {
   readers: { title: 'Contactless readers (PC/SC)', rows: pcscOptions },
   scanners: { title: 'Barcode scanners on serial lines', rows: serialOptions },
   hidScanners: { title: 'Barcode scanners in HID POS mode', rows: hidOptions },
+  bluetooth: { title: 'Scanners and phones over Bluetooth LE', rows: bleOptions },
   console: { title: 'The technician console', rows: consoleOptions },
   localApi: { title: 'The local API for tills', rows: localApiOptions },
   host: { title: 'The embedded host', rows: hostOptions },

@@ -3,6 +3,7 @@
  */
 import { existsSync, realpathSync } from 'node:fs';
 import type { Clock } from '../terminal/kernel/ports.js';
+import { BleDriver, type BleOptions } from './ble/ble-driver.js';
 import type { Driver, Schedule } from './contract/driver.js';
 import type { HidScannerOptions } from './hid/device-rules.js';
 import { openHidTransport } from './hid/hid-transport.js';
@@ -17,6 +18,7 @@ export interface DriverSettings {
   readonly readers: PcscOptions;
   readonly scanners: ScannerOptions;
   readonly hidScanners: HidScannerOptions;
+  readonly bluetooth: BleOptions;
 }
 
 /** A pseudo-terminal is never a cable: what comes over it is simulated. */
@@ -44,5 +46,6 @@ export function createDrivers(
       isSimulated: isPseudoTerminal,
     }),
     new HidScannerDriver(settings.hidScanners, { clock, schedule, look: lookAtHidraw, open: openHidTransport }),
+    new BleDriver({ clock, schedule, options: settings.bluetooth }),
   ];
 }

@@ -1,0 +1,367 @@
+/**
+ * The Bluetooth driver in the box: scanners and phones as device events, out of the frames of a supervised child process.
+ * Decides which peers are connected and when again. Must not load noble, decide anything about a sale, or put a byte of an
+ * exchange into an event, a status or a log.
+ */
+import { type Bytes, concat, utf8 } from '../../terminal/kernel/bytes.js';
+import type { Clock } from '../../terminal/kernel/ports.js';
+import { printable } from '../../terminal/kernel/redaction.js';
+import { err, ok, type Result } from '../../terminal/kernel/result.js';
+import { durationMs } from '../../terminal/kernel/units.js';
+import type { DeviceEvent, DeviceStatus, Driver, Schedule } from '../contract/driver.js';
+import type { DeviceError } from '../contract/transport.js';
+import { emptyLine, endOfGap, readScanLine, type ScanLineState } from '../protocols/scan-line/scan-line.js';
+import { CardLink, type LinkPort } from '../supervised/card-link.js';
+import type { LifeFrame } from '../supervised/frame-codec.js';
+import type { SpawnChild } from '../supervised/spawn-child.js';
+import { SupervisedProcess } from '../supervised/supervised-process.js';
+import { BleDevice } from './ble-device.js';
+import { spawnBluetoothChild } from './bluetooth-process.js';
+import { type BleFrame, bleFrames, offers, rssiOffset } from './frames.js';
+import { NearPhones } from './near-phones.js';
+
+/** Scanners served at once. */
+export const bleScannersMax = 8;
+/** Start does not wait longer for the adapter. */
+const firstLookMs = 3_000;
+/** Unconfigured scanners named in the service's row. */
+const namedMax = 4;
+
+export interface BleOptions {
+  readonly scanners: readonly string[];
+  readonly phones: boolean;
+  readonly phoneRssiMin: number;
+  readonly idleGapMs: number;
+  readonly gattTimeoutMs: number;
+  readonly heartbeatMs: number;
+  readonly restartDelayMaxMs: number;
+}
+
+export interface BleDriverSetup {
+  readonly clock: Clock;
+  readonly schedule: Schedule;
+  readonly options: BleOptions;
+  /** Starts the child; the real one by default. */
+  readonly spawn?: SpawnChild;
+}
+
+interface Scanner {
+  readonly address: string;
+  readonly row: BleDevice;
+  read: ScanLineState;
+  cancelGap: () => void;
+}
+
+export class BleDriver implements Driver {
+  readonly bus = 'ble';
+  readonly #process: SupervisedProcess<BleFrame>;
+  readonly #service: BleDevice;
+  readonly #scanners: readonly Scanner[];
+  readonly #phone: BleDevice | null;
+  readonly #near: NearPhones;
+  readonly #strangers = new Map<number, string>();
+  readonly #linkPort: LinkPort;
+  #link: CardLink | null = null;
+  #phoneLabel = '';
+  #connecting: number | null = null;
+  #emit: ((event: DeviceEvent) => void) | null = null;
+  #firstLookOver: () => void = () => {};
+  #lastExchange = 0;
+  #lastLink = 0;
+
+  constructor(private readonly setup: BleDriverSetup) {
+    const { clock, options, schedule } = setup;
+    this.#service = new BleDevice('ble', 'Bluetooth adapter', clock);
+    this.#scanners = options.scanners.slice(0, bleScannersMax).map((address, index) => ({
+      address: address.toLowerCase(),
+      row: new BleDevice(`ble-scanner-${index + 1}`, printable(address.toLowerCase()), clock),
+      read: emptyLine,
+      cancelGap: () => {},
+    }));
+    this.#phone = options.phones ? new BleDevice('ble-phone', 'phones over Bluetooth', clock) : null;
+    this.#near = new NearPhones(options.phoneRssiMin);
+    this.#process = new SupervisedProcess<BleFrame>({
+      name: 'Bluetooth process',
+      codec: bleFrames,
+      spawn: setup.spawn ?? spawnBluetoothChild,
+      clock,
+      schedule,
+      heartbeat: durationMs(options.heartbeatMs),
+      restartDelayMax: durationMs(options.restartDelayMaxMs),
+      onFrame: (frame) => this.#received(frame),
+      onEnded: (error) => this.#down(error),
+    });
+    this.#linkPort = {
+      schedule,
+      answerGrace: durationMs(options.gattTimeoutMs),
+      transmit: (peer, command) => this.#transmit(peer, command),
+      release: (peer) => this.#process.send({ type: 'disconnect', peer }),
+      timedOut: (peer) => {
+        this.#phone?.count('timeouts');
+        this.#process.send({ type: 'disconnect', peer });
+      },
+      stuck: () => this.#process.condemn('a phone could not be let go'),
+    };
+  }
+
+  start(emit: (event: DeviceEvent) => void): Promise<void> {
+    // Nobody asked for Bluetooth: no process, no library, no row.
+    if (!this.#isWanted || this.#emit) return Promise.resolve();
+    this.#emit = emit;
+    this.#become(this.#service, 'opening');
+    return new Promise((resolve) => {
+      const cancel = this.setup.schedule(firstLookMs, () => this.#firstLookOver());
+      this.#firstLookOver = () => {
+        cancel();
+        resolve();
+      };
+      this.#process.start();
+      this.#watch();
+    });
+  }
+
+  statuses(): readonly DeviceStatus[] {
+    return this.#isWanted ? this.#rows().map((row) => row.status()) : [];
+  }
+
+  signal(): void {
+    // A phone is told by the result of its exchange; scanners have no light or sound that the box may use.
+  }
+
+  async stop(): Promise<void> {
+    this.#emit = null;
+    this.#firstLookOver();
+    this.#down({ code: 'device.closed', detail: 'the driver was stopped' });
+    await this.#process.stop();
+  }
+
+  get #isWanted(): boolean {
+    return this.#scanners.length > 0 || this.#phone !== null;
+  }
+  #rows(): readonly BleDevice[] {
+    return [this.#service, ...this.#scanners.map(({ row }) => row), ...(this.#phone ? [this.#phone] : [])];
+  }
+
+  #watch(): void {
+    this.#process.send({
+      type: 'watch',
+      gattTimeoutMs: this.setup.options.gattTimeoutMs,
+      phones: this.#phone ? 1 : 0,
+      addresses: this.#scanners.map(({ address }) => address).join(' '),
+    });
+  }
+
+  #received(frame: BleFrame | LifeFrame): void {
+    switch (frame.type) {
+      case 'serviceUp':
+        this.#watch();
+        this.#service.description = `Bluetooth adapter ${printable(frame.adapter, 20)}`;
+        this.#become(this.#service, 'ready');
+        if (this.#phone) this.#become(this.#phone, 'ready');
+        for (const { row } of this.#scanners) this.#become(row, 'absent', notHeard);
+        this.#firstLookOver();
+        break;
+      case 'serviceDown':
+        this.#down({ code: frame.code, detail: frame.detail });
+        break;
+      case 'peerSeen':
+        this.#seen(frame.peer, frame.offers, frame.rssi - rssiOffset, frame.label);
+        break;
+      case 'peerOpened':
+        this.#opened(frame.peer, frame.mtu);
+        break;
+      case 'peerSecured':
+        this.#secured(frame.peer);
+        break;
+      case 'peerClosed':
+        this.#closed(frame.peer, { code: frame.code, detail: frame.detail });
+        break;
+      case 'received':
+        this.#read(frame.peer, frame.data);
+        break;
+      case 'answer':
+        this.#settled(frame.exchange, ok(frame.answer));
+        break;
+      case 'failed':
+        this.#settled(frame.exchange, err({ code: frame.code, detail: frame.detail }));
+        break;
+      default:
+        // A command to the child, come back: only a broken child does that, and its heartbeat will tell.
+        break;
+    }
+  }
+
+  /** The adapter or the process is gone, and every link with it. */
+  #down(error: DeviceError): void {
+    this.#connecting = null;
+    this.#near.clear();
+    this.#strangers.clear();
+    this.#endLink({ code: 'device.closed', detail: error.detail });
+    const state = error.code === 'device.absent' || error.code === 'device.closed' ? 'absent' : 'failing';
+    for (const scanner of this.#scanners) {
+      this.#dropHalf(scanner);
+      if (scanner.row.peer !== null) scanner.row.closed();
+    }
+    if (this.#phone && this.#phone.peer !== null) this.#phone.closed();
+    for (const row of this.#rows()) this.#become(row, state, error);
+    this.#firstLookOver();
+  }
+
+  #seen(peer: number, offered: number, rssi: number, label: string): void {
+    const address = label.split(' ')[0] ?? '';
+    const scanner = this.#scanners.find((known) => known.address === address);
+    if (scanner) {
+      scanner.row.description = label;
+      if (this.#connecting === null && scanner.row.mayConnect) this.#connect(scanner.row, peer, offers.uart);
+      return;
+    }
+    if ((offered & offers.uart) !== 0) this.#noteStranger(peer, label);
+    if ((offered & offers.member) === 0 || !this.#phone) return;
+    const now = this.setup.clock.monotonicMs();
+    this.#near.heard(peer, rssi, now);
+    const candidates = this.#near.candidates(now);
+    if (candidates.length > 1) this.#phone.count('crowded');
+    if (candidates.length !== 1 || candidates[0] !== peer) return;
+    if (this.#connecting !== null || !this.#phone.mayConnect) return;
+    this.#phoneLabel = label;
+    this.#connect(this.#phone, peer, offers.member);
+  }
+
+  /** Named for the technician, never connected. */
+  #noteStranger(peer: number, label: string): void {
+    if (this.#strangers.has(peer) || this.#strangers.size >= namedMax) return;
+    this.#strangers.set(peer, label);
+    const names = [...this.#strangers.values()].join(', ');
+    this.#service.description = printable(`Bluetooth adapter; near, not configured: ${names}`);
+    this.#tell({ type: 'deviceStateChanged', status: this.#service.status() });
+  }
+
+  #connect(row: BleDevice, peer: number, wanted: number): void {
+    row.peer = peer;
+    this.#connecting = peer;
+    if (row !== this.#phone) this.#become(row, 'opening');
+    this.#process.send({ type: 'connect', peer, offers: wanted });
+  }
+
+  #opened(peer: number, mtu: number): void {
+    if (this.#connecting === peer) this.#connecting = null;
+    const row = this.#rowOf(peer);
+    if (!row) {
+      this.#process.send({ type: 'disconnect', peer });
+      return;
+    }
+    row.opened();
+    row.counters['mtu'] = mtu;
+    row.counters['encrypted'] ??= 0;
+    if (row !== this.#phone) {
+      this.#become(row, 'ready');
+      return;
+    }
+    this.#link = new CardLink(
+      `ble-${this.#process.starts}-${++this.#lastLink}`,
+      linkAtr(this.#phoneLabel),
+      peer,
+      this.#linkPort,
+    );
+    this.#tell({ type: 'cardPresented', device: row.device, link: this.#link });
+  }
+
+  #secured(peer: number): void {
+    const row = this.#rowOf(peer);
+    if (!row) return;
+    row.counters['encrypted'] = 1;
+    this.#tell({ type: 'deviceStateChanged', status: row.status() });
+  }
+
+  #closed(peer: number, error: DeviceError): void {
+    if (this.#connecting === peer) this.#connecting = null;
+    const row = this.#rowOf(peer);
+    if (!row) return;
+    row.counters['encrypted'] = 0;
+    if (row !== this.#phone) {
+      const scanner = this.#scanners.find((known) => known.row === row);
+      if (scanner) this.#dropHalf(scanner);
+      row.closed();
+      this.#become(row, isAboutDevice(error) ? 'failing' : 'absent', error);
+      return;
+    }
+    const wasServed = this.#link?.isReleased === true;
+    row.closed();
+    this.#near.lost(peer);
+    if (wasServed) {
+      row.rested();
+      this.#near.served(peer, this.setup.clock.monotonicMs());
+    }
+    this.#endLink({ code: 'device.cardRemoved', detail: error.detail });
+  }
+
+  #endLink(error: DeviceError): void {
+    const link = this.#link;
+    if (!link) return;
+    this.#link = null;
+    link.end(error);
+    this.#tell({ type: 'cardRemoved', device: 'ble-phone', linkId: link.id });
+  }
+
+  #transmit(peer: number, command: Bytes): number {
+    this.#lastExchange = (this.#lastExchange + 1) % 2 ** 32;
+    this.#phone?.count('exchanges');
+    this.#process.send({ type: 'transmit', peer, exchange: this.#lastExchange, command });
+    return this.#lastExchange;
+  }
+
+  #settled(exchange: number, outcome: Result<Bytes, DeviceError>): void {
+    this.#link?.settled(exchange, outcome);
+  }
+
+  #read(peer: number, data: Bytes): void {
+    const scanner = this.#scanners.find(({ row }) => row.peer === peer);
+    if (!scanner) return;
+    scanner.cancelGap();
+    const step = readScanLine(scanner.read, data);
+    scanner.read = step.state;
+    scanner.row.count('dropped', step.dropped);
+    for (const code of step.codes) {
+      scanner.row.count('codes');
+      this.#tell({ type: 'codeScanned', device: scanner.row.device, code });
+    }
+    if (step.state.partial === '' && !step.state.spoilt) return;
+    scanner.cancelGap = this.setup.schedule(this.setup.options.idleGapMs, () => this.#dropHalf(scanner));
+  }
+
+  #dropHalf(scanner: Scanner): void {
+    scanner.cancelGap();
+    const gap = endOfGap(scanner.read);
+    scanner.read = gap.state;
+    if (gap.dropped > 0) scanner.row.count('dropped', gap.dropped);
+  }
+
+  #rowOf(peer: number): BleDevice | null {
+    return this.#rows().find((row) => row.peer === peer) ?? null;
+  }
+
+  #become(row: BleDevice, ...[state, error]: Parameters<BleDevice['become']>): void {
+    if (row.become(state, error)) this.#tell({ type: 'deviceStateChanged', status: row.status() });
+  }
+
+  #tell(event: DeviceEvent): void {
+    this.#emit?.(event);
+  }
+}
+
+const notHeard: DeviceError = { code: 'device.absent', detail: 'not heard yet: switched off, asleep or out of range' };
+
+/** A lost link says nothing about the device; a missing service or a refused pairing does. */
+const isAboutDevice = ({ code }: DeviceError): boolean =>
+  code === 'device.unsupported' || code === 'device.denied' || code === 'device.timedOut';
+
+/**
+ * What stands where a card has its answer to reset (ISO/IEC 7816-3, 8.2), made here: historical bytes `BLE1` and the six
+ * bytes of the phone's address, which it draws anew every few minutes.
+ */
+function linkAtr(label: string): Bytes {
+  const pairs = (label.split(' ')[0] ?? '').split(':').map((pair) => Number.parseInt(pair, 16) & 0xff);
+  const historical = concat(utf8('BLE1'), Uint8Array.from([...pairs, 0, 0, 0, 0, 0, 0].slice(0, 6)));
+  const body = concat(Uint8Array.of(0x80 | historical.length, 0x80, 0x01), historical);
+  return concat(Uint8Array.of(0x3b), body, Uint8Array.of(body.reduce((check, byte) => check ^ byte, 0)));
+}

@@ -1,0 +1,44 @@
+/**
+ * Entry of the Bluetooth child process: waits for an adapter, loads noble, and moves frames until the adapter is gone. One
+ * process serves one life of the adapter; the box starts the next. Argument: where the kernel lists adapters.
+ * Must hold no key and no session, write nothing to its standard streams, and never outlive the box.
+ */
+import { readdirSync } from 'node:fs';
+import { openChildEnd } from '../supervised/child-end.js';
+import { type BleFrame, bleFrames } from './frames.js';
+import { Radio } from './radio.js';
+
+const adaptersFolder = process.argv[2] ?? '/sys/class/bluetooth';
+/** Between two looks for an adapter. */
+const lookAgainMs = 250;
+
+let radio: Radio | null = null;
+let watch: BleFrame | null = null;
+const box = openChildEnd<BleFrame>(bleFrames, (frame) => {
+  if (frame.type === 'watch') watch = frame;
+  radio?.handle(frame);
+});
+
+/** hci0, hci1 …; links within a connection (hci0:64) are listed beside them. */
+function adapterName(): string | null {
+  try {
+    return readdirSync(adaptersFolder).filter((name) => /^hci[0-9]+$/.test(name))[0] ?? null;
+  } catch {
+    return null;
+  }
+}
+
+let adapter = adapterName();
+if (adapter === null) box.report({ type: 'serviceDown', code: 'device.absent', detail: 'no Bluetooth adapter' });
+while (adapter === null) {
+  await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
+  adapter = adapterName();
+}
+const { default: noble } = await import('@abandonware/noble').catch((error: unknown) => {
+  throw new Error(`noble cannot be loaded: ${error instanceof Error ? error.message : 'unknown'}`);
+});
+radio = new Radio(noble, adapter, box.report, box.endWith);
+if (watch) radio.handle(watch);
+setInterval(() => {
+  if (adapterName() !== adapter) box.endWith({ code: 'device.absent', detail: 'the Bluetooth adapter went away' });
+}, lookAgainMs);

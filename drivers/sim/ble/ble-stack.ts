@@ -1,0 +1,66 @@
+/**
+ * Everything below the Bluetooth driver, on one machine without Bluetooth: the shipped child, the unmodified noble, and a
+ * controller in software that can be plugged in and out. Must not be imported by anything but tests and scripts.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { spawnBluetoothChild } from '../../ble/bluetooth-process.js';
+import type { SpawnChild } from '../../supervised/spawn-child.js';
+import { type Air, HciController } from './hci-controller.js';
+
+export interface BleStack {
+  readonly air: Air;
+  readonly spawn: SpawnChild;
+  plugIn(): Promise<void>;
+  /** Resolves when nobody hears the controller any more. */
+  pullOut(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function openBleStack(): BleStack {
+  const folder = mkdtempSync(path.join(tmpdir(), 'shouli-ble-'));
+  const adapters = path.join(folder, 'adapters');
+  const uart = path.join(folder, 'uart');
+  const air: Air = new Set();
+  const sockets = new Set<Socket>();
+  let server: Server | null = null;
+
+  const pullOut = async (): Promise<void> => {
+    rmSync(path.join(adapters, 'hci0'), { recursive: true, force: true });
+    for (const socket of sockets) socket.destroy();
+    const closing = server;
+    server = null;
+    if (closing) await new Promise((resolve) => closing.close(resolve));
+  };
+  mkdirSync(adapters);
+  return {
+    air,
+    spawn: () =>
+      spawnBluetoothChild({
+        words: [adapters],
+        nodeOptions: ['--import', new URL('./hci-uart-socket.js', import.meta.url).href],
+        environment: { SHOULI_HCI_UART: uart },
+      }),
+    plugIn: async () => {
+      server = createServer((socket) => {
+        const controller = new HciController(air, (packet) => socket.write(packet));
+        sockets.add(socket);
+        socket.on('data', (chunk) => controller.receive(new Uint8Array(chunk)));
+        socket.on('error', () => {});
+        socket.on('close', () => {
+          controller.close();
+          sockets.delete(socket);
+        });
+      });
+      await new Promise<void>((resolve) => server?.listen(uart, resolve));
+      mkdirSync(path.join(adapters, 'hci0'));
+    },
+    pullOut,
+    close: async () => {
+      await pullOut();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

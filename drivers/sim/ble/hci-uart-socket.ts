@@ -1,0 +1,43 @@
+/**
+ * Loaded before the Bluetooth child (`node --import`): puts a socket that speaks to a HciController into the place of the
+ * kernel's HCI socket, below the unmodified noble. The controller listens at the path in SHOULI_HCI_UART.
+ * Must not be imported by anything but tests and scripts.
+ */
+import { EventEmitter } from 'node:events';
+import { createRequire } from 'node:module';
+import { connect, type Socket } from 'node:net';
+import { H4Cutter } from './h4.js';
+
+class UartHciSocket extends EventEmitter {
+  #socket: Socket | null = null;
+  #isUp = false;
+  readonly #cutter = new H4Cutter();
+
+  bindRaw(): number {
+    this.#socket = connect(process.env['SHOULI_HCI_UART'] ?? '');
+    this.#isUp = true;
+    this.#socket.on('error', () => {});
+    this.#socket.on('close', () => {
+      this.#isUp = false;
+    });
+    return 0;
+  }
+  start(): void {
+    this.#socket?.on('data', (chunk) => {
+      for (const packet of this.#cutter.push(chunk)) this.emit('data', Buffer.from(packet));
+    });
+  }
+  stop(): void {}
+  setFilter(): void {}
+  isDevUp(): boolean {
+    return this.#isUp;
+  }
+  write(data: Buffer): void {
+    this.#socket?.write(data);
+  }
+}
+
+const require = createRequire(import.meta.url);
+const file = createRequire(require.resolve('@abandonware/noble')).resolve('@abandonware/bluetooth-hci-socket');
+const feigned = { id: file, filename: file, loaded: true, exports: UartHciSocket, children: [], paths: [] };
+require.cache[file] = feigned as unknown as NodeJS.Module;
