@@ -34,6 +34,8 @@ while (adapter === null) {
   await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
   adapter = adapterName();
 }
+// noble would take the first adapter that is switched on, which may be another one.
+process.env['NOBLE_HCI_DEVICE_ID'] = adapter.slice('hci'.length);
 const { default: noble } = await import('@abandonware/noble').catch((error: unknown) => {
   throw new Error(`noble cannot be loaded: ${error instanceof Error ? error.message : 'unknown'}`);
 });

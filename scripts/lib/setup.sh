@@ -21,6 +21,8 @@ SHOULI_PACKAGES='build-essential python3 libpcsclite-dev libudev-dev libusb-1.0-
 SHOULI_SIMULATED_PACKAGES='vsmartcard-vpcd socat iproute2'
 # What tests look with: flushes are counted, devices are feigned.
 SHOULI_TEST_PACKAGES="$SHOULI_SIMULATED_PACKAGES strace umockdev"
+# Devices in a virtual machine (npm run rig).
+if [ "$(uname -m)" = x86_64 ]; then SHOULI_TEST_PACKAGES="$SHOULI_TEST_PACKAGES qemu-system-x86"; fi
 SHOULI_MARKER=$SHOULI_ROOT/node_modules/.shouli-lock
 SHOULI_SOURCES='terminal drivers host-sync config scripts package.json tsconfig.json'
 SHOULI_CHILD=

@@ -42,6 +42,7 @@ const opcode = {
   leSetScanEnable: 0x200c,
   leCreateConnection: 0x200d,
   leCancelConnection: 0x200e,
+  leReadRemoteFeatures: 0x2016,
   leStartEncryption: 0x2019,
 } as const;
 /** LE only: BR/EDR not supported, LE supported (Vol 2, Part C, 3.3). */
@@ -125,6 +126,10 @@ export class HciController {
     } else if (command === opcode.disconnect) {
       this.#status(command);
       this.#disconnected(handle, 0x16);
+    } else if (command === opcode.leReadRemoteFeatures) {
+      // A kernel calls a link up only once it has this.
+      this.#status(command);
+      this.#event(0x3e, Uint8Array.of(0x04, 0), u16(handle), new Uint8Array(8));
     } else if (command === opcode.leStartEncryption) {
       this.#status(command);
       this.#event(0x08, Uint8Array.of(0), u16(handle), Uint8Array.of(1));
