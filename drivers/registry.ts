@@ -8,6 +8,7 @@ import type { Driver, Schedule } from './contract/driver.js';
 import type { HidScannerOptions } from './hid/device-rules.js';
 import { openHidTransport } from './hid/hid-transport.js';
 import { lookAtHidraw } from './hid/hidraw-sysfs.js';
+import { silenceInputs } from './hid/key-inputs.js';
 import { HidScannerDriver } from './hid/scanner-driver.js';
 import type { PcscOptions } from './pcsc/options.js';
 import { PcscDriver } from './pcsc/pcsc-driver.js';
@@ -45,7 +46,13 @@ export function createDrivers(
       exists: existsSync,
       isSimulated: isPseudoTerminal,
     }),
-    new HidScannerDriver(settings.hidScanners, { clock, schedule, look: lookAtHidraw, open: openHidTransport }),
+    new HidScannerDriver(settings.hidScanners, {
+      clock,
+      schedule,
+      look: lookAtHidraw,
+      open: openHidTransport,
+      silence: silenceInputs,
+    }),
     new BleDriver({ clock, schedule, options: settings.bluetooth }),
   ];
 }

@@ -76,4 +76,8 @@ const { values } = parseArgs({
   options: { help: { type: 'boolean', short: 'h' }, verbose: { type: 'boolean' }, only: { type: 'string' } },
 });
 if (values.help === true) console.log(USAGE);
-else process.exitCode = await run(values.verbose === true, values.only ?? '');
+else
+  process.exitCode = await run(values.verbose === true, values.only ?? '').catch((error: unknown) => {
+    console.log(`FAILED: ${error instanceof Error ? error.message : 'unknown'}`);
+    return 1;
+  });

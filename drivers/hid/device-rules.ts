@@ -1,21 +1,44 @@
 /**
- * Which HID devices may be opened, and how they are named. Pure; the one place that decides it: nothing is opened that
- * can type, that does not declare itself a bar code scanner, or that the configuration leaves out.
+ * Which HID devices may be opened, how they are read and how they are named. Pure; the one place that decides it: nothing
+ * is opened that does not declare itself a bar code scanner or that the configuration leaves out, and nothing that can
+ * type unless the configuration names that very device.
  */
 import { printable } from '../../terminal/kernel/redaction.js';
 import { hidFingerprint } from '../fingerprints.js';
-import { hidRole, layoutWithAim, layoutWithoutAim, type ScanLayout } from '../protocols/hid-pos/scan-layout.js';
+import { keyReportLayout } from '../protocols/hid-keyboard/key-report.js';
+import type { KeyboardLayout } from '../protocols/hid-keyboard/layouts.js';
+import type { TypingRules } from '../protocols/hid-keyboard/typed-code.js';
+import { hidRole, layoutWithAim, layoutWithoutAim } from '../protocols/hid-pos/scan-layout.js';
 import type { HidDevice } from './hidraw-sysfs.js';
+import { hidOptions } from './options.js';
+import { keyboardReader, posReader, type ReportReader } from './report-reader.js';
 
 export interface HidScannerOptions {
   readonly enabled: boolean;
   readonly devices: readonly string[];
   readonly ignoredDevices: readonly string[];
   readonly idleGapMs: number;
+  readonly keyboards: readonly string[];
+  readonly keyboardLayout: KeyboardLayout;
+  readonly keyboardEnd: TypingRules['end'];
+  readonly keyboardGapMs: number;
+  readonly keyboardPrefixes: readonly string[];
+}
+
+export const hidScannerOptionsDefault = Object.fromEntries(
+  hidOptions.map((option) => [option.key, option.default]),
+) as unknown as HidScannerOptions;
+
+/** How a scanner's reports are read. */
+export interface Reading {
+  readonly reader: () => ReportReader;
+  readonly gapMs: number;
+  /** Its keys have to be taken from the rest of the system before it is opened. */
+  readonly types: boolean;
 }
 
 export type HidVerdict =
-  | { readonly verdict: 'scanner'; readonly layout: ScanLayout }
+  | { readonly verdict: 'scanner'; readonly reading: Reading }
   /** A scanner that nobody here can read. */
   | { readonly verdict: 'unsupported' }
   /** Never opened. `maker` is set where it may be a scanner in keyboard mode. */
@@ -39,18 +62,34 @@ export function isMeant(pattern: string, device: HidIdentity): boolean {
   );
 }
 
-export function judgeDevice(
-  device: HidDevice,
-  { devices, ignoredDevices }: Pick<HidScannerOptions, 'devices' | 'ignoredDevices'>,
-): HidVerdict {
+export function judgeDevice(device: HidDevice, options: HidScannerOptions): HidVerdict {
+  const { devices, ignoredDevices } = options;
   const maker = hidFingerprint(device.vendorId);
   const usual = maker?.scanReport === 'withoutAim' ? layoutWithoutAim : layoutWithAim;
   const role = hidRole(device.descriptor, usual);
-  if (role.role === 'keyboard') return { verdict: 'keyboard', maker: maker?.maker ?? null };
-  if (role.role === 'other' || ignoredDevices.some((pattern) => isMeant(pattern, device)))
-    return { verdict: 'ignored' };
+  const isIgnored = ignoredDevices.some((pattern) => isMeant(pattern, device));
+  if (role.role === 'keyboard') {
+    const isNamed = options.keyboards.some((pattern) => isMeant(pattern, device));
+    return isNamed && !isIgnored
+      ? judgeKeyboard(device, options)
+      : { verdict: 'keyboard', maker: maker?.maker ?? null };
+  }
+  if (role.role === 'other' || isIgnored) return { verdict: 'ignored' };
   if (devices.length > 0 && !devices.some((pattern) => isMeant(pattern, device))) return { verdict: 'ignored' };
-  return role.role === 'scanner' ? { verdict: 'scanner', layout: role.layout } : { verdict: 'unsupported' };
+  if (role.role !== 'scanner') return { verdict: 'unsupported' };
+  const { layout } = role;
+  return { verdict: 'scanner', reading: { reader: () => posReader(layout), gapMs: options.idleGapMs, types: false } };
+}
+
+/** A keyboard that the configuration names. One of its interfaces may have other keys: volume, calculator. */
+function judgeKeyboard(device: HidDevice, options: HidScannerOptions): HidVerdict {
+  const layout = keyReportLayout(device.descriptor);
+  if (!layout) return { verdict: 'unsupported' };
+  const rules = { layout: options.keyboardLayout, end: options.keyboardEnd, prefixes: options.keyboardPrefixes };
+  return {
+    verdict: 'scanner',
+    reading: { reader: () => keyboardReader(layout, rules), gapMs: options.keyboardGapMs, types: true },
+  };
 }
 
 /** What a technician sees of a device; printable. */

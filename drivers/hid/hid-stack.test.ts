@@ -21,6 +21,7 @@ import {
   scanReports,
 } from '../protocols/hid-pos/hid-pos-fixtures.js';
 import { openPtyPair, type PtyPair } from '../sim/pty.js';
+import { hidScannerOptionsDefault } from './device-rules.js';
 import { openHidTransport, type ReportTransport } from './hid-transport.js';
 import { lookAtHidraw } from './hidraw-sysfs.js';
 import { HidScannerDriver } from './scanner-driver.js';
@@ -146,9 +147,10 @@ async function openFeignedRig(device: FeignedScanner) {
   };
   await device.plug();
   const driver = new HidScannerDriver(
-    { enabled: true, devices: [], ignoredDevices: [], idleGapMs: 2_000 },
+    { ...hidScannerOptionsDefault, idleGapMs: 2_000 },
     {
       look: lookAtHidraw,
+      silence: () => ok(undefined),
       open: openCounted,
       clock: nativeClock,
       schedule: (delayMs, run) => {

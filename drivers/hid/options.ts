@@ -1,12 +1,17 @@
 /**
- * Options of barcode scanners in HID POS mode, as rows for the configuration schema. Data only.
+ * Options of USB barcode scanners in HID POS mode and in keyboard mode, as rows for the configuration schema. Data only.
  */
+const identity = {
+  pattern: /^[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(:[^\p{Cc}]+)?$/u,
+  says: 'vendor:product or vendor:product:serial in hex',
+} as const;
+
 export const hidOptions = [
   {
     key: 'enabled',
     type: 'boolean',
     default: true,
-    help: 'Look for USB barcode scanners in HID POS mode. Keyboards, and scanners that pretend to be one, are never opened.',
+    help: 'Look for USB barcode scanners in HID POS mode. Keyboards, and scanners that pretend to be one, are never opened unless `keyboards` names them.',
   },
   {
     key: 'devices',
@@ -28,5 +33,41 @@ export const hidOptions = [
     max: 2_000,
     unit: 'ms',
     help: 'A long code whose rest does not follow for so long is dropped; half a code is never used.',
+  },
+  {
+    key: 'keyboards',
+    type: 'list',
+    default: [],
+    form: identity,
+    help: 'Scanners that type as a keyboard, written like devices. They are taken from the rest of the system: what a person types on a keyboard named here is lost.',
+  },
+  {
+    key: 'keyboardLayout',
+    type: 'choice',
+    default: 'us',
+    choices: ['us', 'de', 'fr'],
+    help: 'The national layout that scanners in keyboard mode were set to.',
+  },
+  {
+    key: 'keyboardEnd',
+    type: 'choice',
+    default: 'enter',
+    choices: ['enter', 'tab', 'gap'],
+    help: 'The key behind each code of a scanner in keyboard mode; gap: none, a code ends when nothing follows for keyboardGapMs.',
+  },
+  {
+    key: 'keyboardGapMs',
+    type: 'integer',
+    default: 150,
+    min: 20,
+    max: 2_000,
+    unit: 'ms',
+    help: 'Longest silence between two keys of one code.',
+  },
+  {
+    key: 'keyboardPrefixes',
+    type: 'list',
+    default: [],
+    help: 'Texts that scanners in keyboard mode put before a code, taken off: a code id or an AIM identifier such as ]C1.',
   },
 ] as const;

@@ -3,6 +3,7 @@
  * scanners, keeps names over a replug, and never uses half a scan. How: descriptors as sysfs gives them, devices that are
  * lists of reports, and a clock that moves when told. hid-stack.test.ts shows the same on node-hid.
  */
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import type { Bytes } from '../../terminal/kernel/bytes.js';
 import { nativeClock } from '../../terminal/kernel/native.js';
@@ -10,6 +11,7 @@ import { err, ok, type Result } from '../../terminal/kernel/result.js';
 import { driverConformance } from '../contract/conformance.js';
 import type { DeviceEvent } from '../contract/driver.js';
 import type { DeviceError } from '../contract/transport.js';
+import { enterReport, typeReports } from '../protocols/hid-keyboard/keyboard-fixtures.js';
 import {
   keyboardAndScannerDescriptor,
   keyboardDescriptor,
@@ -19,12 +21,13 @@ import {
   strangePosDescriptor,
 } from '../protocols/hid-pos/hid-pos-fixtures.js';
 import { ManualTime } from '../sim/manual-time.js';
-import { type HidScannerOptions, isMeant } from './device-rules.js';
+import { type HidScannerOptions, hidScannerOptionsDefault, isMeant } from './device-rules.js';
 import type { ReportTransport } from './hid-transport.js';
 import type { HidDevice } from './hidraw-sysfs.js';
+import { silenceInputs } from './key-inputs.js';
 import { HidScannerDriver, type HidScannerPorts, hidScannersMax } from './scanner-driver.js';
 
-const optionsDefault: HidScannerOptions = { enabled: true, devices: [], ignoredDevices: [], idleGapMs: 100 };
+const optionsDefault = hidScannerOptionsDefault;
 
 interface FakeOpen {
   report: (report: Bytes) => void;
@@ -91,6 +94,7 @@ driverConformance(t, ['scan', 'plug'], async () => {
   bus.plug('hidraw0', scannerDescriptor);
   const driver = new HidScannerDriver(optionsDefault, {
     look: bus.look,
+    silence: () => ok(undefined),
     open: bus.openDevice,
     clock: nativeClock,
     schedule: (delayMs, run) => {
@@ -116,7 +120,14 @@ function openDriver(options: Partial<HidScannerOptions> = {}, ports: Partial<Hid
   const events: DeviceEvent[] = [];
   const driver = new HidScannerDriver(
     { ...optionsDefault, ...options },
-    { look: bus.look, open: bus.openDevice, clock: time.clock, schedule: time.schedule, ...ports },
+    {
+      look: bus.look,
+      silence: () => ok(undefined),
+      open: bus.openDevice,
+      clock: time.clock,
+      schedule: time.schedule,
+      ...ports,
+    },
   );
   const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
   return {
@@ -297,6 +308,7 @@ t.test('a device that hangs while it is opened holds up neither the others nor t
   const bus = new FakeBus();
   const driver = new HidScannerDriver(optionsDefault, {
     look: bus.look,
+    silence: () => ok(undefined),
     open: (path) => (path === '/dev/hidraw0' ? new Promise(() => {}) : bus.openDevice(path)),
     clock: time.clock,
     schedule: time.schedule,
@@ -327,4 +339,55 @@ t.test('rows are bounded; a new scanner takes the row of one that is gone', asyn
     [hidScannersMax, ['hid-scanner-4', 'ready', null], `/dev/hidraw${hidScannersMax}`],
   );
   await driver.stop();
+});
+
+t.test('a scanner in keyboard mode: only the one that is named, and only once nothing else hears it', async (t) => {
+  let refusal: DeviceError | null = { code: 'device.denied', detail: 'its keys would reach the console' };
+  const silenced: string[] = [];
+  const { bus, start, look, rows, codes, counters, time, driver } = openDriver(
+    { keyboards: ['0c2e:0b61:S1'], keyboardGapMs: 150, keyboardPrefixes: [']E0'] },
+    {
+      silence: (device) => {
+        silenced.push(device.path);
+        return refusal ? err(refusal) : ok(undefined);
+      },
+    },
+  );
+  const scannerKeys = [...typeReports('us', ']E04006381333931'), enterReport];
+  bus.plug('hidraw0', keyboardDescriptor, { productId: '0b61' });
+  bus.plug('hidraw1', keyboardDescriptor, { productId: '0b61', serial: 'S2' });
+  bus.plug('hidraw2', keyboardDescriptor, { vendorId: '046d', serial: '' });
+  await start();
+  t.same(rows()[0], ['hid-scanner-1', 'failing', 'device.denied']);
+  t.same(bus.opens, [], 'not opened while its keys reach the console');
+  t.ok(
+    silenced.every((path) => path === '/dev/hidraw0'),
+    'and no other keyboard was touched',
+  );
+  refusal = null;
+  await look();
+  t.same(rows()[0], ['hid-scanner-1', 'ready', null]);
+  bus.scan('hidraw0', ...scannerKeys);
+  t.same(codes(), ['hid-scanner-1 4006381333931']);
+  bus.scan('hidraw0', ...typeReports('us', 'HALF'));
+  time.advance(150);
+  t.match(counters(), { codes: 1, dropped: 1 });
+  refusal = { code: 'device.denied', detail: 'somebody gave it back' };
+  await look();
+  t.same(rows()[0], ['hid-scanner-1', 'failing', 'device.denied']);
+  t.same(new Set(bus.opens), new Set(['/dev/hidraw0']));
+  await driver.stop();
+});
+
+t.test('a keyboard is silenced by what sysfs says, not by what was written', async (t) => {
+  const folder = t.testdir({
+    hidraw0: { device: { input: { input7: { inhibited: '0\n' }, input8: { inhibited: '1\n' }, other: {} } } },
+    hidraw1: { device: { input: { input9: {} } } },
+    hidraw2: { device: {} },
+  });
+  const device = (name: string) => ({ path: `/dev/${name}` }) as HidDevice;
+  t.ok(silenceInputs(device('hidraw0'), folder).ok);
+  t.equal(readFileSync(`${folder}/hidraw0/device/input/input7/inhibited`, 'utf8').trim(), '1');
+  t.match(silenceInputs(device('hidraw1'), folder), { error: { code: 'device.unsupported' } }, 'an old kernel');
+  t.ok(silenceInputs(device('hidraw2'), folder).ok, 'nothing types');
 });

@@ -1,5 +1,5 @@
 /**
- * Scanners in HID POS mode: opens every allowed one that is plugged in, turns its reports into codes, and reopens what
+ * Scanners on HID, in HID POS or keyboard mode: opens every allowed one that is plugged in, turns its reports into codes, and reopens what
  * went away under its old name. Must not know what a code means, and opens nothing that device-rules.ts does not allow.
  */
 import type { Clock } from '../../terminal/kernel/ports.js';
@@ -7,17 +7,25 @@ import { printable } from '../../terminal/kernel/redaction.js';
 import type { Result } from '../../terminal/kernel/result.js';
 import type { DeviceEvent, DeviceState, DeviceStatus, Driver, Schedule } from '../contract/driver.js';
 import type { DeviceError } from '../contract/transport.js';
-import type { ScanLayout } from '../protocols/hid-pos/scan-layout.js';
-import { emptyJoin, endOfScanGap, readScanReport, type ScanJoin } from '../protocols/hid-pos/scan-report.js';
-import { describeDevice, type HidScannerOptions, identityOf, isMeant, judgeDevice } from './device-rules.js';
+import {
+  describeDevice,
+  type HidScannerOptions,
+  identityOf,
+  isMeant,
+  judgeDevice,
+  type Reading,
+} from './device-rules.js';
 import type { ReportTransport } from './hid-transport.js';
 import type { HidDevice } from './hidraw-sysfs.js';
+import type { ReadCodes, ReportReader } from './report-reader.js';
 
 export interface HidScannerPorts {
   /** HID devices that are there now; must not open any. */
   readonly look: () => readonly HidDevice[];
   /** Opens a device; fails with device.absent, device.busy, device.denied or device.failed. */
   readonly open: (path: string) => Promise<Result<ReportTransport, DeviceError>>;
+  /** Takes a keyboard from the rest of the system; fails where its keys would go on reaching it. */
+  readonly silence: (device: HidDevice) => Result<void, DeviceError>;
   readonly clock: Clock;
   readonly schedule: Schedule;
 }
@@ -33,7 +41,7 @@ const keyboardsNamedMax = 8;
 
 const unknownLayout: DeviceError = {
   code: 'device.unsupported',
-  detail: 'a HID POS scanner whose report layout is unknown: switch it to serial mode',
+  detail: 'a scanner whose reports have an unknown layout: switch it to serial mode',
 };
 
 interface Scanner {
@@ -44,13 +52,14 @@ interface Scanner {
   plugged: HidDevice | null;
   socket: string;
   description: string;
-  layout: ScanLayout | null;
+  /** Null: nobody here can read it. */
+  reading: Reading | null;
+  reader: ReportReader | null;
   state: DeviceState;
   sinceWallMs: DeviceStatus['sinceWallMs'];
   error: DeviceStatus['error'];
   transport: ReportTransport | null;
   isOpening: boolean;
-  join: ScanJoin;
   cancelGap: (() => void) | null;
   codes: number;
   dropped: number;
@@ -74,7 +83,8 @@ export class HidScannerDriver implements Driver {
   async start(emit: (event: DeviceEvent) => void): Promise<void> {
     this.#emit = emit;
     if (!this.options.enabled) return;
-    for (const pattern of this.options.devices.slice(0, hidScannersMax)) this.#addScanner(pattern);
+    const named = [...this.options.devices, ...this.options.keyboards];
+    for (const pattern of named.slice(0, hidScannersMax)) this.#addScanner(pattern);
     await this.#withPatience(this.#look());
     for (const scanner of this.#scanners)
       if (scanner.plugged === null)
@@ -121,12 +131,13 @@ export class HidScannerDriver implements Driver {
     for (const device of devices) {
       const judged = judgeDevice(device, this.options);
       if (judged.verdict === 'keyboard') keyboards.push({ device, maker: judged.maker });
-      if (judged.verdict === 'scanner') this.#plug(device, judged.layout);
+      if (judged.verdict === 'scanner') this.#plug(device, judged.reading);
       if (judged.verdict === 'unsupported') this.#plug(device, null);
     }
+    for (const scanner of this.#scanners) if (scanner.transport) this.#stillSilent(scanner);
     this.#noteKeyboards(keyboards);
     const openings = this.#scanners.flatMap((scanner) =>
-      scanner.plugged && scanner.layout && !scanner.transport && !scanner.isOpening
+      scanner.plugged && scanner.reading && !scanner.transport && !scanner.isOpening
         ? [this.#open(scanner, scanner.plugged)]
         : [],
     );
@@ -137,7 +148,7 @@ export class HidScannerDriver implements Driver {
   }
 
   /** Gives a device that has no row yet the row that it had before, one that waits for it, or a new one. */
-  #plug(device: HidDevice, layout: ScanLayout | null): void {
+  #plug(device: HidDevice, reading: Reading | null): void {
     if (this.#scanners.some(({ plugged }) => plugged !== null && isSame(plugged, device))) return;
     const free = this.#scanners.filter(
       (scanner) => scanner.plugged === null && !scanner.isOpening && isMeant(scanner.pattern, device),
@@ -153,8 +164,8 @@ export class HidScannerDriver implements Driver {
     scanner.plugged = device;
     scanner.socket = device.socket;
     scanner.description = describeDevice(device);
-    scanner.layout = layout;
-    if (layout === null) this.#set(scanner, 'failing', unknownLayout);
+    scanner.reading = reading;
+    if (reading === null) this.#set(scanner, 'failing', unknownLayout);
   }
 
   #addScanner(pattern: string): Scanner | null {
@@ -165,13 +176,13 @@ export class HidScannerDriver implements Driver {
       plugged: null,
       socket: '',
       description: printable(pattern),
-      layout: null,
+      reading: null,
+      reader: null,
       state: 'absent',
       sinceWallMs: this.ports.clock.wallMs(),
       error: null,
       transport: null,
       isOpening: false,
-      join: emptyJoin,
       cancelGap: null,
       codes: 0,
       dropped: 0,
@@ -181,7 +192,18 @@ export class HidScannerDriver implements Driver {
     return scanner;
   }
 
+  /** A keyboard that anything else can hear is not read here. @returns whether nothing can */
+  #stillSilent(scanner: Scanner): boolean {
+    if (!scanner.plugged || !scanner.reading?.types) return true;
+    const silenced = this.ports.silence(scanner.plugged);
+    if (silenced.ok) return true;
+    this.#letGo(scanner);
+    this.#set(scanner, 'failing', silenced.error);
+    return false;
+  }
+
   async #open(scanner: Scanner, device: HidDevice): Promise<void> {
+    if (!this.#stillSilent(scanner)) return;
     scanner.isOpening = true;
     const opened = await this.ports.open(device.path);
     scanner.isOpening = false;
@@ -197,7 +219,7 @@ export class HidScannerDriver implements Driver {
       return;
     }
     scanner.transport = transport;
-    scanner.join = emptyJoin;
+    scanner.reader = scanner.reading?.reader() ?? null;
     scanner.opened += 1;
     transport.onReport((report) => {
       if (scanner.transport === transport) this.#read(scanner, report);
@@ -220,8 +242,8 @@ export class HidScannerDriver implements Driver {
   #letGo(scanner: Scanner): void {
     scanner.cancelGap?.();
     scanner.cancelGap = null;
-    scanner.dropped += endOfScanGap(scanner.join).dropped;
-    scanner.join = emptyJoin;
+    scanner.dropped += scanner.reader?.end() ?? 0;
+    scanner.reader = null;
     const { transport } = scanner;
     scanner.transport = null;
     if (transport) this.#close(transport);
@@ -233,22 +255,19 @@ export class HidScannerDriver implements Driver {
   }
 
   #read(scanner: Scanner, report: Uint8Array): void {
-    if (!scanner.layout) return;
+    const { reader, reading } = scanner;
+    if (!reader || !reading) return;
     scanner.cancelGap?.();
     scanner.cancelGap = null;
-    const step = readScanReport(scanner.layout, scanner.join, report);
-    scanner.join = step.state;
-    scanner.dropped += step.dropped;
-    if (step.code) {
-      scanner.codes += 1;
-      this.#emit({ type: 'codeScanned', device: scanner.device, code: step.code.text });
-    }
-    if (!step.state.isOpen) return;
-    scanner.cancelGap = this.ports.schedule(this.options.idleGapMs, () => {
-      const gap = endOfScanGap(scanner.join);
-      scanner.join = gap.state;
-      scanner.dropped += gap.dropped;
-    });
+    this.#report(scanner, reader.read(report));
+    if (!reader.isOpen) return;
+    scanner.cancelGap = this.ports.schedule(reading.gapMs, () => this.#report(scanner, reader.gap()));
+  }
+
+  #report(scanner: Scanner, { codes, dropped }: ReadCodes): void {
+    scanner.dropped += dropped;
+    scanner.codes += codes.length;
+    for (const code of codes) this.#emit({ type: 'codeScanned', device: scanner.device, code });
   }
 
   /** One row for all keyboards, so that a technician who plugged in a scanner in keyboard mode sees why it is not used. */
@@ -301,6 +320,6 @@ const isThere = (devices: readonly HidDevice[], device: HidDevice): boolean =>
 const keyboardAdvice = ({ device, maker }: { readonly device: HidDevice; readonly maker: string }): DeviceError => ({
   code: 'device.unsupported',
   detail: printable(
-    `${identityOf(device)} types as a keyboard. If it is a ${maker} scanner, switch it to HID POS or serial mode (hardware.md).`,
+    `${identityOf(device)} types as a keyboard. If it is a ${maker} scanner, switch it to HID POS or serial mode, or name it under keyboards (hardware.md).`,
   ),
 });
