@@ -3,15 +3,28 @@
  * controller in software with a virtual scanner and a virtual phone. How: noble's HCI socket is replaced by one that
  * speaks H4; adapter, links and devices are taken away and brought back; every wait is for an event.
  */
+import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { type Bytes, concat, hex, toHex, utf8 } from '../../terminal/kernel/bytes.js';
-import { nativeClock } from '../../terminal/kernel/native.js';
+import { nativeClock, nativeCrypto } from '../../terminal/kernel/native.js';
 import { durationMs } from '../../terminal/kernel/units.js';
 import { driverConformance } from '../contract/conformance.js';
 import type { DeviceEvent, Schedule } from '../contract/driver.js';
 import type { ApduLink } from '../contract/transport.js';
+import { grantSession } from '../protocols/member/proof.js';
+import {
+  decodePresentAnswer,
+  decodeSelectAnswer,
+  mutualCommand,
+  openSession,
+  presentCommand,
+  selectCommand,
+  transcriptOf,
+} from '../protocols/member/session.js';
 import { openBleStack } from '../sim/ble/ble-stack.js';
 import { type PhoneAnswers, VirtualBlePhone, VirtualBleScanner } from '../sim/ble/peripherals.js';
+import { SimulatedPhone } from '../sim/phone/phone.js';
+import { newPhoneState, VolatileMemory } from '../sim/phone/phone-state.js';
 import { BleDriver, type BleOptions } from './ble-driver.js';
 
 t.setTimeout(300_000);
@@ -32,6 +45,16 @@ const schedule: Schedule = (delayMs, run) => {
   const timer = setTimeout(run, delayMs);
   return () => clearTimeout(timer);
 };
+const vectors = JSON.parse(
+  readFileSync(new URL('../protocols/member/vectors/member.json', import.meta.url), 'utf8'),
+) as Readonly<Record<string, string>>;
+
+function value<T>(
+  result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown },
+): T {
+  if (!result.ok) throw new Error(JSON.stringify(result.error));
+  return result.value;
+}
 const echo: PhoneAnswers = (command) => concat(command, hex('9000'));
 
 async function until<T>(what: string, look: () => T | null | undefined | false): Promise<T> {
@@ -147,6 +170,62 @@ t.test('a peer that never answers a step costs its time-out, not the process; it
   await state('ble-scanner-1', 'ready');
   t.ok(scanner.connections > 1);
   t.equal(driver.statuses()[0]?.state, 'ready', 'the adapter was in service all the time');
+});
+
+t.test(
+  'a scanner that is heard and does not answer the call is called again, and the adapter stays in service',
+  async (t) => {
+    const { stack, start, state, row, links } = open(t, { gattTimeoutMs: 300 });
+    const scanner = new VirtualBleScanner(scannerAddress);
+    scanner.isDeaf = true;
+    scanner.isAdvertising = true;
+    stack.air.add(scanner);
+    await stack.plugIn();
+    await start();
+    await until('two calls', () => row('ble-scanner-1')?.counters['failures'] === 2);
+    t.match(row('ble-scanner-1')?.error, { code: 'device.timedOut', detail: /^connect/ });
+    const phone = new VirtualBlePhone('40:00:00:00:00:01', echo);
+    phone.isAdvertising = true;
+    stack.air.add(phone);
+    await until('a phone meanwhile', () => links().length === 1);
+    scanner.isDeaf = false;
+    await state('ble-scanner-1', 'ready');
+    t.equal(scanner.connections, 1);
+    t.equal(row('ble')?.state, 'ready');
+  },
+);
+
+t.test('a member’s phone: a whole tap by the terminal’s own session, as over NFC', async (t) => {
+  const { stack, start, state, links } = open(t);
+  const memory = new VolatileMemory({
+    ...newPhoneState('13800138000'),
+    registration: {
+      merchantId: vectors['merchantId'] ?? '',
+      merchantPublicKey: vectors['merchantPublic'] ?? '',
+      token: vectors['token'] ?? '',
+      answer: vectors['keyMessage'] ?? '',
+      memberKeyId: vectors['memberKeyId'] ?? '',
+      memberKey: vectors['memberKey'] ?? '',
+    },
+  });
+  const member = new SimulatedPhone({ memory });
+  const phone = new VirtualBlePhone('40:00:00:00:00:01', (command) => member.respond(command), 23);
+  phone.isAdvertising = true;
+  stack.air.add(phone);
+  await stack.plugIn();
+  await start();
+  await state('ble-phone', 'ready');
+  const link = await until('the phone', () => links()[0]);
+  const ask = async (command: Bytes): Promise<Bytes> => value(await link.transmit(command, timeout));
+  const terminalNonce = hex(vectors['terminalNonce'] ?? '');
+  const context = hex((vectors['debit'] as unknown as { readonly context: string }).context);
+  const selected = value(decodeSelectAnswer(await ask(selectCommand())));
+  t.equal(toHex(selected.memberKeyId), vectors['memberKeyId']);
+  const presented = value(decodePresentAnswer(await ask(presentCommand('member', terminalNonce, context))));
+  const transcript = transcriptOf(selected, presented, { key: 'member', terminalNonce, context });
+  const grant = grantSession(nativeCrypto, hex(vectors['memberKey'] ?? ''), transcript);
+  const opened = openSession(nativeCrypto, grant, transcript, await ask(mutualCommand(grant)));
+  t.ok(opened.ok, 'both sides proved themselves');
 });
 
 t.test('a scanner that wants encryption gets it; one that refuses to pair is shown as failing', async (t) => {

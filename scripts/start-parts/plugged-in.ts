@@ -39,11 +39,13 @@ function usbReader(): string | null {
 
 /** What is plugged in or configured, in words; null: nothing, so that the simulated set may start. */
 export async function realDevices(config: Config): Promise<string | null> {
-  const { readers, scanners, hidScanners } = config;
+  const { bluetooth, readers, scanners, hidScanners } = config;
   if (readers.names.length > 0) return `configured readers: ${readers.names.join(', ')}`;
   if (scanners.paths.length > 0) return `configured scanners: ${scanners.paths.join(', ')}`;
-  if (hidScanners.enabled && hidScanners.devices.length > 0)
-    return `configured scanners: ${hidScanners.devices.join(', ')}`;
+  const hidNamed = [...hidScanners.devices, ...hidScanners.keyboards];
+  if (hidScanners.enabled && hidNamed.length > 0) return `configured scanners: ${hidNamed.join(', ')}`;
+  if (bluetooth.scanners.length > 0) return `configured scanners: ${bluetooth.scanners.join(', ')}`;
+  if (bluetooth.phones) return 'phones over Bluetooth, by configuration';
   const reader = usbReader();
   if (reader) return `reader: ${reader}`;
   const [scanner] = await discoverScanners();

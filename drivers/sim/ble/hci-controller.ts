@@ -23,6 +23,8 @@ export interface AirPeripheral {
   /** dBm. */
   readonly rssi: number;
   readonly isAdvertising: boolean;
+  /** Advertises, and is asleep when it is called. */
+  readonly isDeaf: boolean;
   connected(link: AirLink): void;
   received(channel: number, data: Bytes): void;
   encrypted(): void;
@@ -147,8 +149,9 @@ export class HciController {
     const busy = new Set([...this.#connections.values()].map(({ peripheral }) => peripheral));
     for (const peripheral of this.air) {
       if (!peripheral.isAdvertising || busy.has(peripheral)) continue;
-      if (this.#wanted === peripheral.address) this.#connect(peripheral);
-      else if (this.#scans) {
+      if (this.#wanted === peripheral.address) {
+        if (!peripheral.isDeaf) this.#connect(peripheral);
+      } else if (this.#scans) {
         this.#advertisement(peripheral, 0x00, peripheral.advertisement);
         this.#advertisement(peripheral, 0x04, peripheral.scanResponse);
       }

@@ -31,6 +31,7 @@ class Peripheral implements AirPeripheral {
   readonly scanResponse: Bytes;
   readonly server: GattServer;
   isAdvertising = false;
+  isDeaf = false;
   rssi = -40;
   pairing: Pairing = 'accept';
   /** Links so far. */

@@ -85,7 +85,7 @@ export const bleScenarios: readonly Scenario[] = [
             phoneRssiMin: -55,
             idleGapMs: 2_000,
             gattTimeoutMs: 20_000,
-            heartbeatMs: 10_000,
+            heartbeatMs: 2_000,
             restartDelayMaxMs: 2_000,
           },
         }),
@@ -104,6 +104,18 @@ export const bleScenarios: readonly Scenario[] = [
       const answer = await link.transmit(new Uint8Array(261), durationMs(20_000));
       check(answer.ok && answer.value.length === 263, 'the phone did not answer');
       phone.vanish();
+      // noble's call to the kernel waits for the other end and holds the whole process up: that is what heartbeats are for.
+      scanner.vanish();
+      await watch.state('ble-scanner-1', 'absent');
+      scanner.isDeaf = true;
+      scanner.isAdvertising = true;
+      await watch.state('ble-scanner-1', 'opening');
+      const deafMs = await rig.measured(async () => {
+        await until('the process to be replaced', () => (watch.row('ble')?.state ?? '') !== 'ready');
+        scanner.isDeaf = false;
+        await watch.state('ble-scanner-1', 'ready');
+      });
+      rig.note(`a scanner that fell asleep when it was called: in service ${deafMs} ms later`);
       controller.pullOut();
       await watch.state('ble', 'absent');
       const backMs = await rig.measured(async () => {
