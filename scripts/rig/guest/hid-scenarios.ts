@@ -43,14 +43,25 @@ const driverWith = (options: Partial<HidScannerOptions> = {}) =>
 const burst = 1_000;
 const typedCodes = 20;
 
-/** What everybody else hears of a HID device: bytes of its evdev files. Null: it has none. */
-function openEars(vendorId: string): { heard(): number; close(): void } | null {
+/** The evdev file that the kernel made of a HID device; null: none yet, or the device is just coming. */
+function evdevOf(vendorId: string): string | null {
   const hidraw = lookAtHidraw().find((device) => device.vendorId === vendorId);
-  const inputs = `/sys/class/hidraw/${path.basename(hidraw?.path ?? '')}/device/input`;
-  const input = readdirSync(inputs)[0] ?? '';
-  const event = readdirSync(path.join(inputs, input)).find((name) => name.startsWith('event'));
-  if (event === undefined) return null;
-  const file = openSync(`/dev/input/${event}`, constants.O_RDONLY | constants.O_NONBLOCK);
+  if (!hidraw) return null;
+  const inputs = `/sys/class/hidraw/${path.basename(hidraw.path)}/device/input`;
+  try {
+    const names = readdirSync(inputs).flatMap((input) => readdirSync(path.join(inputs, input)));
+    const event = names.find((name) => /^event[0-9]+$/.test(name));
+    return event && existsSync(`/dev/input/${event}`) ? `/dev/input/${event}` : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What everybody else hears of a HID device: bytes of its evdev file. */
+function openEars(vendorId: string): { heard(): number; close(): void } | null {
+  const event = evdevOf(vendorId);
+  if (event === null) return null;
+  const file = openSync(event, constants.O_RDONLY | constants.O_NONBLOCK);
   return {
     heard: () => {
       try {
