@@ -15,6 +15,8 @@ import type { Outcome } from '../terminal/sim/simulator/world.js';
 import { integerBetween } from './host/parse.js';
 import { startProgress } from './lib/progress.js';
 import { PROJECT_ROOT } from './lib/source-files.js';
+import { findDefect } from './simulate/defect-run.js';
+import { defects } from './simulate/defects.js';
 import { shrink } from './simulate/shrink.js';
 
 interface Words {
@@ -23,6 +25,7 @@ interface Words {
   readonly minutes?: number;
   readonly events: number;
   readonly json?: boolean;
+  readonly defects?: boolean;
 }
 
 /** Below so many seeds a kind of fault may be missing by chance. */
@@ -135,6 +138,28 @@ function report(sum: Sum, elapsedMs: number, words: Words): boolean {
   return clean;
 }
 
+/** Which seed finds each defect, and by what. @returns 0 when all are found */
+async function showDefects(json: boolean): Promise<number> {
+  const waiting = [...defects];
+  let missed = 0;
+  const one = async (): Promise<void> => {
+    for (let defect = waiting.shift(); defect; defect = waiting.shift()) {
+      const { problem, seed } = await findDefect(defect);
+      const [by = ''] = (problem ?? '').split('\n');
+      if (seed === null) missed += 1;
+      const found = seed === null ? `NOT FOUND in ${defect.seeds} seeds` : `seed ${seed} of ${defect.seeds}`;
+      console.log(
+        json
+          ? JSON.stringify({ defect: defect.name, file: defect.file, seed, within: defect.seeds, by })
+          : `${defect.name} (${defect.file}): ${found}${by ? `: ${by.slice(0, 160)}` : ''}`,
+      );
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, one));
+  if (!json) console.log(`${defects.length - missed} of ${defects.length} defects found`);
+  return missed === 0 ? 0 : 1;
+}
+
 async function main(): Promise<number> {
   const words = new Command('npm run simulate --')
     .description(
@@ -145,8 +170,10 @@ async function main(): Promise<number> {
     .option('--minutes <m>', 'stop after so many minutes of wall time', integerBetween(1, 10_000))
     .option('--events <n>', 'events with faults in one seed', integerBetween(10, 1_000_000), 2_000)
     .option('--json', 'JSON lines')
+    .option('--defects', 'instead: put one known mistake after the other into a copy of the code, and see each found')
     .parse()
     .opts<Words>();
+  if (words.defects) return showDefects(words.json ?? false);
   const seeds = words.seeds ?? (words.minutes === undefined ? 1 : Number.POSITIVE_INFINITY);
   const startedAt = performance.now();
   const endAt = words.minutes === undefined ? Number.POSITIVE_INFINITY : startedAt + words.minutes * 60_000;

@@ -193,8 +193,10 @@ class OpenStore implements SqliteStore {
     if (!identity) return null;
     const { counters, outbox } = this.#parts;
     return this.#gate.read(() => {
-      const oldest = outbox.oldestNumber() ?? counters.current.nextNumber;
-      const sequence = oldest - this.#firstNumberOfChain();
+      // What waits of an earlier epoch says nothing of this one.
+      const first = this.#firstNumberOfChain();
+      const oldest = outbox.oldestNumber(first) ?? counters.current.nextNumber;
+      const sequence = oldest - first;
       return sequence < 1 ? null : { epoch: identity.epoch, sequence };
     });
   }

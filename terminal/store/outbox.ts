@@ -168,11 +168,11 @@ export class Outbox {
     return [...filed, ...recent].slice(0, limit);
   }
 
-  /** Journal number of the oldest unsent record; null: there is none. */
-  oldestNumber(): number | null {
-    const numbers = [...this.#recent.values()].map(({ number }) => number);
+  /** Journal number of the oldest unsent record from this number on; null: there is none. */
+  oldestNumber(from: number): number | null {
+    const numbers = [...this.#recent.values()].flatMap(({ number }) => (number >= from ? [number] : []));
     for (const sending of classes) {
-      const place = this.#oldestPlace.get(sending * classStep, (sending + 1) * classStep);
+      const place = this.#oldestPlace.get(sending * classStep + from, (sending + 1) * classStep);
       if (place !== null) numbers.push(numberOf(integer(place, 1)));
     }
     return numbers.length === 0 ? null : Math.min(...numbers);

@@ -320,6 +320,20 @@ t.test('what a restored host lost is queued again, filed or not, with the gauges
   store.close();
 });
 
+t.test('what waits of an earlier epoch does not hide what this epoch has settled', (t) => {
+  const store = opened(join(t.testdir(), 'box.db'));
+  put(store, earn(1));
+  store.setIdentity({ terminalId: fixtureTerminal, epoch: 2 });
+  put(store, earn(2), earn(3));
+  const own = store.nextUnsent(500, nobody).filter(({ epoch, sequence }) => epoch === 2 && sequence <= 2);
+  store.settle(
+    own.map(({ transactionId }) => ({ transactionId, answer: acceptedAnswer(transactionId), knownToSale: false })),
+  );
+  t.same(store.settledThrough(), { epoch: 2, sequence: 2 }, 'a host that holds less of it was set back');
+  store.close();
+  t.end();
+});
+
 t.test('a new epoch begins a new chain, keeps what is unsent, and takes the mark of a restore away', async (t) => {
   const dir = t.testdir();
   const file = join(dir, 'box.db');

@@ -28,7 +28,10 @@ import { type Chance, virtualIds } from './virtual-time.js';
 
 /** 2026-06-01: virtual time begins here. */
 export const worldStartMs = 1_780_272_000_000;
+/** How long a sale waits for a tap. */
+export const patienceMs = 60_000;
 const epochRetryMs = 5_000;
+const renewalLookMs = 300_000;
 
 /** The power went: the run is over, and whoever still calls it is part of it. */
 export class PowerLost extends Error {}
@@ -41,6 +44,8 @@ export interface BoxWorld extends NetworkWorld {
   readonly log: (text: string) => void;
   /** A bug in the shipped code: an assertion, or an error nobody may throw. */
   readonly bug: (error: unknown) => void;
+  /** A sale began or went on; told of each step. */
+  readonly seen: (box: SimBox, sale: SaleView) => void;
   /** A sale was announced: shown, told and printed. */
   readonly shown: (box: SimBox, sale: SaleView) => void;
   readonly stepped: (phase: string, event: string) => void;
@@ -111,7 +116,7 @@ class Run {
       siteKey: () => box.siteKey,
       options: {
         ...{ simulated: false, category: 'dining', typedPointsClerks: [], siteDailyMaxMinor: 1_000_000 },
-        ...{ credentialTimeoutMs: 60_000, authorisationTimeoutMs: 5_000, balanceTimeoutMs: 1_500 },
+        ...{ credentialTimeoutMs: patienceMs, authorisationTimeoutMs: 5_000, balanceTimeoutMs: 1_500 },
         ...{ cardAgainTimeoutMs: 60_000, scannerClerk: 'scanner', scannerSells: false, scannerUndoes: false },
       },
       version: '0',
@@ -128,7 +133,9 @@ class Run {
     });
     this.terminal.follow(null, (numbered) => {
       const event = numbered?.event;
-      if (this.alive && event?.type === 'sale' && event.sale.phase === 'ended') world.shown(box, event.sale);
+      if (!this.alive || event?.type !== 'sale') return;
+      world.seen(box, event.sale);
+      if (event.sale.phase === 'ended') world.shown(box, event.sale);
     });
     void this.#begin(link).catch(world.bug);
   }
@@ -240,6 +247,14 @@ class Link implements HostLink {
       return true;
     };
     proceed();
+    /** What host-link.ts does before a certificate ends, and after. */
+    const keepFresh = (): void =>
+      void world.time.after(renewalLookMs, () => {
+        if (!run.alive) return;
+        if (box.network.isExpired) port.renew('').then(() => {}, world.bug);
+        keepFresh();
+      });
+    keepFresh();
   }
 
   async authorise(transactionId: TransactionId, deadlineMs: number): Promise<HostReply> {
@@ -290,6 +305,8 @@ export class SimBox {
   runs = 0;
   /** By how much somebody has set the wall clock. */
   clockStepMs = 0;
+  /** Somebody has ever set it. */
+  clockWasSet = false;
   #run: Run | null = null;
 
   constructor(
@@ -297,14 +314,27 @@ export class SimBox {
     readonly name: string,
     readonly terminalId: string,
     readonly siteKey: Bytes | null,
+    /** The box whose disk and keys this one is a copy of. */
+    source: SimBox | null = null,
   ) {
     this.network = new Network(world, name);
     this.network.bug = world.bug;
-    this.signer = drawSigner(world.chance);
-    this.keys = drawLocalKeys(world.chance);
+    this.signer = source?.signer ?? drawSigner(world.chance);
+    this.keys = source?.keys ?? drawLocalKeys(world.chance);
     this.ids = virtualIds(world.chance, () => worldStartMs + world.time.nowMs);
-    createStore(this.db, { crypto: simCrypto }, noReserve).setIdentity({ terminalId, epoch: 1 });
+    if (source) this.#setDisk(source.image());
+    else createStore(this.db, { crypto: simCrypto }, noReserve).setIdentity({ terminalId, epoch: 1 });
     this.boot();
+  }
+
+  #setDisk(image: Buffer): void {
+    this.db = new Database(image);
+    this.db.defaultSafeIntegers(true);
+  }
+
+  setClock(stepMs: number): void {
+    this.clockStepMs = stepMs;
+    this.clockWasSet = true;
   }
 
   /** The life that runs now; null: the power is off. */
@@ -317,11 +347,19 @@ export class SimBox {
   }
 
   boot(): void {
-    if (this.#run) return;
+    if (this.#run || this.#isRemoved) return;
     this.runs += 1;
     this.world.log(`${this.name} starts`);
     this.#run = new Run(this.world, this);
   }
+
+  /** For good: this box is taken away. */
+  remove(): void {
+    if (this.#run) this.#run.alive = false;
+    this.#run = null;
+    this.#isRemoved = true;
+  }
+  #isRemoved = false;
 
   /** The power goes now and comes back after a while. */
   powerCut(): void {
@@ -338,8 +376,7 @@ export class SimBox {
   /** The disk becomes an earlier image, with the mark that our restore command sets. */
   restore(image: Buffer): void {
     this.powerCut();
-    this.db = new Database(image);
-    this.db.defaultSafeIntegers(true);
+    this.#setDisk(image);
     this.disk().setSetting(restoredSetting, String(worldStartMs + this.world.time.nowMs));
   }
 }

@@ -3,6 +3,7 @@
  * everything has come to rest. They read what is stored and throw what is wrong; they decide nothing.
  */
 
+import type { CardRecord } from '../../../drivers/protocols/member/card-record.js';
 import { sideSign } from '../../../host-sync/server/ledger/accounts.js';
 import type { Write } from '../../../host-sync/server/ledger/facts.js';
 import type { Row } from '../../../host-sync/server/ledger/tables.js';
@@ -12,7 +13,7 @@ import { nativeCrypto } from '../../kernel/native.js';
 import type { TransactionId } from '../../kernel/ports.js';
 import type { SaleView } from '../../runtime/port.js';
 import type { SaleRow } from '../../store/port.js';
-import type { SimBox } from './box.js';
+import { type SimBox, worldStartMs } from './box.js';
 import type { MemoryHostStore } from './memory-host-store.js';
 
 /** Something that may never be was. */
@@ -46,13 +47,36 @@ export function checkCommit(writes: readonly Write[], store: MemoryHostStore): v
   for (const [account, amount] of moved) must(amount === 0, () => `${account} has lines and no balance`);
 }
 
-/** What was announced as accepted is on the disk as accepted. */
-export function checkShown(box: SimBox, sale: SaleView): void {
-  if (sale.outcome?.result !== 'accepted') return;
-  const row = box.disk().saleByTransaction(sale.transactionId);
+/** When a sale was announced. */
+export interface Showing {
+  readonly nowMs: number;
+  /** When the sale was first seen in this life of the box; null: it began in another. */
+  readonly begunMs: number | null;
+  /** How long it waits for a tap before it may give up. */
+  readonly patienceMs: number;
+}
+
+/** What was announced as accepted is on the disk as accepted, and was the box's to accept. Nobody gives up too early. */
+export function checkShown(box: SimBox, sale: SaleView, { nowMs, begunMs, patienceMs }: Showing): void {
+  const { outcome, transactionId } = sale;
+  if (outcome?.result === 'refused' && outcome.code === 'sale.timedOut' && begunMs !== null)
+    must(nowMs - begunMs >= patienceMs, () => `${box.name} gave ${transactionId} up after ${nowMs - begunMs} ms`);
+  if (outcome?.result !== 'accepted') return;
+  const disk = box.disk();
+  const row = disk.saleByTransaction(transactionId);
   must(
     row?.sale.commit === 'ended' && row.sale.outcome.result === 'accepted',
-    () => `${box.name} showed ${sale.transactionId} as accepted and has not stored it`,
+    () => `${box.name} showed ${transactionId} as accepted and has not stored it`,
+  );
+  if (row?.sale.commit !== 'ended' || !row.sale.offline) return;
+  const { allowanceId, kind, minor } = row.sale.offline;
+  const limit = disk.directives()?.offline.floorPerSaleMinor ?? 0;
+  must(kind !== 'floor' || minor <= limit, () => `${box.name} gave ${minor} on a floor limit of ${limit}`);
+  const slice = disk.allowances().find(({ id }) => id === allowanceId);
+  // A clock that nobody set is the world's: then no slice is spent after its end.
+  must(
+    box.clockWasSet || !slice || worldStartMs + nowMs < slice.expiresAtMs,
+    () => `${box.name} spent ${allowanceId} after its end`,
   );
 }
 
@@ -65,6 +89,12 @@ export interface Rest {
   readonly setBack: ReadonlySet<SimBox>;
   /** No disk was set back and nobody wrote an allowance off: then allowances lose nothing at all. */
   readonly isBounded: boolean;
+  /** No disk was set back, of box or host: then every word of either is known to the other. */
+  readonly isPlain: boolean;
+  /** Virtual time. */
+  readonly nowMs: number;
+  /** What the members' cards hold, by the card's key id. */
+  readonly cards: ReadonlyMap<string, CardRecord>;
 }
 
 /** Once all is healed and quiet: everything was told, and box, ledger and members agree. */
@@ -72,6 +102,7 @@ export function checkRest(rest: Rest): void {
   for (const box of rest.boxes) checkBox(rest, box);
   if (rest.isBounded) {
     for (const box of rest.boxes) checkSlices(rest.store, box);
+    checkHolders(rest);
     const beyond = rest.store.rows('alarm').find(({ code }) => code === 'risk.allowance' || code === 'risk.release');
     must(beyond === undefined, () => `an allowance lost value: ${beyond?.detail}`);
   }
@@ -81,10 +112,14 @@ export function checkRest(rest: Rest): void {
       () => `${box.name} has lost ${id}, which it had shown as accepted`,
     );
   for (const member of rest.store.rows('member')) checkMember(rest.store, member.id);
-  for (const coupon of rest.store.rows('coupon')) if (coupon.holder === 'host') checkCoupon(rest.store, coupon);
+  for (const coupon of rest.store.rows('coupon')) {
+    if (coupon.holder === 'host') checkCoupon(rest.store, coupon);
+    else if (rest.isPlain) checkCard(rest, coupon);
+  }
 }
 
-function checkBox({ store }: Rest, box: SimBox): void {
+function checkBox(rest: Rest, box: SimBox): void {
+  const { isPlain, store } = rest;
   const disk = box.disk();
   const { unsent } = disk.gauges();
   must(unsent === 0, () => {
@@ -96,32 +131,41 @@ function checkBox({ store }: Rest, box: SimBox): void {
   must(fault === null, () => `${box.name}: ${fault?.code} ${fault?.detail}`);
   for (let page = disk.journal(200, null); page.length > 0; ) {
     for (const { answer, body, transactionId } of page) {
-      if (answer?.outcome !== 'accepted') continue;
+      if (!answer || (answer.outcome !== 'accepted' && !isPlain)) continue;
       const record = store.row('record', transactionId);
       const digest = toHex(nativeCrypto.sha256(utf8(body)));
-      must(record?.digest === digest, () => `the host has lost ${transactionId}, which it had accepted`);
+      must(record?.digest === digest, () => `the host has lost ${transactionId}, which it had ${answer.outcome}`);
+      must(
+        !isPlain || record?.outcome === answer.outcome,
+        () => `${box.name} was told ${answer.outcome} of ${transactionId}, the host says ${record?.outcome}`,
+      );
     }
     const last = page.at(-1);
     page = last ? disk.journal(200, last) : [];
   }
+  const named = new Set<string>();
   for (let page = disk.sales(200, null); page.length > 0; ) {
-    for (const row of page) checkSale(store, box, row);
+    for (const row of page) {
+      checkSale(rest, box, row);
+      const { reference } = row.sale.request;
+      must(reference === null || !named.has(reference), () => `${box.name} made two sales of ${reference}`);
+      if (reference !== null) named.add(reference);
+    }
     const last = page.at(-1);
     page = last ? disk.sales(200, last.sale.request.ids.transaction) : [];
   }
 }
 
-const isDeadLetter = (store: MemoryHostStore, id: string): boolean => {
-  const record = store.row('record', id);
-  return record?.outcome === 'refused' && store.row('deadLetter', record.digest) !== undefined;
-};
+/** By the transaction: a fork that was refused has no record under its id. */
+const deadLetterOf = (store: MemoryHostStore, id: string): Row<'deadLetter'> | undefined =>
+  store.rows('deadLetter').find(({ transactionId }) => transactionId === id);
 
 const valueKinds = new Set(['pointsEarn', 'pointsSpend', 'couponHost', 'couponCard', 'plainSale']);
 const standing = new Set(['accepted', 'voided']);
 const undone = new Set(['reversed', 'timedOut']);
 
 /** What the box shows of a sale is what the ledger holds of it, once. */
-function checkSale(store: MemoryHostStore, box: SimBox, row: SaleRow): void {
+function checkSale({ isPlain, store }: Rest, box: SimBox, row: SaleRow): void {
   const { request } = row.sale;
   const id = request.ids.transaction;
   const outcome = outcomeOf(row.sale, row.answer);
@@ -132,8 +176,11 @@ function checkSale(store: MemoryHostStore, box: SimBox, row: SaleRow): void {
     `${box.name} ${request.service.name} ${id}: box ${JSON.stringify(outcome)}, ledger ${JSON.stringify(sale ?? null)}`;
   if (outcome.result === 'refused') must(!sale || undone.has(sale.state), about);
   if (outcome.result !== 'accepted') return;
-  // What a restored host cannot apply any more, or the box's word came too late for, stays visible until a person settles it.
-  if (isDeadLetter(store, id) || isDeadLetter(store, request.ids.closing)) return;
+  // What a host or box that was set back cannot apply any more stays visible until a person settles it; so does what a floor
+  // limit gave on a coupon that was not the member's, and what met a bug of the host.
+  const mayBeDead = (letter: Row<'deadLetter'> | undefined): boolean =>
+    letter !== undefined && (!isPlain || outcome.authority === 'floor' || letter.code === 'record.malformed');
+  if (mayBeDead(deadLetterOf(store, id)) || mayBeDead(deadLetterOf(store, request.ids.closing))) return;
   must(sale !== undefined && standing.has(sale.state), about);
   if (!sale) return;
   if (request.service.name === 'pointsEarn' || request.service.name === 'pointsSpend')
@@ -157,6 +204,37 @@ function checkSlices(store: MemoryHostStore, box: SimBox): void {
   }
 }
 
+/** A slice granted just now may still be on its way to its box. */
+const onItsWayMs = 900_000;
+/** Every slice that is out at a box is known to that box: else nobody could ever spend it or give it back. */
+function checkHolders({ boxes, nowMs, store }: Rest): void {
+  const known = new Set(
+    boxes.flatMap((box) =>
+      box
+        .disk()
+        .allowances()
+        .map(({ id }) => id as string),
+    ),
+  );
+  for (const { grantedAtMs, id, openTerminal, state } of store.rows('allowance'))
+    must(
+      state !== 'open' || openTerminal === null || grantedAtMs + onItsWayMs > worldStartMs + nowMs || known.has(id),
+      () => `nobody holds ${id}, and the ledger waits for it`,
+    );
+}
+
+/** The card is where the ledger says, or has been written since by a debit that nobody has seen on it. */
+function checkCard({ cards, store }: Rest, coupon: Row<'coupon'>): void {
+  const card = cards.get(coupon.cardKeyId ?? '');
+  if (!card) return;
+  const about = (): string => `card ${coupon.id}: ${JSON.stringify(card)}, ledger ${JSON.stringify(coupon)}`;
+  must(card.counter >= coupon.cardCounter, about);
+  if (card.counter > coupon.cardCounter) return;
+  const pending = coupon.pendingSale === null ? undefined : store.row('sale', coupon.pendingSale);
+  const heldMinor = pending?.kind === 'cardDebit' ? pending.coveredMinor : 0;
+  must(card.balanceMinor === balance(store, `coupon/${coupon.id}/card`) + heldMinor, about);
+}
+
 /** A member has what was earned, less what was spent and taken back; nothing is still held. */
 function checkMember(store: MemoryHostStore, memberId: string): void {
   let expected = 0;
@@ -165,7 +243,10 @@ function checkMember(store: MemoryHostStore, memberId: string): void {
     if (sale.kind === 'pointsEarn') expected += sale.points - sale.undone;
     if (sale.kind === 'pointsSpend') expected -= sale.points - sale.undone - sale.riskMinor;
   }
-  const home = balance(store, `member/${memberId}/points`) - balance(store, `member/${memberId}/owed`);
+  const owed = balance(store, `member/${memberId}/owed`);
+  const points = balance(store, `member/${memberId}/points`);
+  must(owed === 0 || points === 0, () => `member ${memberId} has ${points} points and owes ${owed}`);
+  const home = points - owed;
   const has = home + atTerminals(store, (slice) => slice.memberId === memberId && slice.couponId === null);
   must(has === expected, () => `member ${memberId} has ${has} points, the sales say ${expected}`);
   const reserved = balance(store, `member/${memberId}/reserved`);

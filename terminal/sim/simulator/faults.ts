@@ -24,6 +24,10 @@ export const faultKinds = [
   'hostRestored',
   'boxRestored',
   'writtenOff',
+  'quietHours',
+  'poisoned',
+  'certificateEnded',
+  'boxCloned',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -48,6 +52,10 @@ const usual: Readonly<Record<FaultKind, number>> = {
   hostRestored: 0.004,
   boxRestored: 0.004,
   writtenOff: 0.02,
+  quietHours: 0.02,
+  poisoned: 0.002,
+  certificateEnded: 0.01,
+  boxCloned: 0.003,
 };
 
 export class Faults {

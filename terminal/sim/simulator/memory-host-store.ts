@@ -29,9 +29,14 @@ export class MemoryHostStore implements HostStore {
   /** Called with what each commit changed, before anybody is told. */
   onCommit: (writes: readonly Write[], before: (table: TableName, id: string) => AnyRow | undefined) => void = () => {};
 
+  /** Called before and after each decision. */
+  onDecide: (begins: boolean) => void = () => {};
+
   async transact<T>(plan: Plan, decide: (facts: WorkingSet) => T): Promise<T> {
     const facts = loadFacts(plan, (need) => this.#load(need));
+    this.onDecide(true);
     const result = decide(facts);
+    this.onDecide(false);
     const writes = facts.changes();
     this.#check(writes);
     this.onCommit(writes, (table, id) => this.#table(table).get(id));

@@ -29,6 +29,8 @@ const statusOf = (code: string): number =>
 
 export class Network {
   #outUntilMs = 0;
+  /** The box's certificate has ended: the host lets it renew, and nothing else. */
+  isExpired = false;
 
   constructor(
     private readonly world: NetworkWorld,
@@ -45,8 +47,14 @@ export class Network {
 
   /** The port of one run of the box's process: what comes after its end is heard by nobody. */
   port(terminalId: string, isAlive: () => boolean): HostPort {
-    const call = <T>(deadlineMs: number, run: (host: Host) => Promise<Result<T, Refusal>>): Promise<HostResult<T>> =>
-      this.#call(deadlineMs, isAlive, run);
+    const call = <T>(
+      deadlineMs: number,
+      run: (host: Host) => Promise<Result<T, Refusal>>,
+      isRenewal = false,
+    ): Promise<HostResult<T>> =>
+      this.#call(deadlineMs, isAlive, (host) =>
+        this.isExpired && !isRenewal ? Promise.resolve(err({ code: 'certificate.expired', detail: '' })) : run(host),
+      );
     return {
       authorise: (record, deadlineMs) => call(deadlineMs, (host) => host.authorise(terminalId, { record })),
       sendRecords: (records) => call(batchDeadlineMs, (host) => host.intake(terminalId, { records: [...records] })),
@@ -55,7 +63,17 @@ export class Network {
       bell: async () => err(failure('host.noAnswer')),
       requestAllowance: (request) => call(batchDeadlineMs, (host) => host.requestAllowance(terminalId, request)),
       raiseEpoch: (reason) => call(batchDeadlineMs, (host) => host.raiseEpoch(terminalId, reason)),
-      renew: async () => err(failure('host.refused', 403)),
+      renew: async () => {
+        const renewed = await call(
+          batchDeadlineMs,
+          async (host) => {
+            this.isExpired = false;
+            return ok(await host.terminals.get(terminalId));
+          },
+          true,
+        );
+        return renewed.ok ? ok({ certificate: '', authority: '' }) : renewed;
+      },
     };
   }
 

@@ -3,11 +3,14 @@
  * then everything has to come to rest and agree. Must not know how any of it works inside.
  */
 
+import { type CardRecord, currentSlot, verifyCardRecord } from '../../../drivers/protocols/member/card-record.js';
+import { recordKey } from '../../../drivers/protocols/member/proof.js';
 import { newPhoneState } from '../../../drivers/sim/phone/phone-state.js';
 import { createHost, type Host } from '../../../host-sync/server/host.js';
-import { toHex } from '../../kernel/bytes.js';
+import { hex, toHex } from '../../kernel/bytes.js';
+import type { Crypto } from '../../kernel/ports.js';
 import { monotonicMs, wallMs } from '../../kernel/units.js';
-import { type BoxWorld, PowerLost, SimBox, worldStartMs } from './box.js';
+import { type BoxWorld, PowerLost, patienceMs, SimBox, worldStartMs } from './box.js';
 import { checkCommit, checkRest, checkShown } from './checks.js';
 import { type FaultKind, Faults } from './faults.js';
 import { drawSigner, type Signer, simCrypto } from './keys.js';
@@ -98,6 +101,9 @@ class World implements BoxWorld {
     this.chance = new Chance(wish.seed);
     this.#authority = drawSigner(this.chance);
     this.faults = new Faults(this.chance, wish.without ?? new Set(), (kind, about) => this.log(`! ${kind}: ${about}`));
+    this.store.onDecide = (begins) => {
+      this.#isPoisoned = begins && this.#host !== null && this.faults.strikes('poisoned', 'host');
+    };
     this.store.onCommit = (writes) => {
       try {
         checkCommit(writes, this.store);
@@ -119,6 +125,12 @@ class World implements BoxWorld {
   readonly host = (): { readonly host: Host; readonly life: number } | null =>
     this.#host && { host: this.#host, life: this.#life };
   readonly stepped = (phase: string, event: string): void => void this.pairs.add(`${phase} ${event}`);
+  /** When each open sale began, by box and life. */
+  readonly #begun = new Map<string, number>();
+  readonly seen: BoxWorld['seen'] = (box, sale) => {
+    const key = `${box.name}-${box.runs} ${sale.transactionId}`;
+    if (sale.phase !== 'ended' && !this.#begun.has(key)) this.#begun.set(key, this.time.nowMs);
+  };
   readonly shown: BoxWorld['shown'] = (box, sale) => {
     this.sales += 1;
     this.log(`${box.name} ${sale.service} ${sale.transactionId.slice(-12)}: ${sale.outcome?.result}`);
@@ -128,7 +140,8 @@ class World implements BoxWorld {
       this.authorities.set(authority, (this.authorities.get(authority) ?? 0) + 1);
     }
     try {
-      checkShown(box, sale);
+      const begunMs = this.#begun.get(`${box.name}-${box.runs} ${sale.transactionId}`) ?? null;
+      checkShown(box, sale, { nowMs: this.time.nowMs, begunMs, patienceMs });
     } catch (error) {
       this.bug(error);
     }
@@ -137,6 +150,21 @@ class World implements BoxWorld {
   get authorityKey(): Uint8Array {
     return this.#authority.publicKey;
   }
+
+  /** A bug of the host in a decision: the record that meets it goes alone to the dead letters. */
+  #isPoisoned = false;
+  readonly #hostCrypto: Crypto = {
+    ...simCrypto,
+    aesCmac: (...words) => {
+      if (this.#isPoisoned) {
+        this.#isPoisoned = false;
+        const poisoned = new Error('poisoned');
+        // Only where a record is applied: elsewhere nobody promises to bear a bug.
+        if (poisoned.stack?.includes('/ledger/apply.js')) throw poisoned;
+      }
+      return simCrypto.aesCmac(...words);
+    },
+  };
 
   async #startHost(): Promise<void> {
     const clock = {
@@ -148,7 +176,7 @@ class World implements BoxWorld {
     const soon = (task: () => void): void => queueMicrotask(task);
     const { chance: random, store } = this;
     const sign = (data: Uint8Array): Uint8Array => this.#authority.sign(data);
-    this.#host = await createHost({ store, crypto: simCrypto, random, clock, vault, realm: 'real', soon, sign });
+    this.#host = await createHost({ store, crypto: this.#hostCrypto, random, clock, vault, realm: 'real', soon, sign });
   }
 
   async open(): Promise<void> {
@@ -173,14 +201,58 @@ class World implements BoxWorld {
     this.#every(120_000, () => this.#host?.allowances.offer().then(() => {}, this.bug));
     this.#every(60_000, () => void this.#operate().catch(this.bug));
     this.#every(20_000, () => this.#mischief());
-    for (const box of this.boxes) {
-      const clerk = new Clerk(this, box);
-      const work = (): void => {
-        if (!this.#isHealed) clerk.act();
-        this.time.after(this.chance.between(2_000, 40_000), work);
-      };
-      work();
+    for (const box of this.boxes) this.#employ(box);
+  }
+
+  #employ(box: SimBox): void {
+    const clerk = new Clerk(this, box);
+    const work = (): void => {
+      if (!this.#isHealed) clerk.act();
+      this.time.after(this.chance.between(2_000, 40_000), work);
+    };
+    work();
+  }
+
+  /** Copies of boxes that live, and whose they are. */
+  readonly #copies = new Map<SimBox, SimBox>();
+  /** A copy of a box's disk sells beside it, until a person finds out. */
+  #clone(box: SimBox): void {
+    this.setBack.add(box);
+    const copy = new SimBox(this, `${box.name}-copy`, box.terminalId, box.siteKey, box);
+    this.setBack.add(copy);
+    this.#copies.set(copy, box);
+    this.#employ(copy);
+    this.time.after(this.chance.between(60_000, 1_800_000), () => void this.#endCopies().catch(this.bug));
+  }
+
+  /** docs/replacing-a-box.md, "A copied box": the copy's records are taken in, the true box enrols anew in its own place. */
+  async #endCopies(): Promise<void> {
+    for (const [copy, box] of [...this.#copies]) {
+      copy.remove();
+      const host = this.#host;
+      if (!host) {
+        this.time.after(60_000, () => void this.#endCopies().catch(this.bug));
+        return;
+      }
+      this.#copies.delete(copy);
+      const { code } = value(await host.terminals.drawReplacementCode(box.terminalId));
+      value(await host.terminals.claimEnrolmentCode({ code, source: 'sim', realm: 'real' }));
+      value(await host.terminals.setCertificate(box.terminalId, '', worldStartMs, box.signer.publicKey));
+      box.restore(box.image());
+      await this.#takeIn(host, copy);
     }
+  }
+
+  async #takeIn(host: Host, copy: SimBox): Promise<void> {
+    const pages = [];
+    const disk = copy.disk();
+    for (let page = disk.journal(200, null); page.length > 0; page = disk.journal(200, page.at(-1) ?? null)) {
+      const own = page.map(({ body, previousHash }) => ({ body, previousHash, attempt: 1, sentAtWallMs: 0 }));
+      pages.push(own.reverse());
+    }
+    // What refers to a record of a later page, or to one that waits for the true box, is decided the second time.
+    for (let round = 0; round < 2; round++)
+      for (const page of pages.toReversed()) value(await host.terminals.takeIn(copy.terminalId, page, 'operator'));
   }
 
   async #member(host: Host, index: number): Promise<Member> {
@@ -229,15 +301,19 @@ class World implements BoxWorld {
     for (const box of this.boxes) {
       const { name } = box;
       if (faults.strikes('outage', name)) box.network.cut(chance.between(1_000, 1_800_000));
-      if (faults.strikes('clockBack', name)) box.clockStepMs -= chance.between(1, 7 * 86_400_000);
-      if (faults.strikes('clockAhead', name)) box.clockStepMs += chance.between(1, 3_650 * 86_400_000);
-      if (faults.strikes('clock1970', name)) box.clockStepMs = -worldStartMs - this.time.nowMs;
+      if (faults.strikes('clockBack', name)) box.setClock(box.clockStepMs - chance.between(1, 7 * 86_400_000));
+      if (faults.strikes('clockAhead', name)) box.setClock(box.clockStepMs + chance.between(1, 3_650 * 86_400_000));
+      if (faults.strikes('clock1970', name)) box.setClock(-worldStartMs - this.time.nowMs);
+      if (faults.strikes('certificateEnded', name)) box.network.isExpired = true;
+      if (this.#copies.size === 0 && box.run && faults.strikes('boxCloned', name)) this.#clone(box);
       const image = this.#images.get(box);
       if (image && faults.strikes('boxRestored', name)) {
         this.setBack.add(box);
         box.restore(image);
       }
     }
+    // All machines sleep for some hours: what was due in them comes at their end.
+    if (faults.strikes('quietHours', 'everybody')) this.time.skip(chance.between(600_000, 10_800_000));
     if (this.#host && faults.strikes('hostStopped', 'host')) this.#stopHost(chance.between(1_000, 300_000));
     if (this.#host && this.#snapshot && faults.strikes('hostRestored', 'host')) {
       this.#isHostSetBack = true;
@@ -286,12 +362,28 @@ class World implements BoxWorld {
       try {
         const { boxes, setBack, showns: shown, store } = this;
         const isBounded = setBack.size === 0 && !this.#isHostSetBack && !this.#isWrittenOff;
-        checkRest({ store, boxes, shown, setBack, isBounded });
+        const isPlain = setBack.size === 0 && !this.#isHostSetBack;
+        checkRest({ store, boxes, shown, setBack, isBounded, isPlain, nowMs: this.time.nowMs, cards: this.#cards() });
       } catch (error) {
         this.bug(error);
       }
     }
     return events;
+  }
+
+  /** What a reader would find on each member's card. */
+  #cards(): ReadonlyMap<string, CardRecord> {
+    const found = new Map<string, CardRecord>();
+    for (const { phone } of this.members) {
+      const { card } = phone.memory.state;
+      if (!card) continue;
+      const slots: [Uint8Array, Uint8Array] = [hex(card.slots[0]), hex(card.slots[1])];
+      const siteKey = this.store.row('secret', 'siteKey')?.wrapped ?? new Uint8Array(16);
+      const key = recordKey(simCrypto, siteKey, hex(card.keyId));
+      const current = currentSlot(slots, (slot) => verifyCardRecord(simCrypto, key, hex(card.keyId), slot));
+      if (current) found.set(card.keyId, current.record);
+    }
+    return found;
   }
 
   /** An operator asks slices back, or takes one without the box's word. */
@@ -307,14 +399,18 @@ class World implements BoxWorld {
     }
   }
 
-  /** A person looks at the terminals that the host holds, as its documents say, and lets them go on. */
+  /** A person looks at what the host holds, as its documents say, and lets it be applied, or made dead letters. */
   async #release(): Promise<void> {
-    for (const { id, state } of this.store.rows('terminal'))
-      if (state === 'quarantined') await this.#host?.terminals.releaseQuarantine(id, 'operator');
+    for (const { id, quarantinedCount, state } of this.store.rows('terminal')) {
+      if (state !== 'quarantined' && quarantinedCount === 0) continue;
+      const judgement = this.chance.happens(0.5) ? 'applyForks' : 'refuseForks';
+      await this.#host?.terminals.releaseQuarantine(id, 'operator', judgement);
+    }
   }
 
   #heal(): void {
-    this.time.after(400_000, () => void this.#release().catch(this.bug));
+    this.#every(400_000, () => void this.#release().catch(this.bug));
+    void this.#endCopies().catch(this.bug);
     this.log('healed: from here on nothing goes wrong');
     this.#isHealed = true;
     this.faults.heal();
