@@ -4,7 +4,7 @@
 import { existsSync, realpathSync } from 'node:fs';
 import type { Clock } from '../terminal/kernel/ports.js';
 import { BleDriver, type BleOptions } from './ble/ble-driver.js';
-import type { Driver, Schedule } from './contract/driver.js';
+import type { Driver, Schedule, UnclaimedDevice } from './contract/driver.js';
 import type { HidScannerOptions } from './hid/device-rules.js';
 import { openHidTransport } from './hid/hid-transport.js';
 import { lookAtHidraw } from './hid/hidraw-sysfs.js';
@@ -12,8 +12,11 @@ import { silenceInputs } from './hid/key-inputs.js';
 import { HidScannerDriver } from './hid/scanner-driver.js';
 import type { PcscOptions } from './pcsc/options.js';
 import { PcscDriver } from './pcsc/pcsc-driver.js';
+import { lookAtUsbReaders } from './pcsc/usb-readers.js';
 import { type ScannerOptions, SerialScannerDriver } from './serial/scanner-driver.js';
-import { discoverScanners, openSerialTransport } from './serial/serial-transport.js';
+import { openSerialTransport } from './serial/serial-transport.js';
+import { lookAtLines } from './serial/tty-sysfs.js';
+import { unclaimedDevices } from './unclaimed.js';
 
 export interface DriverSettings {
   readonly readers: PcscOptions;
@@ -42,7 +45,7 @@ export function createDrivers(
       clock,
       schedule,
       open: openSerialTransport,
-      discover: discoverScanners,
+      look: lookAtLines,
       exists: existsSync,
       isSimulated: isPseudoTerminal,
     }),
@@ -55,4 +58,25 @@ export function createDrivers(
     }),
     new BleDriver({ clock, schedule, options: settings.bluetooth }),
   ];
+}
+
+/** What is plugged in and no driver of `createDrivers` has, given the identities of those that one has. */
+export function lookForUnclaimed(
+  settings: DriverSettings & { readonly console: { readonly serialPath: string } },
+  claimed: readonly string[],
+): readonly UnclaimedDevice[] {
+  const { scanners, hidScanners, console } = settings;
+  return unclaimedDevices(
+    { scannerPaths: scanners.paths, hidScanners, otherPaths: console.serialPath === '' ? [] : [console.serialPath] },
+    { lines: lookAtLines, hidDevices: lookAtHidraw, usbReaders: lookAtUsbReaders, resolve: deviceFile },
+    claimed,
+  );
+}
+
+function deviceFile(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
 }

@@ -71,6 +71,12 @@ const programs: readonly Program[] = [
     usage: '<command>',
     text: 'move the history of a lost, broken or replaced box',
   },
+  {
+    name: 'provision',
+    script: 'scripts/provision.js',
+    usage: '[options]',
+    text: 'prepare this system for a box that runs as a service (as root)',
+  },
   { name: 'phone', script: 'scripts/phone.js', usage: '<command>', text: 'a simulated phone of its own' },
   {
     name: 'replay',

@@ -8,7 +8,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Config } from '../config/schema.js';
 import type { Driver, Schedule } from '../drivers/contract/driver.js';
-import { createDrivers } from '../drivers/registry.js';
+import { createDrivers, lookForUnclaimed } from '../drivers/registry.js';
 import { startConsole } from './console/start.js';
 import type { Effect } from './core/effect.js';
 import { TerminalError } from './kernel/errors.js';
@@ -82,6 +82,7 @@ export async function startTerminal(start: TerminalStart): Promise<RunningTermin
     store,
     host,
     drivers,
+    unclaimed: (claimed) => lookForUnclaimed(config, claimed),
     schedule,
     crypto: nativeCrypto,
     clock: nativeClock,

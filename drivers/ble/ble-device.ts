@@ -27,6 +27,8 @@ export class BleDevice {
 
   constructor(
     readonly device: string,
+    /** The address, or what it serves; null: the adapter, which is no device of its own. */
+    readonly identity: string | null,
     description: string,
     private readonly clock: Clock,
   ) {
@@ -82,6 +84,8 @@ export class BleDevice {
     return {
       device: this.device,
       bus: 'ble',
+      identity: this.identity,
+      sensitive: false,
       state: this.#state,
       description: this.description,
       simulated: false,

@@ -8,7 +8,8 @@ import type { Clock } from '../../terminal/kernel/ports.js';
 import { printable } from '../../terminal/kernel/redaction.js';
 import { err, ok, type Result } from '../../terminal/kernel/result.js';
 import { durationMs } from '../../terminal/kernel/units.js';
-import type { DeviceEvent, DeviceStatus, Driver, Schedule } from '../contract/driver.js';
+import type { ByteDirection, ByteSink, DeviceEvent, DeviceStatus, Driver, Schedule } from '../contract/driver.js';
+import { DeviceOrders } from '../contract/orders.js';
 import type { DeviceError } from '../contract/transport.js';
 import { emptyLine, endOfGap, readScanLine, type ScanLineState } from '../protocols/scan-line/scan-line.js';
 import { CardLink, type LinkPort } from '../supervised/card-link.js';
@@ -53,7 +54,9 @@ interface Scanner {
 }
 
 export class BleDriver implements Driver {
+  readonly name = 'ble';
   readonly bus = 'ble';
+  readonly #orders = new DeviceOrders();
   readonly #process: SupervisedProcess<BleFrame>;
   readonly #service: BleDevice;
   readonly #scanners: readonly Scanner[];
@@ -71,14 +74,14 @@ export class BleDriver implements Driver {
 
   constructor(private readonly setup: BleDriverSetup) {
     const { clock, options, schedule } = setup;
-    this.#service = new BleDevice('ble', 'Bluetooth adapter', clock);
+    this.#service = new BleDevice('ble', null, 'Bluetooth adapter', clock);
     this.#scanners = options.scanners.slice(0, bleScannersMax).map((address, index) => ({
       address: address.toLowerCase(),
-      row: new BleDevice(`ble-scanner-${index + 1}`, printable(address.toLowerCase()), clock),
+      row: new BleDevice(`ble-scanner-${index + 1}`, address.toLowerCase(), printable(address.toLowerCase()), clock),
       read: emptyLine,
       cancelGap: () => {},
     }));
-    this.#phone = options.phones ? new BleDevice('ble-phone', 'phones over Bluetooth', clock) : null;
+    this.#phone = options.phones ? new BleDevice('ble-phone', 'phones', 'phones over Bluetooth', clock) : null;
     this.#near = new NearPhones(options.phoneRssiMin);
     this.#process = new SupervisedProcess<BleFrame>({
       name: 'Bluetooth process',
@@ -124,6 +127,23 @@ export class BleDriver implements Driver {
     return this.#isWanted ? this.#rows().map((row) => row.status()) : [];
   }
 
+  serve(identity: string, inService: boolean): void {
+    if (!this.#orders.serve(identity, inService)) return;
+    const row = this.#rows().find((each) => each.identity === identity);
+    if (!row) return;
+    const { peer } = row;
+    if (!inService && peer !== null) {
+      this.#process.send({ type: 'disconnect', peer });
+      this.#closed(peer, { code: 'device.closed', detail: 'taken out of service' });
+    }
+    if (inService) row.rested();
+    this.#rest(row);
+  }
+
+  listenIn(identity: string, sink: ByteSink | null): void {
+    this.#orders.listenIn(identity, sink);
+  }
+
   signal(): void {
     // A phone is told by the result of its exchange; scanners have no light or sound that the box may use.
   }
@@ -142,6 +162,22 @@ export class BleDriver implements Driver {
     return [this.#service, ...this.#scanners.map(({ row }) => row), ...(this.#phone ? [this.#phone] : [])];
   }
 
+  #isHeld(row: BleDevice): boolean {
+    return row.identity !== null && this.#orders.isHeld(row.identity);
+  }
+
+  /** The state of a row that is not connected, while the adapter is there or not. */
+  #rest(row: BleDevice): void {
+    if (this.#isHeld(row)) this.#become(row, 'disabled');
+    else if (this.#service.state !== 'ready') this.#become(row, 'absent', noAdapter);
+    else if (row === this.#phone) this.#become(row, 'ready');
+    else this.#become(row, 'absent', notHeard);
+  }
+
+  #passed(row: BleDevice | null, direction: ByteDirection, data: Bytes): void {
+    if (row?.identity) this.#orders.passed(row.identity, direction, data);
+  }
+
   #watch(): void {
     this.#process.send({
       type: 'watch',
@@ -157,8 +193,8 @@ export class BleDriver implements Driver {
         this.#watch();
         this.#service.description = `Bluetooth adapter ${printable(frame.adapter, 20)}`;
         this.#become(this.#service, 'ready');
-        if (this.#phone) this.#become(this.#phone, 'ready');
-        for (const { row } of this.#scanners) this.#become(row, 'absent', notHeard);
+        if (this.#phone) this.#rest(this.#phone);
+        for (const { row } of this.#scanners) this.#rest(row);
         this.#firstLookOver();
         break;
       case 'serviceDown':
@@ -197,13 +233,14 @@ export class BleDriver implements Driver {
     this.#near.clear();
     this.#strangers.clear();
     this.#endLink({ code: 'device.closed', detail: error.detail });
-    const state = error.code === 'device.absent' || error.code === 'device.closed' ? 'absent' : 'failing';
+    const isAway = ['device.absent', 'device.closed', 'device.driverMissing'].includes(error.code);
     for (const scanner of this.#scanners) {
       this.#dropHalf(scanner);
       if (scanner.row.peer !== null) scanner.row.closed();
     }
     if (this.#phone && this.#phone.peer !== null) this.#phone.closed();
-    for (const row of this.#rows()) this.#become(row, state, error);
+    // What fails here is the adapter; whether its devices are there is not known.
+    for (const row of this.#rows()) this.#become(row, row === this.#service && !isAway ? 'failing' : 'absent', error);
     this.#firstLookOver();
   }
 
@@ -212,11 +249,12 @@ export class BleDriver implements Driver {
     const scanner = this.#scanners.find((known) => known.address === address);
     if (scanner) {
       scanner.row.description = label;
-      if (this.#connecting === null && scanner.row.mayConnect) this.#connect(scanner.row, peer, offers.uart);
+      if (this.#connecting === null && scanner.row.mayConnect && !this.#isHeld(scanner.row))
+        this.#connect(scanner.row, peer, offers.uart);
       return;
     }
     if ((offered & offers.uart) !== 0) this.#noteStranger(peer, label);
-    if ((offered & offers.member) === 0 || !this.#phone) return;
+    if ((offered & offers.member) === 0 || !this.#phone || this.#isHeld(this.#phone)) return;
     const now = this.setup.clock.monotonicMs();
     this.#near.heard(peer, rssi, now);
     const candidates = this.#near.candidates(now);
@@ -306,17 +344,20 @@ export class BleDriver implements Driver {
   #transmit(peer: number, command: Bytes): number {
     this.#lastExchange = (this.#lastExchange + 1) % 2 ** 32;
     this.#phone?.count('exchanges');
+    this.#passed(this.#phone, 'out', command);
     this.#process.send({ type: 'transmit', peer, exchange: this.#lastExchange, command });
     return this.#lastExchange;
   }
 
   #settled(exchange: number, outcome: Result<Bytes, DeviceError>): void {
+    if (outcome.ok) this.#passed(this.#phone, 'in', outcome.value);
     this.#link?.settled(exchange, outcome);
   }
 
   #read(peer: number, data: Bytes): void {
     const scanner = this.#scanners.find(({ row }) => row.peer === peer);
     if (!scanner) return;
+    this.#passed(scanner.row, 'in', data);
     scanner.cancelGap();
     const step = readScanLine(scanner.read, data);
     scanner.read = step.state;
@@ -349,6 +390,7 @@ export class BleDriver implements Driver {
   }
 }
 
+const noAdapter: DeviceError = { code: 'device.absent', detail: 'no Bluetooth adapter is in service' };
 const notHeard: DeviceError = { code: 'device.absent', detail: 'not heard yet: switched off, asleep or out of range' };
 
 /** A lost link says nothing about the device; a missing service or a refused pairing does. */

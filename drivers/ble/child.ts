@@ -4,6 +4,7 @@
  * Must hold no key and no session, write nothing to its standard streams, and never outlive the box.
  */
 import { readdirSync } from 'node:fs';
+import { cannotLoad } from '../contract/transport.js';
 import { openChildEnd } from '../supervised/child-end.js';
 import { type BleFrame, bleFrames } from './frames.js';
 import { Radio } from './radio.js';
@@ -36,11 +37,13 @@ while (adapter === null) {
 }
 // noble would take the first adapter that is switched on, which may be another one.
 process.env['NOBLE_HCI_DEVICE_ID'] = adapter.slice('hci'.length);
-const { default: noble } = await import('@abandonware/noble').catch((error: unknown) => {
-  throw new Error(`noble cannot be loaded: ${error instanceof Error ? error.message : 'unknown'}`);
-});
-radio = new Radio(noble, adapter, box.report, box.endWith);
-if (watch) radio.handle(watch);
-setInterval(() => {
-  if (adapterName() !== adapter) box.endWith({ code: 'device.absent', detail: 'the Bluetooth adapter went away' });
-}, lookAgainMs);
+const library = await import('@abandonware/noble').catch((error: unknown) => cannotLoad('noble', error));
+if ('code' in library) {
+  box.endWith(library);
+} else {
+  radio = new Radio(library.default, adapter, box.report, box.endWith);
+  if (watch) radio.handle(watch);
+  setInterval(() => {
+    if (adapterName() !== adapter) box.endWith({ code: 'device.absent', detail: 'the Bluetooth adapter went away' });
+  }, lookAgainMs);
+}

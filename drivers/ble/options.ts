@@ -12,7 +12,7 @@ export const bleOptions = [
     type: 'list',
     default: [],
     form: address,
-    help: 'Barcode scanners over Bluetooth LE (Nordic UART service), by address, like c0:11:22:33:44:55; at most 8. `status` on the console shows scanners that are near. Only these are connected: anybody can advertise a scanner.',
+    help: 'Barcode scanners over Bluetooth LE (Nordic UART service), by address, like c0:11:22:33:44:55; at most 8. `device list` on the console shows scanners that are near. Only these are connected: anybody can advertise a scanner.',
   },
   {
     key: 'phones',

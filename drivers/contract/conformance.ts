@@ -4,7 +4,7 @@
  */
 import { type Bytes, concat, equalBytes } from '../../terminal/kernel/bytes.js';
 import { durationMs } from '../../terminal/kernel/units.js';
-import type { DeviceEvent, Driver } from './driver.js';
+import type { DeviceEvent, DeviceStatus, Driver } from './driver.js';
 import type { ApduLink } from './transport.js';
 
 /** The part of a test runner that the suite uses; tap's `t` fits. */
@@ -118,6 +118,17 @@ class Recorder {
       event.type === 'cardRemoved' && event.linkId === linkId ? event.device : null,
     );
   }
+  /** The first supervised device that was reported ready. */
+  readyDevice(from = 0): Promise<DeviceStatus> {
+    return this.find(
+      'supervised device ready',
+      (event) =>
+        event.type === 'deviceStateChanged' && event.status.state === 'ready' && event.status.identity !== null
+          ? event.status
+          : null,
+      from,
+    );
+  }
   /** The device that was reported ready, with what it says of itself. */
   ready(from = 0): Promise<string> {
     return this.find(
@@ -133,12 +144,21 @@ function lifeScenarios(scenario: Scenario): void {
     driver.signal('hold');
     await driver.start(seen.emit);
     const statuses = driver.statuses();
+    const identities = statuses.flatMap(({ identity }) => (identity === null ? [] : [identity]));
+    t.ok(identities.length > 0, 'a device that can be told from others');
+    t.equal(new Set(identities).size, identities.length, 'identities are unique');
     t.ok(statuses.length > 0, 'at least one row');
     t.equal(new Set(statuses.map((status) => status.device)).size, statuses.length, 'device names are unique');
     for (const status of statuses) {
       t.equal(status.bus, driver.bus, `${status.device} is on the driver's bus`);
       t.ok(status.sinceWallMs > 0, `${status.device} says since when`);
       t.ok(!/[\u0000-\u001f]/.test(status.description), `${status.device} is printable`);
+      const { identity } = status;
+      t.ok(
+        identity === null || /^[^\u0000-\u001f]{1,200}$/.test(identity),
+        `${status.device} has an identity that can be shown`,
+      );
+      t.ok(!/tty(USB|ACM)[0-9]/.test(identity ?? ''), `${status.device} is not known by a name that moves`);
       if (status.state === 'ready') t.equal(status.error, null, `${status.device} is ready without an error`);
     }
     await seen.ready();
@@ -149,6 +169,31 @@ function lifeScenarios(scenario: Scenario): void {
     t.equal(seen.events.length, events, 'no event after stop');
     t.ok(!driver.statuses().some((status) => status.state === 'ready'), 'nothing is ready after stop');
   });
+
+  scenario(
+    'lets a device go, leaves it alone, and serves it again when told',
+    'nothing',
+    async (t, { driver }, seen) => {
+      await driver.start(seen.emit);
+      const device = await seen.readyDevice();
+      const { identity } = device;
+      if (identity === null) throw new Error('a supervised device');
+      const stateNow = () => driver.statuses().find((status) => status.device === device.device)?.state;
+      driver.serve('nobody has this identity', false);
+      t.equal(stateNow(), 'ready', 'another one is not touched');
+      const from = seen.events.length;
+      driver.serve(identity, false);
+      t.equal(stateNow(), 'disabled', 'at once');
+      const told = seen.events.slice(from).filter((event) => event.type === 'deviceStateChanged');
+      t.ok(
+        told.some((event) => event.status.identity === identity && event.status.state === 'disabled'),
+        'and said so',
+      );
+      const resumed = seen.events.length;
+      driver.serve(identity, true);
+      t.equal((await seen.readyDevice(resumed)).device, device.device, 'the same name is ready again');
+    },
+  );
 
   scenario(
     'is back in service by itself under the same name after it was gone',
@@ -279,9 +324,14 @@ function codeScenarios(scenario: Scenario): void {
   scenario('a code is reported once, as text', 'scan', async (t, { driver, scan }, seen) => {
     await driver.start(seen.emit);
     await seen.ready();
+    const passed: number[] = [];
+    for (const { identity } of driver.statuses())
+      if (identity !== null)
+        driver.listenIn(identity, (direction, bytes) => direction === 'in' && passed.push(...bytes));
     await scan('4006381333931');
     const code = await seen.find('codeScanned', (event) => (event.type === 'codeScanned' ? event.code : null));
     t.equal(code, '4006381333931', 'without what the scanner adds');
     t.equal(seen.events.filter((event) => event.type === 'codeScanned').length, 1, 'once');
+    t.ok(String.fromCharCode(...passed).includes('4006381333931'), 'and who listens in got its bytes');
   });
 }

@@ -2,10 +2,14 @@
  * Driver: what the runtime knows of any device: it reports events, may signal the member, and can be stopped.
  * Must not decide anything about a sale.
  */
+import type { Bytes } from '../../terminal/kernel/bytes.js';
 import type { WallMs } from '../../terminal/kernel/units.js';
 import type { ApduLink, DeviceErrorCode } from './transport.js';
 
-/** absent: not there. opening: being brought up. ready. failing: there but in error, retried. flapping: damped. disabled: by a person. */
+/**
+ * absent: not there. opening: being brought up. ready. failing: there but in error, retried. flapping: comes and goes, left
+ * alone for a while; only the supervisor says so. disabled: by a person, by the configuration, or held by the supervisor.
+ */
 export type DeviceState = 'absent' | 'opening' | 'ready' | 'failing' | 'flapping' | 'disabled';
 export type Bus = 'pcsc' | 'hid' | 'serial' | 'ble';
 
@@ -13,6 +17,14 @@ export interface DeviceStatus {
   /** Stable name: the configured one, or one made from bus and what the device says of itself (`reader-1`). */
   readonly device: string;
   readonly bus: Bus;
+  /**
+   * What the device is known by, over replugs and restarts: vendor, product and serial number, or the socket where it has no
+   * serial number. Never a name that the system hands out in order (ttyUSB0). 1…200 printable characters, unique among the
+   * driver's rows. Null: no device of its own (a service, a remark): shown, never supervised.
+   */
+  readonly identity: string | null;
+  /** What passes may be a card's number or a PIN: never recorded but on a simulated box. */
+  readonly sensitive: boolean;
   readonly state: DeviceState;
   /** What the device says of itself (reader name, serial path). Printable. */
   readonly description: string;
@@ -20,6 +32,25 @@ export interface DeviceStatus {
   readonly sinceWallMs: WallMs;
   readonly error: { readonly code: DeviceErrorCode; readonly detail: string } | null;
   readonly counters: Readonly<Record<string, number>>;
+}
+
+/** A device that is plugged in and that no driver has: what it says of itself, and how it would be claimed. */
+export interface UnclaimedDevice {
+  readonly bus: Bus;
+  /** USB ids, four lower-case hex digits each. */
+  readonly vendorId: string;
+  readonly productId: string;
+  /** Serial number and names as the device says them, printable; empty where it says nothing. */
+  readonly serial: string;
+  readonly name: string;
+  /** HID usage page and usage of its first application, like `8c:02`; null on other buses. */
+  readonly usage: string | null;
+  /** Where it is: a device file or a USB socket. */
+  readonly place: string;
+  /** Why no driver has it. */
+  readonly why: string;
+  /** The lines of shouli.toml that claim it, whole; empty where nothing here can use it. */
+  readonly configuration: readonly string[];
 }
 
 export type DeviceEvent =
@@ -32,11 +63,28 @@ export type DeviceEvent =
 /** What the member is told at the tap, by LED, buzzer or display: keep holding, done, tap again, refused, or nothing. */
 export type MemberSignal = 'hold' | 'done' | 'tapAgain' | 'refused' | 'idle';
 
+/**
+ * Takes a copy of the bytes that passed between a device and its driver: `in` from the device, `out` to it; `about` is what
+ * the driver had to know to read them (a report descriptor), said first. Must not throw.
+ */
+export type ByteSink = (direction: ByteDirection, bytes: Bytes) => void;
+export type ByteDirection = 'in' | 'out' | 'about';
+
 export interface Driver {
+  /** Which driver this is, for people and for recordings: `serial-scanner`. Unique among the drivers. */
+  readonly name: string;
   readonly bus: Bus;
   /** Starts looking for its devices and keeps doing so until stopped. Resolves when the first look is over; never rejects for a missing device. */
   start(emit: (event: DeviceEvent) => void): Promise<void>;
   statuses(): readonly DeviceStatus[];
+  /**
+   * False: lets the device go at once, as after a pulled plug, and leaves it alone; from then on it is `disabled`, or `absent`
+   * while it is not plugged in. True: serves it again, as at the start, within 2 s. May come before start and for a device
+   * never seen. What changes by it is reported.
+   */
+  serve(identity: string, inService: boolean): void;
+  /** Copies what passes between this device and the driver to `sink`, over replugs, until called with null. */
+  listenIn(identity: string, sink: ByteSink | null): void;
   /** Best effort, at most once; a device without light or sound ignores it. */
   signal(signal: MemberSignal): void;
   /** Closes everything it opened; resolves when done, within 2 s. */

@@ -3,6 +3,7 @@
  * Must hold no protocol; a transport moves bytes and reports what became of them.
  */
 import type { Bytes } from '../../terminal/kernel/bytes.js';
+import { printable } from '../../terminal/kernel/redaction.js';
 import type { Result } from '../../terminal/kernel/result.js';
 import type { DurationMs } from '../../terminal/kernel/units.js';
 
@@ -15,12 +16,20 @@ export type DeviceErrorCode =
   | 'device.timedOut'
   | 'device.closed'
   | 'device.failed'
-  | 'device.unsupported';
+  | 'device.unsupported'
+  /** The library that the driver needs cannot be loaded on this machine. */
+  | 'device.driverMissing';
 
 export interface DeviceError {
   readonly code: DeviceErrorCode;
   /** For the technician; holds no byte of a command or an answer. */
   readonly detail: string;
+}
+
+/** What a library that could not be loaded means: the device is out of reach, and the reason is the library's. */
+export function cannotLoad(library: string, error: unknown): DeviceError {
+  const why = error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'unknown';
+  return { code: 'device.driverMissing', detail: printable(`${library} cannot be loaded: ${why}`) };
 }
 
 /** Longest command and answer: an extended APDU with its status word (ISO/IEC 7816-3 §12.1.3). */

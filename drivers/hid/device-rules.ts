@@ -52,6 +52,10 @@ export function identityOf({ vendorId, productId, serial }: HidIdentity): string
   return serial === '' ? `${vendorId}:${productId}` : `${vendorId}:${productId}:${serial}`;
 }
 
+/** What the supervisor knows a device by: the identity, or with the socket where there is no serial number. Printable. */
+export const supervisedIdentity = (device: HidIdentity & Pick<HidDevice, 'socket'>): string =>
+  printable(device.serial === '' ? `${identityOf(device)}@${device.socket}` : identityOf(device));
+
 /** Does an identity or a configured `vendor:product[:serial]` mean this device? Hex digits of any case; a serial exactly. */
 export function isMeant(pattern: string, device: HidIdentity): boolean {
   const [vendorId = '', productId = '', ...serial] = pattern.split(':');

@@ -5,7 +5,7 @@
 import type { Bytes } from '../../terminal/kernel/bytes.js';
 import { printable } from '../../terminal/kernel/redaction.js';
 import { err, ok, type Result } from '../../terminal/kernel/result.js';
-import type { DeviceError, DeviceErrorCode } from '../contract/transport.js';
+import { cannotLoad, type DeviceError, type DeviceErrorCode } from '../contract/transport.js';
 
 /** A device that sends reports, each whole, and its id first where the device has ids. */
 export interface ReportTransport {
@@ -24,11 +24,18 @@ function codeOf(message: string): DeviceErrorCode {
 }
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** Opens /dev/hidraw…; fails with device.absent, device.denied, device.busy or device.failed. */
-export async function openHidTransport(path: string): Promise<Result<ReportTransport, DeviceError>> {
+/** Gives the library; a test gives one that cannot be loaded. */
+export type LoadHid = () => Promise<Pick<typeof import('node-hid'), 'HIDAsync'>>;
+
+/** Opens /dev/hidraw…; fails with device.absent, device.denied, device.busy, device.failed or device.driverMissing. */
+export async function openHidTransport(
+  path: string,
+  load: LoadHid = () => import('node-hid'),
+): Promise<Result<ReportTransport, DeviceError>> {
+  const library = await load().catch((error: unknown) => cannotLoad('node-hid', error));
+  if ('code' in library) return err(library);
   try {
-    const { HIDAsync } = await import('node-hid');
-    const device = await HIDAsync.open(path);
+    const device = await library.HIDAsync.open(path);
     let closing: Promise<void> | null = null;
     return ok({
       onReport: (listener) => {
@@ -49,6 +56,8 @@ export async function openHidTransport(path: string): Promise<Result<ReportTrans
     });
   } catch (error) {
     const detail = messageOf(error);
+    // The library loads its native part only now.
+    if (/bindings?\b|\.node\b/i.test(detail)) return err(cannotLoad('node-hid', error));
     return err({ code: codeOf(detail), detail: printable(detail) });
   }
 }

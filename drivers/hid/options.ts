@@ -17,7 +17,7 @@ export const hidOptions = [
     key: 'devices',
     type: 'list',
     default: [],
-    help: 'Use only these scanners, each as vendor:product or vendor:product:serial in hex as `status` on the console shows them, like 0c2e:0b87:S1234. Empty: every scanner in HID POS mode.',
+    help: 'Use only these scanners, each as vendor:product or vendor:product:serial in hex as `device list` on the console shows them, like 0c2e:0b87:S1234. Empty: every scanner in HID POS mode.',
   },
   {
     key: 'ignoredDevices',

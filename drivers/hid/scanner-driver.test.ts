@@ -22,7 +22,7 @@ import {
 } from '../protocols/hid-pos/hid-pos-fixtures.js';
 import { ManualTime } from '../sim/manual-time.js';
 import { type HidScannerOptions, hidScannerOptionsDefault, isMeant } from './device-rules.js';
-import type { ReportTransport } from './hid-transport.js';
+import { openHidTransport, type ReportTransport } from './hid-transport.js';
 import type { HidDevice } from './hidraw-sysfs.js';
 import { silenceInputs } from './key-inputs.js';
 import { HidScannerDriver, type HidScannerPorts, hidScannersMax } from './scanner-driver.js';
@@ -146,22 +146,13 @@ function openDriver(options: Partial<HidScannerOptions> = {}, ports: Partial<Hid
   };
 }
 
-t.test('keyboards, other devices and what also types are never opened, and a likely scanner is named', async (t) => {
+t.test('keyboards, other devices and what also types are never opened, and are no device of this driver', async (t) => {
   const { bus, start, look, driver, rows } = openDriver();
   bus.plug('hidraw0', keyboardDescriptor, { vendorId: '046d', name: 'Keyboard', serial: '' });
-  bus.plug('hidraw1', keyboardAndScannerDescriptor, { vendorId: '1234', name: 'Both\u001b[2J', serial: '' });
+  bus.plug('hidraw1', keyboardAndScannerDescriptor, { vendorId: '1234', serial: '' });
   bus.plug('hidraw2', new Uint8Array([0x05]), { vendorId: '1234' });
-  await start();
-  await look();
-  t.same(bus.opens, []);
-  t.same(rows(), [['hid-ignored', 'disabled', null]], 'a keyboard on a box is nothing wrong');
-  t.match(driver.statuses()[0]?.description, /never opened: Keyboard \(046d:0b87\), Both.\[2J/);
-  t.notMatch(driver.statuses()[0]?.description, /[\u0000-\u001f]/);
   bus.plug('hidraw3', keyboardDescriptor);
-  await look();
-  t.same(rows(), [['hid-ignored', 'disabled', 'device.unsupported']]);
-  t.match(driver.statuses()[0]?.error?.detail, /0c2e:0b87:S1 .*Honeywell.* HID POS or serial/);
-  for (const name of ['hidraw0', 'hidraw1', 'hidraw3']) bus.pull(name);
+  await start();
   await look();
   t.same([rows(), bus.opens], [[], []]);
   await driver.stop();
@@ -243,7 +234,7 @@ t.test('half a scan before the idle gap or a pull is never part of the next', as
   await look();
   bus.scan('hidraw0', scanReport('AGAIN'));
   t.same(codes().slice(1), ['hid-scanner-1 GOOD', 'hid-scanner-1 AGAIN']);
-  t.same(counters(), { codes: 3, dropped: 2, opened: 2 });
+  t.same(counters(), { codes: 3, dropped: 2, opened: 2, reports: 6 });
   await driver.stop();
 });
 
@@ -275,6 +266,55 @@ t.test('refused access is shown until it is granted', async (t) => {
   await driver.stop();
 });
 
+t.test('held: left alone before and after it was seen, and served again when told', async (t) => {
+  const { bus, start, look, driver, rows, codes } = openDriver();
+  driver.serve('0c2e:0b87:S1', false);
+  bus.plug('hidraw0', scannerDescriptor);
+  bus.plug('hidraw1', scannerDescriptor, { serial: '', socket: 'left' });
+  await start();
+  t.same(bus.opens, ['/dev/hidraw1'], 'only the other one');
+  t.same(
+    driver.statuses().map(({ identity, state }) => [identity, state]),
+    [
+      ['0c2e:0b87:S1', 'disabled'],
+      ['0c2e:0b87@left', 'ready'],
+    ],
+  );
+  driver.serve('0c2e:0b87:S1', true);
+  await look();
+  t.same(rows()[0], ['hid-scanner-1', 'ready', null]);
+  bus.scan('hidraw0', scanReport('HALF', { isContinued: true }));
+  driver.serve('0c2e:0b87:S1', false);
+  bus.scan('hidraw0', scanReport('LATE'));
+  t.same([codes(), bus.open.get('/dev/hidraw0')?.closed], [[], true]);
+  await driver.stop();
+});
+
+t.test('who listens in hears the descriptor, then each report as it came', async (t) => {
+  const { bus, start, driver } = openDriver();
+  bus.plug('hidraw0', scannerDescriptor);
+  await start();
+  const heard: string[] = [];
+  driver.listenIn('0c2e:0b87:S1', (direction, bytes) => heard.push(`${direction} ${bytes.length}`));
+  bus.scan('hidraw0', scanReport('4006381333931'));
+  t.same(heard, [`about ${scannerDescriptor.length}`, 'in 64']);
+  await driver.stop();
+});
+
+t.test('node-hid that cannot be loaded is said so, and the scanner is absent with the reason', async (t) => {
+  const opened = await openHidTransport('/dev/hidraw0', () => Promise.reject(new Error('HID.node: no such file')));
+  t.match(opened, {
+    ok: false,
+    error: { code: 'device.driverMissing', detail: /node-hid cannot be loaded: HID.node/ },
+  });
+  const { bus, start, driver, rows } = openDriver();
+  bus.plug('hidraw0', scannerDescriptor);
+  bus.refusal = opened.ok ? null : opened.error;
+  await start();
+  t.same(rows(), [['hid-scanner-1', 'absent', 'device.driverMissing']]);
+  await driver.stop();
+});
+
 t.test('a keyboard that took the file of a scanner while it was opened is closed unread', async (t) => {
   const { bus, start, look, driver, rows, codes } = openDriver();
   bus.plug('hidraw0', scannerDescriptor);
@@ -287,10 +327,7 @@ t.test('a keyboard that took the file of a scanner while it was opened is closed
   t.same(bus.opens, ['/dev/hidraw0'], 'and not tried again');
   t.same(
     rows().map(([device, state]) => [device, state]),
-    [
-      ['hid-scanner-1', 'absent'],
-      ['hid-ignored', 'disabled'],
-    ],
+    [['hid-scanner-1', 'absent']],
   );
   await driver.stop();
 });

@@ -1,11 +1,12 @@
 /**
- * Scanners on HID, in HID POS or keyboard mode: opens every allowed one that is plugged in, turns its reports into codes, and reopens what
- * went away under its old name. Must not know what a code means, and opens nothing that device-rules.ts does not allow.
+ * Scanners on HID, in HID POS or keyboard mode: opens every allowed one that is plugged in, turns its reports into codes,
+ * and reopens what went away under its old name. Must not know what a code means, and opens nothing that device-rules.ts does not allow.
  */
 import type { Clock } from '../../terminal/kernel/ports.js';
 import { printable } from '../../terminal/kernel/redaction.js';
 import type { Result } from '../../terminal/kernel/result.js';
-import type { DeviceEvent, DeviceState, DeviceStatus, Driver, Schedule } from '../contract/driver.js';
+import type { ByteSink, DeviceEvent, DeviceState, DeviceStatus, Driver, Schedule } from '../contract/driver.js';
+import { DeviceOrders } from '../contract/orders.js';
 import type { DeviceError } from '../contract/transport.js';
 import {
   describeDevice,
@@ -14,6 +15,7 @@ import {
   isMeant,
   judgeDevice,
   type Reading,
+  supervisedIdentity,
 } from './device-rules.js';
 import type { ReportTransport } from './hid-transport.js';
 import type { HidDevice } from './hidraw-sysfs.js';
@@ -36,8 +38,6 @@ const lookEveryMs = 1_000;
 const patienceMs = 1_500;
 /** Scanners served at once. */
 export const hidScannersMax = 8;
-/** Keyboards named in the row of what is ignored. */
-const keyboardsNamedMax = 8;
 
 const unknownLayout: DeviceError = {
   code: 'device.unsupported',
@@ -46,6 +46,7 @@ const unknownLayout: DeviceError = {
 
 interface Scanner {
   readonly device: string;
+  identity: string;
   /** Which devices may take this row: an identity, or a configured pattern. */
   pattern: string;
   /** The device that has the row now. */
@@ -64,12 +65,14 @@ interface Scanner {
   codes: number;
   dropped: number;
   opened: number;
+  reports: number;
 }
 
 export class HidScannerDriver implements Driver {
+  readonly name = 'hid-scanner';
   readonly bus = 'hid';
   readonly #scanners: Scanner[] = [];
-  #keyboards: DeviceStatus | null = null;
+  readonly #orders = new DeviceOrders();
   #emit: (event: DeviceEvent) => void = () => {};
   #stopped = false;
   #cancelLook: (() => void) | null = null;
@@ -92,8 +95,21 @@ export class HidScannerDriver implements Driver {
   }
 
   statuses(): readonly DeviceStatus[] {
-    const rows = this.#scanners.map((scanner) => this.#status(scanner));
-    return this.#keyboards ? [...rows, this.#keyboards] : rows;
+    return this.#scanners.map((scanner) => this.#status(scanner));
+  }
+
+  serve(identity: string, inService: boolean): void {
+    if (!this.#orders.serve(identity, inService)) return;
+    const scanner = this.#scanners.find((each) => each.identity === identity);
+    if (!scanner) return;
+    if (!inService) this.#letGo(scanner);
+    if (scanner.plugged) this.#settle(scanner);
+  }
+
+  listenIn(identity: string, sink: ByteSink | null): void {
+    this.#orders.listenIn(identity, sink);
+    const plugged = this.#scanners.find((each) => each.identity === identity)?.plugged;
+    if (sink && plugged) sink('about', plugged.descriptor);
   }
 
   signal(): void {
@@ -127,17 +143,14 @@ export class HidScannerDriver implements Driver {
     const devices = this.ports.look();
     for (const scanner of this.#scanners)
       if (scanner.plugged && !isThere(devices, scanner.plugged)) this.#unplugged(scanner);
-    const keyboards: { readonly device: HidDevice; readonly maker: string | null }[] = [];
     for (const device of devices) {
       const judged = judgeDevice(device, this.options);
-      if (judged.verdict === 'keyboard') keyboards.push({ device, maker: judged.maker });
       if (judged.verdict === 'scanner') this.#plug(device, judged.reading);
       if (judged.verdict === 'unsupported') this.#plug(device, null);
     }
     for (const scanner of this.#scanners) if (scanner.transport) this.#stillSilent(scanner);
-    this.#noteKeyboards(keyboards);
     const openings = this.#scanners.flatMap((scanner) =>
-      scanner.plugged && scanner.reading && !scanner.transport && !scanner.isOpening
+      scanner.plugged && scanner.reading && !scanner.transport && !scanner.isOpening && !this.#isHeld(scanner)
         ? [this.#open(scanner, scanner.plugged)]
         : [],
     );
@@ -165,7 +178,19 @@ export class HidScannerDriver implements Driver {
     scanner.socket = device.socket;
     scanner.description = describeDevice(device);
     scanner.reading = reading;
-    if (reading === null) this.#set(scanner, 'failing', unknownLayout);
+    scanner.identity = supervisedIdentity(device);
+    if (reading === null || this.#isHeld(scanner)) this.#settle(scanner);
+  }
+
+  #isHeld(scanner: Scanner): boolean {
+    return this.#orders.isHeld(scanner.identity);
+  }
+
+  /** Plugged in, and held, unreadable, or about to be opened by the next look. */
+  #settle(scanner: Scanner): void {
+    if (this.#isHeld(scanner)) this.#set(scanner, 'disabled', null);
+    else if (scanner.reading === null) this.#set(scanner, 'failing', unknownLayout);
+    else this.#set(scanner, 'opening', null);
   }
 
   #addScanner(pattern: string): Scanner | null {
@@ -173,6 +198,7 @@ export class HidScannerDriver implements Driver {
     const scanner: Scanner = {
       device: `hid-scanner-${this.#scanners.length + 1}`,
       pattern,
+      identity: printable(pattern),
       plugged: null,
       socket: '',
       description: printable(pattern),
@@ -187,6 +213,7 @@ export class HidScannerDriver implements Driver {
       codes: 0,
       dropped: 0,
       opened: 0,
+      reports: 0,
     };
     this.#scanners.push(scanner);
     return scanner;
@@ -208,13 +235,14 @@ export class HidScannerDriver implements Driver {
     const opened = await this.ports.open(device.path);
     scanner.isOpening = false;
     if (!opened.ok) {
-      if (!this.#stopped && scanner.plugged === device)
-        this.#set(scanner, opened.error.code === 'device.absent' ? 'absent' : 'failing', opened.error);
+      const isAway = opened.error.code === 'device.absent' || opened.error.code === 'device.driverMissing';
+      if (!this.#stopped && scanner.plugged === device && !this.#isHeld(scanner))
+        this.#set(scanner, isAway ? 'absent' : 'failing', opened.error);
       return;
     }
     const transport = opened.value;
     // Its file may belong to another device by now, a keyboard even: what was judged must still be the one there.
-    if (this.#stopped || scanner.plugged !== device || !isThere(this.ports.look(), device)) {
+    if (this.#stopped || this.#isHeld(scanner) || scanner.plugged !== device || !isThere(this.ports.look(), device)) {
       this.#close(transport);
       return;
     }
@@ -257,6 +285,8 @@ export class HidScannerDriver implements Driver {
   #read(scanner: Scanner, report: Uint8Array): void {
     const { reader, reading } = scanner;
     if (!reader || !reading) return;
+    this.#orders.passed(scanner.identity, 'in', report);
+    scanner.reports += 1;
     scanner.cancelGap?.();
     scanner.cancelGap = null;
     this.#report(scanner, reader.read(report));
@@ -268,27 +298,6 @@ export class HidScannerDriver implements Driver {
     scanner.dropped += dropped;
     scanner.codes += codes.length;
     for (const code of codes) this.#emit({ type: 'codeScanned', device: scanner.device, code });
-  }
-
-  /** One row for all keyboards, so that a technician who plugged in a scanner in keyboard mode sees why it is not used. */
-  #noteKeyboards(keyboards: readonly { readonly device: HidDevice; readonly maker: string | null }[]): void {
-    const before = this.#keyboards;
-    if (keyboards.length === 0 && before === null) return;
-    const names = keyboards.slice(0, keyboardsNamedMax).map(({ device }) => describeDevice(device));
-    const suspects = keyboards.flatMap(({ device, maker }) => (maker === null ? [] : [{ device, maker }]));
-    const row: DeviceStatus = {
-      device: 'hid-ignored',
-      bus: 'hid',
-      state: keyboards.length === 0 ? 'absent' : 'disabled',
-      description: printable(`never opened: ${names.join(', ')}`),
-      simulated: false,
-      sinceWallMs: this.ports.clock.wallMs(),
-      error: suspects[0] ? keyboardAdvice(suspects[0]) : null,
-      counters: { keyboards: keyboards.length },
-    };
-    this.#keyboards = keyboards.length === 0 ? null : row;
-    if (before?.description === row.description && before.error?.detail === row.error?.detail) this.#keyboards = before;
-    else this.#emit({ type: 'deviceStateChanged', status: row });
   }
 
   #set(scanner: Scanner, state: DeviceState, error: DeviceStatus['error']): void {
@@ -303,12 +312,14 @@ export class HidScannerDriver implements Driver {
     return {
       device: scanner.device,
       bus: 'hid',
+      identity: scanner.identity,
+      sensitive: false,
       state: scanner.state,
       description: scanner.description,
       simulated: false,
       sinceWallMs: scanner.sinceWallMs,
       error: scanner.error,
-      counters: { codes: scanner.codes, dropped: scanner.dropped, opened: scanner.opened },
+      counters: { codes: scanner.codes, dropped: scanner.dropped, opened: scanner.opened, reports: scanner.reports },
     };
   }
 }
@@ -316,10 +327,3 @@ export class HidScannerDriver implements Driver {
 const isSame = (a: HidDevice, b: HidDevice): boolean => a.path === b.path && a.instance === b.instance;
 const isThere = (devices: readonly HidDevice[], device: HidDevice): boolean =>
   devices.some((found) => isSame(found, device));
-
-const keyboardAdvice = ({ device, maker }: { readonly device: HidDevice; readonly maker: string }): DeviceError => ({
-  code: 'device.unsupported',
-  detail: printable(
-    `${identityOf(device)} types as a keyboard. If it is a ${maker} scanner, switch it to HID POS or serial mode, or name it under keyboards (hardware.md).`,
-  ),
-});

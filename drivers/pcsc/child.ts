@@ -3,6 +3,7 @@
  * either is gone. One process serves one life of pcscd; the box starts the next.
  * Must hold no key and no session, write nothing to its standard streams, and never outlive the box.
  */
+import { cannotLoad } from '../contract/transport.js';
 import { openChildEnd } from '../supervised/child-end.js';
 import { CardMover } from './card-mover.js';
 import { type Frame, readerFrames } from './frames.js';
@@ -31,10 +32,13 @@ async function pcscdPresence(path: string): Promise<void> {
 }
 
 await pcscdPresence(process.env['PCSCLITE_CSOCK_NAME'] ?? pcscdSocketPath);
-const { NFC } = await import('nfc-pcsc').catch((error: unknown) => {
-  throw new Error(`nfc-pcsc cannot be loaded: ${error instanceof Error ? error.message : 'unknown'}`);
-});
-const started = new CardMover(new NFC(), box.report, (detail) => box.endWith({ code: 'device.failed', detail }));
-mover = started;
-box.report({ type: 'serviceUp' });
-setTimeout(() => started.looked(), firstLookMs);
+const library = await import('nfc-pcsc').catch((error: unknown) => cannotLoad('nfc-pcsc', error));
+if ('code' in library) {
+  box.endWith(library);
+} else {
+  const nfc = new library.NFC();
+  const started = new CardMover(nfc, box.report, (detail) => box.endWith({ code: 'device.failed', detail }));
+  mover = started;
+  box.report({ type: 'serviceUp' });
+  setTimeout(() => started.looked(), firstLookMs);
+}

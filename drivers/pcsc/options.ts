@@ -28,7 +28,7 @@ export const pcscOptions = [
     key: 'names',
     type: 'list',
     default: [],
-    help: 'Use only readers whose name contains one of these texts (any case). Empty: every reader. `status` on the console shows the names.',
+    help: 'Use only readers whose name contains one of these texts (any case). Empty: every reader. `device list` on the console shows the names.',
   },
   {
     key: 'ignoredNames',

@@ -12,6 +12,7 @@ import type { ApduLink } from '../contract/transport.js';
 import { echoing, FakeReaderChild } from '../sim/fake-reader-child.js';
 import { ManualTime } from '../sim/manual-time.js';
 import { virtualAtr } from '../sim/vpcd.js';
+import { readerFrames } from './frames.js';
 import type { PcscOptions } from './options.js';
 import { PcscDriver } from './pcsc-driver.js';
 
@@ -128,23 +129,58 @@ t.test('a command that stays stuck in the reader costs the child', async (t) => 
   t.equal(removals().length, 1);
 });
 
-t.test('a reader that comes and goes is left alone until it stays; the other goes on', async (t) => {
-  const { child, time, state, links } = open();
+t.test('a reader that is held reports no card and lets its card go; the other goes on', async (t) => {
+  const { child, state, links, removals, driver } = open();
   child().comeUp([`${acr} 00 00`, 'OMNIKEY 5422 00 01']);
-  for (let turns = 0, reader = 1; turns < 6; turns++) {
-    child().send({ type: 'readerRemoved', reader });
-    reader = 10 + turns;
-    child().send({ type: 'readerAdded', reader, name: `${acr} 00 00` });
-  }
-  t.equal(state('reader-1'), 'flapping');
-  child().present(15, 1, echoing);
-  t.equal(links().length, 0, 'its cards do not count');
+  child().present(1, 1, () => new Promise(() => {}));
+  const outcome = links()[0]?.transmit(select, second);
+  driver.serve(`${acr} 00`, false);
+  const ended = await outcome;
+  t.equal(ended && !ended.ok && ended.error.code, 'device.closed', 'what was under way is ended');
+  t.strictSame(removals(), [links()[0]?.id]);
+  t.match(child().received.at(-1), { type: 'release', card: 1 });
+  t.equal(state('reader-1'), 'disabled');
+  child().present(1, 3, echoing);
+  t.equal(links().length, 1, 'its cards do not count');
   child().present(2, 2, echoing);
-  t.equal(links().length, 1);
-  time.advance(15_000);
-  t.equal(state('reader-1'), 'ready');
-  child().present(15, 3, echoing);
   t.equal(links().length, 2);
+  child().send({ type: 'readerRemoved', reader: 1 });
+  t.equal(state('reader-1'), 'absent', 'that it went is still seen');
+  child().send({ type: 'readerAdded', reader: 5, name: `${acr} 04 00` });
+  t.equal(state('reader-1'), 'disabled');
+  driver.serve(`${acr} 00`, true);
+  t.equal(state('reader-1'), 'ready');
+  child().present(5, 4, echoing);
+  t.equal(links().length, 3);
+});
+
+t.test('who listens in on one reader gets its frames, both ways, and no other reader’s', async (t) => {
+  const { child, links, driver } = open();
+  child().comeUp([`${acr} 00 00`, 'OMNIKEY 5422 00 01']);
+  const heard: string[] = [];
+  driver.listenIn(`${acr} 00`, (direction, bytes) => {
+    const frames = readerFrames.stream().push(bytes);
+    heard.push(`${direction} ${frames.ok ? frames.value[0]?.type : 'broken'}`);
+  });
+  child().present(2, 2, echoing);
+  child().present(1, 1, echoing);
+  await links()[0]?.transmit(select, second);
+  await links()[1]?.transmit(select, second);
+  child().remove(1, 1);
+  t.strictSame(heard, ['in readerAdded', 'in cardPresented', 'out transmit', 'in answer', 'in cardRemoved']);
+  driver.listenIn(`${acr} 00`, null);
+  child().present(1, 3, echoing);
+  t.equal(heard.length, 5);
+});
+
+t.test('nfc-pcsc that cannot be loaded is an absent service with the reason', async (t) => {
+  const { child, started, state, reason } = open();
+  child().send({ type: 'hello', version: 1 });
+  child().send({ type: 'serviceDown', code: 'device.driverMissing', detail: 'nfc-pcsc cannot be loaded: no file' });
+  child().end('ended by SIGKILL');
+  await started;
+  t.equal(state('pcsc'), 'absent');
+  t.match(reason('pcsc'), 'cannot be loaded');
 });
 
 t.test('virtual and ignored readers are shown as disabled and report no card', async (t) => {

@@ -5,8 +5,17 @@
 import type { Bytes } from '../../terminal/kernel/bytes.js';
 import type { Clock } from '../../terminal/kernel/ports.js';
 import { err, ok, type Result } from '../../terminal/kernel/result.js';
-import { type DurationMs, durationMs } from '../../terminal/kernel/units.js';
-import type { DeviceEvent, DeviceStatus, Driver, MemberSignal, Schedule } from '../contract/driver.js';
+import { durationMs } from '../../terminal/kernel/units.js';
+import type {
+  ByteDirection,
+  ByteSink,
+  DeviceEvent,
+  DeviceStatus,
+  Driver,
+  MemberSignal,
+  Schedule,
+} from '../contract/driver.js';
+import { DeviceOrders } from '../contract/orders.js';
 import type { DeviceError } from '../contract/transport.js';
 import { CardLink, type LinkPort } from '../supervised/card-link.js';
 import type { SpawnChild } from '../supervised/spawn-child.js';
@@ -15,7 +24,7 @@ import { type Frame, readerFrames } from './frames.js';
 import { type PcscOptions, pcscOptionsDefault } from './options.js';
 import { PcscService } from './pcsc-service.js';
 import { ReaderDevice } from './reader-device.js';
-import { findReturned, parseReaderName, refusalReason } from './reader-names.js';
+import { findReturned, identityOfReader, parseReaderName, refusalReason } from './reader-names.js';
 import { spawnReaderChild } from './reader-process.js';
 import { signalCommand } from './reader-signals.js';
 
@@ -34,13 +43,14 @@ export interface PcscDriverSetup {
 }
 
 export class PcscDriver implements Driver {
+  readonly name = 'pcsc';
   readonly bus = 'pcsc';
   readonly #options: PcscOptions;
   readonly #process: SupervisedProcess<Frame>;
   readonly #service: PcscService;
   readonly #devices: ReaderDevice[] = [];
+  readonly #orders = new DeviceOrders();
   readonly #exchanges = new Map<number, CardLink>();
-  readonly #calmTimers = new Map<ReaderDevice, () => void>();
   readonly #linkPort: LinkPort;
   #emit: ((event: DeviceEvent) => void) | null = null;
   #firstLookOver: () => void = () => {};
@@ -99,12 +109,31 @@ export class PcscDriver implements Driver {
     ];
   }
 
+  serve(identity: string, inService: boolean): void {
+    if (!this.#orders.serve(identity, inService)) return;
+    const device = this.#devices.find((each) => each.identity === identity);
+    if (!device) return;
+    if (!inService && device.link) {
+      this.#process.send({ type: 'release', card: device.link.card });
+      this.#endLink(device, { code: 'device.closed', detail: 'the reader was taken out of service' });
+    }
+    this.#settleState(device);
+    this.#reportService();
+  }
+
+  listenIn(identity: string, sink: ByteSink | null): void {
+    this.#orders.listenIn(identity, sink);
+    const device = this.#devices.find((each) => each.identity === identity);
+    if (sink && device && device.reader !== null)
+      sink('in', readerFrames.encode({ type: 'readerAdded', reader: device.reader, name: device.name.full }));
+  }
+
   signal(signal: MemberSignal): void {
     if (!this.#options.memberSignals) return;
     for (const device of this.#devices) {
       const command = signalCommand(device.name.full, signal);
       if (command && device.reader !== null && device.state === 'ready')
-        this.#process.send({ type: 'show', reader: device.reader, command });
+        this.#send(device, { type: 'show', reader: device.reader, command });
     }
   }
 
@@ -112,13 +141,29 @@ export class PcscDriver implements Driver {
     const gone: DeviceError = { code: 'device.closed', detail: 'the driver was stopped' };
     this.#emit = null;
     this.#firstLookOver();
-    for (const cancel of this.#calmTimers.values()) cancel();
-    this.#calmTimers.clear();
     this.#allAway(gone);
     await this.#process.stop();
   }
 
+  #send(device: ReaderDevice, frame: Frame): void {
+    this.#passed(device, 'out', frame);
+    this.#process.send(frame);
+  }
+
+  #passed(device: ReaderDevice | null | undefined, direction: ByteDirection, frame: Frame): void {
+    if (device) this.#orders.passed(device.identity, direction, readerFrames.encode(frame));
+  }
+
+  /** Whose frame it is; null: the service's, or of a card that has left. */
+  #ownerOf(frame: Frame): ReaderDevice | null | undefined {
+    if ('reader' in frame) return this.#deviceOf(frame.reader);
+    if (!('exchange' in frame)) return null;
+    const link = this.#exchanges.get(frame.exchange);
+    return link && this.#deviceWithCard(link.card);
+  }
+
   #received(frame: Frame): void {
+    this.#passed(this.#ownerOf(frame), 'in', frame);
     switch (frame.type) {
       case 'serviceUp':
         this.#service.up();
@@ -137,6 +182,7 @@ export class PcscDriver implements Driver {
         break;
       case 'readerAdded':
         this.#readerAdded(frame.reader, frame.name);
+        this.#passed(this.#deviceOf(frame.reader), 'in', frame);
         break;
       case 'readerRemoved':
         this.#readerRemoved(frame.reader);
@@ -164,7 +210,7 @@ export class PcscDriver implements Driver {
 
   #processEnded(error: DeviceError): void {
     this.#allAway({ code: 'device.closed', detail: error.detail });
-    this.#service.processEnded(error);
+    this.#service.down(error);
     this.#reportService();
   }
 
@@ -189,44 +235,25 @@ export class PcscDriver implements Driver {
       if (away < 0) return null;
       this.#devices.splice(away, 1);
     }
-    const device = new ReaderDevice(`reader-${++this.#lastDevice}`, parseReaderName(fullName), this.setup.clock);
+    const name = parseReaderName(fullName);
+    const taken = this.#devices.map((each) => each.identity);
+    const identity = identityOfReader(name, taken);
+    const device = new ReaderDevice(`reader-${++this.#lastDevice}`, identity, name, this.setup.clock);
     this.#devices.push(device);
     return device;
   }
 
-  /** Ready or absent, unless the options or its own unrest speak against it. */
+  /** Ready or absent, unless options or orders speak against it. */
   #settleState(device: ReaderDevice, away: DeviceError = unplugged): void {
     const refused = refusalReason(device.name, this.#options);
-    const now = this.setup.clock.monotonicMs();
-    if (refused) {
-      this.#become(device, 'disabled', { code: 'device.denied', detail: refused });
-    } else if (device.flapping.isFlapping(now)) {
-      this.#become(device, 'flapping', {
-        code: 'device.failed',
-        detail: 'it comes and goes; it is left alone until it stays',
-      });
-      this.#lookAgainWhenCalm(device, device.flapping.calmIn(now));
-    } else if (device.reader === null) {
-      this.#become(device, 'absent', { code: 'device.absent', detail: away.detail });
-    } else {
-      this.#become(device, 'ready');
-    }
-  }
-
-  #lookAgainWhenCalm(device: ReaderDevice, calmIn: DurationMs): void {
-    this.#calmTimers.get(device)?.();
-    const cancel = this.setup.schedule(calmIn, () => {
-      this.#calmTimers.delete(device);
-      this.#settleState(device);
-      this.#reportService();
-    });
-    this.#calmTimers.set(device, cancel);
+    if (refused) this.#become(device, 'disabled', { code: 'device.denied', detail: refused });
+    else if (device.reader === null) this.#become(device, 'absent', { code: 'device.absent', detail: away.detail });
+    else this.#become(device, this.#orders.isHeld(device.identity) ? 'disabled' : 'ready');
   }
 
   #readerRemoved(reader: number): void {
     const device = this.#deviceOf(reader);
     if (!device) return;
-    device.flapping.noteChange(this.setup.clock.monotonicMs());
     this.#away(device, unplugged);
     this.#reportService();
   }
@@ -263,7 +290,9 @@ export class PcscDriver implements Driver {
       device.counters.exchanges++;
       this.#exchanges.set(this.#lastExchange, device.link);
     }
-    this.#process.send({ type: 'transmit', card, exchange: this.#lastExchange, command });
+    const frame: Frame = { type: 'transmit', card, exchange: this.#lastExchange, command };
+    if (device) this.#send(device, frame);
+    else this.#process.send(frame);
     return this.#lastExchange;
   }
 

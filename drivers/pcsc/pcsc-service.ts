@@ -3,18 +3,13 @@
  * Must not act; the driver reports what it says.
  */
 import type { Clock } from '../../terminal/kernel/ports.js';
-import { seconds, type WallMs } from '../../terminal/kernel/units.js';
+import type { WallMs } from '../../terminal/kernel/units.js';
 import type { DeviceState, DeviceStatus } from '../contract/driver.js';
 import type { DeviceError } from '../contract/transport.js';
-import { FlappingWatch } from './flapping.js';
 import type { ReaderDevice } from './reader-device.js';
 import { isVirtual } from './reader-names.js';
 
-/** A reader process that ends so often within the window is shown as flapping. */
-const processFlapping = { changesMax: 5, window: seconds(60), calm: seconds(30) } as const;
-
 export class PcscService {
-  readonly #flapping = new FlappingWatch(processFlapping);
   #phase: 'disabled' | 'opening' | 'up' | 'down';
   #error: DeviceError | null = null;
   #failing = false;
@@ -41,11 +36,7 @@ export class PcscService {
   down(error: DeviceError): void {
     this.#phase = 'down';
     this.#error = { code: error.code, detail: error.detail };
-    this.#failing = error.code !== 'device.absent';
-  }
-  processEnded(error: DeviceError): void {
-    this.#flapping.noteChange(this.clock.monotonicMs());
-    this.down(error);
+    this.#failing = error.code !== 'device.absent' && error.code !== 'device.driverMissing';
   }
 
   /** @returns whether state or reason differ from when this was asked last */
@@ -63,6 +54,8 @@ export class PcscService {
     return {
       device: 'pcsc',
       bus: 'pcsc',
+      identity: null,
+      sensitive: false,
       ...this.#now(devices),
       description: 'PC/SC service (pcscd)',
       simulated: plugged.length > 0 && plugged.every((device) => isVirtual(device.name)),
@@ -74,7 +67,6 @@ export class PcscService {
   #now(devices: readonly ReaderDevice[]): { readonly state: DeviceState; readonly error: DeviceError | null } {
     if (this.#phase === 'disabled') return { state: 'disabled', error: null };
     if (this.#phase === 'opening') return { state: 'opening', error: this.#error };
-    if (this.#flapping.isFlapping(this.clock.monotonicMs())) return { state: 'flapping', error: this.#error };
     if (this.#phase === 'down') return { state: this.#failing ? 'failing' : 'absent', error: this.#error };
     if (devices.some((device) => device.state === 'ready')) return { state: 'ready', error: null };
     return { state: 'absent', error: { code: 'device.absent', detail: 'no reader is plugged in' } };

@@ -1,24 +1,19 @@
 /**
- * One reader as the box knows it over all its replugs: name, state, counters, and whether it comes and goes too often.
+ * One reader as the box knows it over all its replugs: name, identity, state, counters.
  * Must not talk to the child process; the driver does.
  */
 import type { Clock } from '../../terminal/kernel/ports.js';
-import { seconds, type WallMs } from '../../terminal/kernel/units.js';
+import type { WallMs } from '../../terminal/kernel/units.js';
 import type { DeviceState, DeviceStatus } from '../contract/driver.js';
 import type { DeviceError } from '../contract/transport.js';
 import type { CardLink } from '../supervised/card-link.js';
-import { FlappingWatch } from './flapping.js';
-import { isVirtual, type ReaderName } from './reader-names.js';
-
-/** Plugged in or out so often within the window, a reader is left alone until it was calm for so long. */
-export const readerFlapping = { changesMax: 6, window: seconds(60), calm: seconds(15) } as const;
+import { isContactless, isVirtual, type ReaderName } from './reader-names.js';
 
 export class ReaderDevice {
   /** The child's number for it while it is plugged in. */
   reader: number | null = null;
   link: CardLink | null = null;
   name: ReaderName;
-  readonly flapping = new FlappingWatch(readerFlapping);
   readonly counters = { cards: 0, exchanges: 0, failures: 0, timeouts: 0, replugs: 0 };
   #state: DeviceState = 'opening';
   #error: DeviceError | null = null;
@@ -26,6 +21,7 @@ export class ReaderDevice {
 
   constructor(
     readonly device: string,
+    readonly identity: string,
     name: ReaderName,
     private readonly clock: Clock,
   ) {
@@ -50,6 +46,9 @@ export class ReaderDevice {
     return {
       device: this.device,
       bus: 'pcsc',
+      identity: this.identity,
+      // The contact slot of a combined reader sees bank cards.
+      sensitive: !isContactless(this.name),
       state: this.#state,
       description: this.name.full,
       simulated: isVirtual(this.name),

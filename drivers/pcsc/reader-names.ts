@@ -2,6 +2,7 @@
  * What a PC/SC reader's name says: which device it was before a replug, whether the options want it, what it can show.
  * Pure. pcscd 1.9 and 2 build names as `model [interface] (serial) index slot`, with index and slot in two hex digits.
  */
+import { printable } from '../../terminal/kernel/redaction.js';
 import type { PcscOptions } from './options.js';
 
 export interface ReaderName {
@@ -31,6 +32,26 @@ export function findReturned<T extends { readonly name: ReaderName }>(name: Read
 
 /** Readers of vsmartcard's vpcd: no hardware, and open to every program on the box. */
 export const isVirtual = (name: ReaderName): boolean => name.full.startsWith('Virtual PCD');
+
+/**
+ * Does the name say that this is a field and not a slot for contacts? Readers with both name each (PICC and ICC at ACS, CL at
+ * HID Global). A name that says nothing counts as contacts.
+ */
+export const isContactless = (name: ReaderName): boolean =>
+  isVirtual(name) ||
+  (/\bPICC\b|contactless|\bCL\b|[0-9]CL\b|\bNFC\b|ACR122/i.test(name.full) && !/\b(SAM|ICC)\b/i.test(name.full));
+
+/**
+ * What a reader is known by: model with interface and serial number, and slot. Two of one model without serial numbers are
+ * told apart by the order in which they came. Printable.
+ */
+export function identityOfReader(name: ReaderName, taken: readonly string[]): string {
+  const base = printable(name.slot === '' ? name.model : `${name.model} ${name.slot}`, 120);
+  for (let number = 2, identity = base; ; number++) {
+    if (!taken.includes(identity)) return identity;
+    identity = `${base} #${number}`;
+  }
+}
 
 /** @returns why the options keep this reader out of use, or null when it is used */
 export function refusalReason(name: ReaderName, options: PcscOptions): string | null {

@@ -1,14 +1,19 @@
 /**
- * Shows the pure rules about readers: which one has come back, which are used, which flap, what lights up, which PC/SC
+ * Shows the pure rules about readers: which one has come back, which are used, which are fields, what lights up, which PC/SC
  * failure means what, and that each option is described once. How: names as pcscd writes them, plain tables.
  */
 import t from 'tap';
 import { toHex } from '../../terminal/kernel/bytes.js';
-import { monotonicMs, seconds } from '../../terminal/kernel/units.js';
-import { FlappingWatch } from './flapping.js';
 import { pcscOptions, pcscOptionsDefault } from './options.js';
 import { readPcscError } from './pcsc-errors.js';
-import { findReturned, isVirtual, parseReaderName, refusalReason } from './reader-names.js';
+import {
+  findReturned,
+  identityOfReader,
+  isContactless,
+  isVirtual,
+  parseReaderName,
+  refusalReason,
+} from './reader-names.js';
 import { signalCommand } from './reader-signals.js';
 
 const acr = 'ACS ACR122U PICC Interface';
@@ -40,18 +45,30 @@ t.test('the options say which readers are used; virtual ones only when allowed',
   t.ok(used(`${acr} 00 00`, { ignoredNames: [''] }), 'an empty text matches nothing');
 });
 
-t.test('six departures in a minute are flapping, until it was calm for fifteen seconds', async (t) => {
-  const watch = new FlappingWatch({ changesMax: 6, window: seconds(60), calm: seconds(15) });
-  const at = (second: number) => monotonicMs(second * 1000);
-  for (const second of [0, 20, 40, 60, 80, 100, 120]) watch.noteChange(at(second));
-  t.notOk(watch.isFlapping(at(120)), 'one each twenty seconds is not');
-  for (const second of [121, 122, 123]) watch.noteChange(at(second));
-  t.ok(watch.isFlapping(at(123)));
-  t.equal(watch.calmIn(at(124)), 14_000);
-  t.ok(watch.isFlapping(at(137.9)));
-  t.notOk(watch.isFlapping(at(138)));
-  watch.noteChange(at(139));
-  t.notOk(watch.isFlapping(at(139)), 'it starts anew');
+t.test('a field is told from a slot for contacts; what the name does not say counts as contacts', async (t) => {
+  const isField = (name: string) => isContactless(parseReaderName(name));
+  for (const name of [
+    `${acr} 00 00`,
+    'ACS ACR1252 Dual Reader [ACR1252 Dual Reader PICC] 00 00',
+    'ACS ACR1552 1S CL Reader [ACR1552 1S CL Reader PICC] 00 00',
+    'HID Global OMNIKEY 5422 Smartcard Reader [OMNIKEY 5422CL Smartcard Reader] 01 00',
+    'Identiv uTrust 3700 F Contactless Reader 00 00',
+  ])
+    t.ok(isField(name), name);
+  for (const name of [
+    'ACS ACR1552 1S CL Reader [ACR1552 1S CL Reader SAM] 01 00',
+    'ACS ACR1281 Dual Reader ICC 00 00',
+    'HID Global OMNIKEY 5422 Smartcard Reader [OMNIKEY 5422 Smartcard Reader] 00 00',
+    'Gemalto PC Twin Reader 00 00',
+  ])
+    t.notOk(isField(name), name);
+});
+
+t.test('a reader’s identity leaves out the index, and two of a kind are numbered', async (t) => {
+  const first = identityOfReader(parseReaderName(`${acr} 00 00`), []);
+  t.equal(first, `${acr} 00`);
+  t.equal(identityOfReader(parseReaderName(`${acr} 03 00`), [first]), `${acr} 00 #2`);
+  t.equal(identityOfReader(parseReaderName('odd\u001b[2J'), []), 'odd␛[2J');
 });
 
 t.test('only a reader that is known to have light and sound gets a command, and only one that it keeps', async (t) => {

@@ -2,6 +2,7 @@
  * Shows that the shipped scanner driver passes the conformance suite over the real serialport library and a
  * pseudo-terminal, that a pulled line comes back by itself, and that half a code before a pull is never used.
  */
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -21,7 +22,7 @@ async function openRig() {
     { paths: [pair.line], ignoredPaths: [], baud: 9_600, idleGapMs: 100 },
     {
       open: openSerialTransport,
-      discover: async () => [],
+      look: () => [],
       exists: existsSync,
       clock: nativeClock,
       isSimulated: () => true,
@@ -33,6 +34,7 @@ async function openRig() {
   );
   return {
     driver,
+    line: pair.line,
     type: (text: string) => writeFileSync(pair.device, text),
     scan: async (code: string) => writeFileSync(pair.device, `${code}\r\n`),
     plug: {
@@ -78,5 +80,48 @@ t.test('half a code before the cable is pulled is not part of the next', async (
     ['GOOD'],
   );
   await rig.driver.stop();
+  await rig.close();
+});
+
+t.test('a line that another program holds is busy, and served once it is free', async (t) => {
+  const rig = await openRig();
+  const holder = await openSerialTransport(rig.line, 9_600);
+  if (!holder.ok) throw new Error(holder.error.detail);
+  t.match(await openSerialTransport(rig.line, 9_600), { ok: false, error: { code: 'device.busy' } });
+  await rig.driver.start(() => {});
+  t.match(rig.driver.statuses(), [{ state: 'failing', error: { code: 'device.busy' } }]);
+  await holder.value.close();
+  const deadline = Date.now() + 5_000;
+  while (rig.driver.statuses()[0]?.state !== 'ready' && Date.now() < deadline)
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  t.match(rig.driver.statuses(), [{ state: 'ready', error: null }]);
+  await rig.driver.stop();
+  await rig.close();
+});
+
+t.test('without udevadm: lines are looked for and served all the same, and the process lives', async (t) => {
+  const rig = await openRig();
+  const from = (file: string) => JSON.stringify(new URL(file, import.meta.url).href);
+  const program = `
+    import { nativeClock } from ${from('../../terminal/kernel/native.js')};
+    import { createDrivers, lookForUnclaimed } from ${from('../registry.js')};
+    const schedule = (ms, run) => { const timer = setTimeout(run, ms); return () => clearTimeout(timer); };
+    const settings = (paths) => ({
+      readers: { enabled: false }, hidScanners: { enabled: false, devices: [], ignoredDevices: [], keyboards: [] },
+      bluetooth: { scanners: [], phones: false },
+      scanners: { paths, ignoredPaths: [], baud: 9600, idleGapMs: 100 }, console: { serialPath: '' },
+    });
+    for (const paths of [[], [process.argv[1]]]) {
+      const drivers = createDrivers(settings(paths), { clock: nativeClock, schedule });
+      for (const driver of drivers) await driver.start(() => {});
+      lookForUnclaimed(settings(paths), []);
+      console.log(drivers.flatMap((driver) => driver.statuses()).filter(({ bus }) => bus === 'serial').map(({ state }) => state).join());
+      for (const driver of drivers) await driver.stop();
+    }`;
+  const run = spawnSync(process.execPath, ['--input-type=module', '-e', program, rig.line], {
+    encoding: 'utf8',
+    env: { PATH: '/nonexistent' },
+  });
+  t.same([run.status, run.stdout], [0, '\nready\n'], run.stderr);
   await rig.close();
 });

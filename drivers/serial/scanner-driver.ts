@@ -1,13 +1,16 @@
 /**
  * Scanners on serial lines: opens each configured or recognised line, turns its bytes into codes, and reopens what went
- * away. Must not know what a code means.
+ * away, under whatever name the system gives it then. Must not know what a code means.
  */
 import type { Clock } from '../../terminal/kernel/ports.js';
 import { printable } from '../../terminal/kernel/redaction.js';
 import type { Result } from '../../terminal/kernel/result.js';
-import type { DeviceEvent, DeviceState, DeviceStatus, Driver, Schedule } from '../contract/driver.js';
+import type { ByteSink, DeviceEvent, DeviceState, DeviceStatus, Driver, Schedule } from '../contract/driver.js';
+import { DeviceOrders } from '../contract/orders.js';
 import type { ByteTransport, DeviceError } from '../contract/transport.js';
+import { serialFingerprint } from '../fingerprints.js';
 import { emptyLine, endOfGap, readScanLine, type ScanLineState } from '../protocols/scan-line/scan-line.js';
+import { identityOfLine, type UsbLine } from './tty-sysfs.js';
 
 export interface ScannerOptions {
   readonly paths: readonly string[];
@@ -17,10 +20,10 @@ export interface ScannerOptions {
 }
 
 export interface ScannerPorts {
-  /** Opens a line; fails with device.absent, device.busy, device.denied or device.failed. */
+  /** Opens a line; fails with device.absent, device.busy, device.denied, device.failed or device.driverMissing. */
   readonly open: (path: string, baud: number) => Promise<Result<ByteTransport, DeviceError>>;
-  /** Lines whose scanner is recognised by what it says of itself. */
-  readonly discover: () => Promise<readonly string[]>;
+  /** USB lines that are there now; must not open any. */
+  readonly look: () => readonly UsbLine[];
   /** Is the line's device file there? A line that vanished is given up even where the library says nothing. */
   readonly exists: (path: string) => boolean;
   readonly clock: Clock;
@@ -31,26 +34,44 @@ export interface ScannerPorts {
 
 /** How often absent lines are looked for, in milliseconds: a scanner plugged in again is back within 2 s. */
 const lookEveryMs = 1_000;
+/** Longest that start() waits for the first opening, and stop() for the last closing, in milliseconds. */
+const patienceMs = 1_500;
 /** Lines served at once. */
 export const scannersMax = 8;
 
 interface Line {
   readonly device: string;
-  readonly path: string;
+  /** A configured path, or what the line says of itself. */
+  identity: string;
+  /** Where it is now; for a recognised line another one after each replug. */
+  path: string;
+  description: string;
+  isHere: boolean;
   state: DeviceState;
   sinceWallMs: DeviceStatus['sinceWallMs'];
   error: DeviceStatus['error'];
   transport: ByteTransport | null;
+  isOpening: boolean;
   read: ScanLineState;
   cancelGap: (() => void) | null;
   codes: number;
   dropped: number;
   opened: number;
+  bytes: number;
+}
+
+interface Wanted {
+  readonly identity: string;
+  readonly path: string;
+  readonly description: string;
 }
 
 export class SerialScannerDriver implements Driver {
+  readonly name = 'serial-scanner';
   readonly bus = 'serial';
-  readonly #lines = new Map<string, Line>();
+  readonly #lines: Line[] = [];
+  readonly #orders = new DeviceOrders();
+  readonly #closing = new Set<Promise<void>>();
   #emit: (event: DeviceEvent) => void = () => {};
   #stopped = false;
   #cancelLook: (() => void) | null = null;
@@ -62,11 +83,23 @@ export class SerialScannerDriver implements Driver {
 
   async start(emit: (event: DeviceEvent) => void): Promise<void> {
     this.#emit = emit;
-    await this.#look();
+    await this.#withPatience(this.#look());
   }
 
   statuses(): readonly DeviceStatus[] {
-    return [...this.#lines.values()].map((line) => this.#status(line));
+    return this.#lines.map((line) => this.#status(line));
+  }
+
+  serve(identity: string, inService: boolean): void {
+    if (!this.#orders.serve(identity, inService)) return;
+    const line = this.#lines.find((each) => each.identity === identity);
+    if (!line) return;
+    if (!inService) this.#letGo(line);
+    this.#settle(line);
+  }
+
+  listenIn(identity: string, sink: ByteSink | null): void {
+    this.#orders.listenIn(identity, sink);
   }
 
   signal(): void {
@@ -76,85 +109,143 @@ export class SerialScannerDriver implements Driver {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelLook?.();
-    await Promise.all(
-      [...this.#lines.values()].map(async (line) => {
-        const { transport } = line;
-        this.#lost(line);
-        line.state = 'absent';
-        await transport?.close();
-      }),
-    );
-  }
-
-  /** One round: configured and recognised lines that are not open are tried. */
-  async #look(): Promise<void> {
-    const { paths, ignoredPaths } = this.options;
-    const wanted = paths.length > 0 ? paths : await this.ports.discover();
-    for (const path of wanted) {
-      if (!ignoredPaths.includes(path) && !this.#lines.has(path) && this.#lines.size < scannersMax)
-        this.#lines.set(path, this.#newLine(path));
+    for (const line of this.#lines) {
+      this.#letGo(line);
+      line.state = 'absent';
     }
-    await Promise.all([...this.#lines.values()].map((line) => this.#attend(line)));
-    if (!this.#stopped) this.#cancelLook = this.ports.schedule(lookEveryMs, () => void this.#look());
+    await this.#withPatience([...this.#closing]);
   }
 
-  async #attend(line: Line): Promise<void> {
-    const { transport } = line;
-    if (transport === null) return this.#open(line);
-    if (this.ports.exists(line.path)) return;
-    this.#lost(line);
-    this.#set(line, 'absent', { code: 'device.closed', detail: 'the line went away' });
-    await transport.close();
+  /** Waits for all of them, but not for a line that hangs. */
+  async #withPatience(all: readonly Promise<void>[]): Promise<void> {
+    if (all.length === 0) return;
+    await new Promise<void>((resolve) => {
+      const cancel = this.ports.schedule(patienceMs, resolve);
+      void Promise.all(all).then(() => {
+        cancel();
+        resolve();
+      });
+    });
   }
 
-  #lost(line: Line): void {
-    line.transport = null;
-    line.cancelGap?.();
-    line.cancelGap = null;
+  /** One round: what is gone is let go, what is new gets a row, what is not open is tried. @returns the openings begun */
+  #look(): readonly Promise<void>[] {
+    const wanted = this.#wanted();
+    for (const line of this.#lines) {
+      const found = wanted.find(({ identity }) => identity === line.identity);
+      const isHere = found !== undefined && this.ports.exists(found.path);
+      const moved = found !== undefined && found.path !== line.path;
+      if (line.isHere && (!isHere || moved)) this.#gone(line, { code: 'device.closed', detail: 'the line went away' });
+      if (found) line.path = found.path;
+      if (isHere && !line.isHere) {
+        line.isHere = true;
+        if (this.#orders.isHeld(line.identity)) this.#settle(line);
+      }
+    }
+    for (const found of wanted) this.#addLine(found);
+    const openings = this.#lines
+      .filter((line) => line.isHere && !line.transport && !line.isOpening && !this.#orders.isHeld(line.identity))
+      .map((line) => this.#open(line));
+    this.#cancelLook = this.ports.schedule(lookEveryMs, () => {
+      if (!this.#stopped) this.#look();
+    });
+    return openings;
   }
 
-  #newLine(path: string): Line {
-    return {
-      path,
-      device: `scanner-${this.#lines.size + 1}`,
-      state: 'absent',
-      sinceWallMs: this.ports.clock.wallMs(),
-      error: null,
-      transport: null,
-      read: emptyLine,
-      cancelGap: null,
-      codes: 0,
-      dropped: 0,
-      opened: 0,
-    };
+  /** Lines to be served: the configured ones, or where none is, every one whose scanner is known. */
+  #wanted(): readonly Wanted[] {
+    const { paths, ignoredPaths } = this.options;
+    if (paths.length > 0)
+      return [...new Set(paths)]
+        .filter((path) => !ignoredPaths.includes(path))
+        .map((path) => ({ identity: printable(path), path, description: printable(path) }));
+    return this.ports.look().flatMap((line) => {
+      const isIgnored = ignoredPaths.includes(line.path) || ignoredPaths.includes(line.lastingPath ?? line.path);
+      if (isIgnored || !serialFingerprint(line.vendorId, line.productId)) return [];
+      const identity = printable(identityOfLine(line));
+      return [{ identity, path: line.path, description: printable(`${line.name || 'scanner'} (${identity})`) }];
+    });
+  }
+
+  #addLine({ identity, path, description }: Wanted): void {
+    if (this.#lines.some((line) => line.identity === identity)) return;
+    const isHere = this.ports.exists(path);
+    const free = this.#lines.length < scannersMax ? null : this.#lines.find((line) => !line.isHere && !line.isOpening);
+    // All rows are taken: one whose scanner is gone serves the one that is here.
+    if (free) Object.assign(free, { identity, path, description, isHere });
+    else if (this.#lines.length < scannersMax)
+      this.#lines.push({
+        ...{ identity, path, description, isHere, device: `scanner-${this.#lines.length + 1}`, state: 'absent' },
+        ...{ sinceWallMs: this.ports.clock.wallMs(), error: null, transport: null, isOpening: false, read: emptyLine },
+        ...{ cancelGap: null, codes: 0, dropped: 0, opened: 0, bytes: 0 },
+      });
+    const line = this.#lines.find((each) => each.identity === identity);
+    if (line && (!isHere || this.#orders.isHeld(identity))) this.#settle(line);
   }
 
   async #open(line: Line): Promise<void> {
-    const opened = await this.ports.open(line.path, this.options.baud);
+    const { path, identity } = line;
+    line.isOpening = true;
+    const opened = await this.ports.open(path, this.options.baud);
+    line.isOpening = false;
+    const isWanted = !this.#stopped && line.identity === identity && !this.#orders.isHeld(identity);
     if (!opened.ok) {
-      this.#set(line, opened.error.code === 'device.absent' ? 'absent' : 'failing', opened.error);
+      const isAway = opened.error.code === 'device.absent' || opened.error.code === 'device.driverMissing';
+      if (opened.error.code === 'device.absent') line.isHere = false;
+      if (isWanted) this.#set(line, isAway ? 'absent' : 'failing', opened.error);
       return;
     }
-    if (this.#stopped) {
-      await opened.value.close();
+    const transport = opened.value;
+    if (!isWanted || line.path !== path) {
+      this.#close(transport);
       return;
     }
-    line.transport = opened.value;
+    line.transport = transport;
+    line.isHere = true;
     line.read = emptyLine;
     line.opened += 1;
-    const transport = opened.value;
-    transport.onData((chunk) => this.#read(line, chunk));
+    transport.onData((chunk) => {
+      if (line.transport === transport) this.#read(line, chunk);
+    });
     transport.onClosed((error) => {
-      if (line.transport !== transport || this.#stopped) return;
-      this.#lost(line);
-      this.#set(line, 'absent', error);
+      if (line.transport === transport && !this.#stopped) this.#gone(line, error);
     });
     this.#set(line, 'ready', null);
   }
 
-  #read(line: Line, chunk: Uint8Array): void {
+  #gone(line: Line, error: DeviceError): void {
+    this.#letGo(line);
+    line.isHere = false;
+    this.#set(line, 'absent', error);
+  }
+
+  /** Held and there, held and away, or about to be opened by the next look. */
+  #settle(line: Line): void {
+    if (!line.isHere) this.#set(line, 'absent', line.error ?? { code: 'device.absent', detail: line.description });
+    else this.#set(line, this.#orders.isHeld(line.identity) ? 'disabled' : 'opening', null);
+  }
+
+  /** Ends reading; half a code goes with it. */
+  #letGo(line: Line): void {
     line.cancelGap?.();
     line.cancelGap = null;
+    line.dropped += endOfGap(line.read).dropped;
+    line.read = emptyLine;
+    const { transport } = line;
+    line.transport = null;
+    if (transport) this.#close(transport);
+  }
+
+  #close(transport: ByteTransport): void {
+    const closing = transport.close().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+
+  #read(line: Line, chunk: Uint8Array): void {
+    this.#orders.passed(line.identity, 'in', chunk);
+    line.cancelGap?.();
+    line.cancelGap = null;
+    line.bytes += chunk.length;
     const step = readScanLine(line.read, chunk);
     line.read = step.state;
     line.dropped += step.dropped;
@@ -182,12 +273,14 @@ export class SerialScannerDriver implements Driver {
     return {
       device: line.device,
       bus: 'serial',
+      identity: line.identity,
+      sensitive: false,
       state: line.state,
-      description: printable(line.path),
+      description: line.description,
       simulated: this.ports.isSimulated(line.path),
       sinceWallMs: line.sinceWallMs,
       error: line.error,
-      counters: { codes: line.codes, dropped: line.dropped, opened: line.opened },
+      counters: { codes: line.codes, dropped: line.dropped, opened: line.opened, bytes: line.bytes },
     };
   }
 }

@@ -1,14 +1,10 @@
 /**
  * Serial transport: one line through the serialport library, as bytes. Loaded only when a line is to be opened.
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { printable } from '../../terminal/kernel/redaction.js';
 import { err, ok, type Result } from '../../terminal/kernel/result.js';
-import type { ByteTransport, DeviceError, DeviceErrorCode } from '../contract/transport.js';
-import { serialFingerprint } from '../fingerprints.js';
-
-/** Where Debian keeps udevadm; without it the library's list() ends the process. */
-const udevadmPaths = ['/usr/bin/udevadm', '/bin/udevadm', '/sbin/udevadm', '/usr/sbin/udevadm'];
+import { type ByteTransport, cannotLoad, type DeviceError, type DeviceErrorCode } from '../contract/transport.js';
 
 function codeOf(message: string): DeviceErrorCode {
   if (/No such file|cannot open|ENOENT|not found/i.test(message)) return 'device.absent';
@@ -18,11 +14,22 @@ function codeOf(message: string): DeviceErrorCode {
 }
 const deviceError = (message: string): DeviceError => ({ code: codeOf(message), detail: printable(message) });
 
-/** Opens a line with 8 data bits, no parity, 1 stop bit, locked against other programs. */
-export async function openSerialTransport(path: string, baud: number): Promise<Result<ByteTransport, DeviceError>> {
+/** Gives the library; a test gives one that cannot be loaded. */
+export type LoadSerial = () => Promise<Pick<typeof import('serialport'), 'SerialPort'>>;
+
+/**
+ * Opens a line with 8 data bits, no parity, 1 stop bit, locked against other programs. Fails with device.absent,
+ * device.busy, device.denied, device.failed, or device.driverMissing where the library cannot be loaded.
+ */
+export async function openSerialTransport(
+  path: string,
+  baud: number,
+  load: LoadSerial = () => import('serialport'),
+): Promise<Result<ByteTransport, DeviceError>> {
   if (!existsSync(path)) return err({ code: 'device.absent', detail: printable(path) });
-  const { SerialPort } = await import('serialport');
-  const port = new SerialPort({ path, baudRate: baud, lock: true, autoOpen: false });
+  const library = await load().catch((error: unknown) => cannotLoad('serialport', error));
+  if ('code' in library) return err(library);
+  const port = new library.SerialPort({ path, baudRate: baud, lock: true, autoOpen: false });
   const failed = await new Promise<Error | null>((resolve) => port.open(resolve));
   if (failed) return err(deviceError(failed.message));
   let closing = false;
@@ -50,19 +57,5 @@ export async function openSerialTransport(path: string, baud: number): Promise<R
         if (port.isOpen) port.close(() => resolve());
         else resolve();
       }),
-  });
-}
-
-/** Lines whose scanner is known by its USB ids, under the lasting name where there is one. Empty where udev is missing. */
-export async function discoverScanners(): Promise<readonly string[]> {
-  if (!udevadmPaths.some((path) => existsSync(path))) return [];
-  // Known scanners are USB lines. Where there is none, the library is not loaded to find that out.
-  if (!readdirSync('/dev').some((name) => /^tty(USB|ACM)\d/.test(name))) return [];
-  const { SerialPort } = await import('serialport');
-  const listed = await SerialPort.list();
-  return listed.flatMap((port) => {
-    if (!serialFingerprint(port.vendorId, port.productId)) return [];
-    const lasting = port.pnpId ? `/dev/serial/by-id/${port.pnpId}` : '';
-    return [lasting !== '' && existsSync(lasting) ? lasting : port.path];
   });
 }

@@ -42,6 +42,7 @@ const errorCodes = [
   'device.closed',
   'device.failed',
   'device.unsupported',
+  'device.driverMissing',
 ] as const satisfies readonly DeviceErrorCode[];
 export const errorCode: Field<DeviceErrorCode> = {
   write: (value) => uintBE(errorCodes.indexOf(value), 1),

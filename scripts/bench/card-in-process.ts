@@ -57,6 +57,7 @@ export function createCards(): { readonly present: () => TimedLink } {
 
 /** A driver without a device: it reports what the bench tells it to. */
 export class BenchDriver implements Driver {
+  readonly name = 'bench';
   readonly bus = 'pcsc';
   #emit: (event: DeviceEvent) => void = () => {};
   async start(emit: (event: DeviceEvent) => void): Promise<void> {
@@ -65,6 +66,8 @@ export class BenchDriver implements Driver {
   statuses(): readonly [] {
     return [];
   }
+  serve(): void {}
+  listenIn(): void {}
   signal(): void {}
   async stop(): Promise<void> {}
   report(event: DeviceEvent): void {

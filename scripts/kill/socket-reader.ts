@@ -84,6 +84,7 @@ class SocketLink implements ApduLink {
 
 /** Listens on a port of loopback as long as it runs. */
 export class SocketReader implements Driver {
+  readonly name = 'socket-reader';
   readonly bus = 'pcsc';
   readonly #sockets = new Set<Socket>();
   #server: Server | null = null;
@@ -118,6 +119,8 @@ export class SocketReader implements Driver {
       {
         device: 'socket',
         bus: this.bus,
+        identity: null,
+        sensitive: false,
         state,
         description: 'socket',
         simulated: true,
@@ -127,6 +130,8 @@ export class SocketReader implements Driver {
       },
     ];
   }
+  serve(): void {}
+  listenIn(): void {}
   signal(): void {}
 
   async stop(): Promise<void> {

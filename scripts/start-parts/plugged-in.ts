@@ -1,41 +1,12 @@
 /**
  * Is a real reader or scanner there? Looks at the USB bus and the configuration; opens nothing.
  */
-import { readdirSync, readFileSync } from 'node:fs';
 import type { Config } from '../../config/schema.js';
+import { serialFingerprint } from '../../drivers/fingerprints.js';
 import { describeDevice, judgeDevice } from '../../drivers/hid/device-rules.js';
 import { lookAtHidraw } from '../../drivers/hid/hidraw-sysfs.js';
-import { discoverScanners } from '../../drivers/serial/serial-transport.js';
-
-const usbFolder = '/sys/bus/usb/devices';
-/** USB class of smart card readers (CCID). */
-const smartCardClass = '0b';
-/** ACS makes readers and nothing else, some of a vendor class. Other makers' ids would catch headsets and cameras. */
-const readerVendors = ['072f'];
-
-function attribute(device: string, name: string): string {
-  try {
-    return readFileSync(`${usbFolder}/${device}/${name}`, 'utf8').trim();
-  } catch {
-    return '';
-  }
-}
-
-function usbReader(): string | null {
-  let devices: string[];
-  try {
-    devices = readdirSync(usbFolder);
-  } catch {
-    return null;
-  }
-  const found = devices.find(
-    (device) =>
-      attribute(device, 'bInterfaceClass') === smartCardClass || readerVendors.includes(attribute(device, 'idVendor')),
-  );
-  if (!found) return null;
-  const product = attribute(found, 'product') || attribute(found.split(':')[0] ?? found, 'product');
-  return product || 'smart card reader';
-}
+import { lookAtUsbReaders } from '../../drivers/pcsc/usb-readers.js';
+import { lookAtLines } from '../../drivers/serial/tty-sysfs.js';
 
 /** What is plugged in or configured, in words; null: nothing, so that the simulated set may start. */
 export async function realDevices(config: Config): Promise<string | null> {
@@ -46,10 +17,10 @@ export async function realDevices(config: Config): Promise<string | null> {
   if (hidScanners.enabled && hidNamed.length > 0) return `configured scanners: ${hidNamed.join(', ')}`;
   if (bluetooth.scanners.length > 0) return `configured scanners: ${bluetooth.scanners.join(', ')}`;
   if (bluetooth.phones) return 'phones over Bluetooth, by configuration';
-  const reader = usbReader();
-  if (reader) return `reader: ${reader}`;
-  const [scanner] = await discoverScanners();
-  if (scanner) return `scanner: ${scanner}`;
+  const [reader] = lookAtUsbReaders();
+  if (reader) return `reader: ${reader.name || 'smart card reader'}`;
+  const scanner = lookAtLines().find(({ vendorId, productId }) => serialFingerprint(vendorId, productId));
+  if (scanner) return `scanner: ${scanner.lastingPath ?? scanner.path}`;
   const hidScanner = hidScanners.enabled
     ? lookAtHidraw().find((device) => judgeDevice(device, hidScanners).verdict === 'scanner')
     : undefined;

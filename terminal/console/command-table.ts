@@ -46,13 +46,22 @@ export const commandTable = [
     more: [],
   },
   {
-    name: 'devices',
-    usage: '[--json]',
+    name: 'device',
+    usage: '[list | show NAME] [--json] | test NAME | disable NAME | enable NAME | record NAME FILE|stop',
     options: { json: 'flag' },
-    words: [0, 0],
-    en: 'Readers, scanners and their state',
-    zh: '设备',
-    more: [],
+    words: [0, 3],
+    en: 'Readers, scanners: see, test, record',
+    zh: '设备查看、测试与录制',
+    more: [
+      'device list          all of them, and what is plugged in but not used  列表',
+      'device show NAME     driver, identity, counters, last error            详情',
+      'device test NAME     tap or scan, see what comes; any key stops        测试',
+      'device disable NAME  out of service, also after a restart              停用',
+      'device enable NAME   back into service                                 启用',
+      'device record NAME /new/file, then record NAME stop: what passes       录制',
+      'What a scanner reads and a phone answers is in the file: use test codes, and keep it safe.',
+      '录制文件含扫码内容及通信数据，请使用测试码并妥善保管。',
+    ],
   },
   {
     name: 'queue',
@@ -244,7 +253,12 @@ export const commandTable = [
 export type CommandName = (typeof commandTable)[number]['name'];
 
 /** Other words for a command. */
-export const commandAliases: Readonly<Record<string, CommandName>> = { exit: 'logout', quit: 'logout', '?': 'help' };
+export const commandAliases: Readonly<Record<string, CommandName>> = {
+  exit: 'logout',
+  quit: 'logout',
+  '?': 'help',
+  devices: 'device',
+};
 
 /** The row of a command or of its alias; null when there is none. */
 export function commandRow(word: string): CommandRow | null {

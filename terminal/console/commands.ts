@@ -2,23 +2,22 @@
  * Commands: runs one parsed command against the terminal port and prints what came of it.
  * Must not know lines, keys or PINs; log-in and log-out belong to the dialogue.
  */
-import { type ErrorCode, TerminalError } from '../kernel/errors.js';
-import type { Currency } from '../kernel/units.js';
+import { TerminalError } from '../kernel/errors.js';
 import { journalView } from '../runtime/journal-port.js';
-import type { SaleView, TerminalPort } from '../runtime/port.js';
-import type { Command, Language } from './grammar.js';
+import type { SaleView } from '../runtime/port.js';
+import { aborted, type CommandContext, type CommandResult, type Output, refuse } from './command-context.js';
+import { runDeviceCommand } from './device-commands.js';
+import type { Command } from './grammar.js';
 import { helpLines } from './help.js';
 import { say } from './texts.js';
 import {
   auditLines,
-  deviceLines,
   eventLine,
   journalLines,
   jsonLine,
   offlineLines,
   queueLines,
   receiptLines,
-  refusalLines,
   saleLines,
   salesLines,
   statusLines,
@@ -26,45 +25,17 @@ import {
   unsentLine,
 } from './views.js';
 
-/** Where a command prints and how a person stops it. */
-export interface Output {
-  print(lines: readonly string[]): void;
-  /** False while the line cannot take more: what is only nice to see is then left out. */
-  ready(): boolean;
-  /** From now on any key (or the line's end) stops the command. */
-  untilKey(): AbortSignal;
-}
-
-export interface CommandContext {
-  readonly port: TerminalPort;
-  readonly currency: Currency;
-  readonly language: Language;
-  /** Who is at the line, for the audit chain. */
-  readonly actor: string;
-}
-
-/** Null: done. Else the refusal, already printed. */
-export type CommandResult = ErrorCode | null;
-
 /** Longest that `wait` and `--wait` watch one sale. */
 const waitMostMs = 600_000;
 /** Most queue rows of each kind that are fetched. */
 const deadRowsMax = 20;
 
-type Reading = Extract<
-  Command,
-  { name: 'status' | 'devices' | 'offline' | 'queue' | 'journal' | 'sales' | 'audit' | 'show' }
->;
+type Reading = Extract<Command, { name: 'status' | 'offline' | 'queue' | 'journal' | 'sales' | 'audit' | 'show' }>;
 type Acting = Exclude<Command, Reading | { name: 'set-pin' | 'logout' | 'language' }>;
 export type RunnableCommand = Reading | Acting;
 
-function refuse(output: Output, code: ErrorCode, detail = ''): ErrorCode {
-  output.print(refusalLines(code, detail));
-  return code;
-}
-
 const isReading = (command: RunnableCommand): command is Reading =>
-  ['status', 'devices', 'offline', 'queue', 'journal', 'sales', 'audit', 'show'].includes(command.name);
+  ['status', 'offline', 'queue', 'journal', 'sales', 'audit', 'show'].includes(command.name);
 
 /**
  * Runs one command. Operational failures are printed with their code; anything else thrown is a bug and is thrown on.
@@ -93,10 +64,6 @@ function read(command: Reading, context: CommandContext, output: Output): Comman
     case 'status': {
       const status = port.status();
       return show(status, () => statusLines(status, currency, language));
-    }
-    case 'devices': {
-      const devices = port.devices();
-      return show(devices, () => deviceLines(devices, language));
     }
     case 'offline': {
       const view = port.offline();
@@ -149,6 +116,8 @@ async function act(command: Acting, context: CommandContext, output: Output): Pr
     }
     case 'sync':
       return syncNow(command.watch, context, output);
+    case 'device':
+      return runDeviceCommand(command, context, output);
     case 'allowance':
       return allowance(command, context, output);
     case 'backup':
@@ -269,13 +238,6 @@ async function watch(id: string, context: CommandContext, output: Output): Promi
   }
   output.print(saleLines(last, language));
   return ended(last);
-}
-
-function aborted(signal: AbortSignal): Promise<null> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve(null);
-    else signal.addEventListener('abort', () => resolve(null), { once: true });
-  });
 }
 
 async function follow({ port, language }: CommandContext, output: Output): Promise<void> {

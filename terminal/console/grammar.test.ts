@@ -211,3 +211,29 @@ t.test('every command has help that fits the screen', async (t) => {
     for (const line of helpLines(row.name)) t.ok(stringWidth(line) <= 80, line);
   }
 });
+
+t.test('device commands: every act, and nothing besides', async (t) => {
+  const read = (line: string) => {
+    const parsed = parseLine(line, 'CNY');
+    return parsed.ok ? parsed.value : parsed.error.code;
+  };
+  t.same(read('device'), { name: 'device', act: 'list', json: false });
+  t.same(read('devices --json'), { name: 'device', act: 'list', json: true });
+  t.same(read('device show reader-1 --json'), { name: 'device', act: 'show', device: 'reader-1', json: true });
+  for (const act of ['test', 'disable', 'enable'])
+    t.same(read(`device ${act} scanner-2`), { name: 'device', act, device: 'scanner-2' });
+  const recorded = { name: 'device', act: 'record', device: 'scanner-1' };
+  t.same(read('device record scanner-1 "/var/tmp/a b.rec"'), { ...recorded, file: '/var/tmp/a b.rec' });
+  t.same(read('device record scanner-1 stop'), { ...recorded, file: null });
+  for (const line of [
+    ...['device list reader-1', 'device show', 'device show a b', 'device test', 'device test a --json'],
+    ...[
+      'device record a',
+      'device record a relative.rec',
+      'device record a /x y',
+      'device reboot a',
+      'device show /dev/x',
+    ],
+  ])
+    t.equal(read(line), 'command.malformed', line);
+});

@@ -15,6 +15,8 @@ const referencePattern = /^[\x21-\x7e]{1,64}$/;
 const productCodePattern = /^[\x21-\x7e]{1,48}$/;
 const credentialPattern = /^SL[MC][0-9]{13}$/;
 const couponPattern = /^SLC[0-9]{13}$/;
+const filePattern = /^\/[\x20-\x7e]{1,200}$/;
+const devicePattern = /^[a-zA-Z0-9-]{1,64}$/;
 const nameLengthMax = 120;
 const clerkLengthMax = 32;
 const listRowsDefault = 15;
@@ -24,7 +26,12 @@ type ListName = 'queue' | 'journal' | 'sales' | 'audit';
 
 export type Command =
   | { readonly name: 'help'; readonly topic: CommandName | null }
-  | { readonly name: 'status' | 'devices' | 'offline'; readonly json: boolean }
+  | { readonly name: 'status' | 'offline'; readonly json: boolean }
+  | { readonly name: 'device'; readonly act: 'list'; readonly json: boolean }
+  | { readonly name: 'device'; readonly act: 'show'; readonly device: string; readonly json: boolean }
+  | { readonly name: 'device'; readonly act: 'test' | 'disable' | 'enable'; readonly device: string }
+  /** Null: stop. */
+  | { readonly name: 'device'; readonly act: 'record'; readonly device: string; readonly file: string | null }
   /** `code` of a member or coupon to ask for, or the `id` of an allowance to give back. */
   | { readonly name: 'allowance'; readonly wish: 'request' | 'return'; readonly target: string }
   | { readonly name: ListName; readonly limit: number; readonly json: boolean }
@@ -307,7 +314,7 @@ function readRest(name: CommandName, words: readonly string[]): Parsed<Command> 
       return id.ok ? ok({ name, id: id.value }) : id;
     }
     case 'backup':
-      return /^\/[\x20-\x7e]{1,200}$/.test(word)
+      return filePattern.test(word)
         ? ok({ name, file: word })
         : refuse('command.malformed', 'give an absolute path, like /var/backups/box.db');
     case 'language':
@@ -327,6 +334,24 @@ function readRest(name: CommandName, words: readonly string[]): Parsed<Command> 
     default:
       return refuse('command.unknown', name);
   }
+}
+
+function readDevice(given: Arguments): Parsed<Command> {
+  const [act = 'list', device, file] = given.words;
+  const json = given.options.has('json');
+  const usage = refuse('command.malformed', `usage: device ${commandRow('device')?.usage ?? ''}`);
+  if (json && act !== 'list' && act !== 'show') return refuse('command.malformed', '--json goes with list and show');
+  if (act === 'list') return device === undefined ? ok({ name: 'device', act, json }) : usage;
+  if (device === undefined || !devicePattern.test(device)) return usage;
+  if (act === 'record') {
+    if (file === 'stop') return ok({ name: 'device', act, device, file: null });
+    return file !== undefined && filePattern.test(file)
+      ? ok({ name: 'device', act, device, file })
+      : refuse('command.malformed', 'give a new file as an absolute path, like /tmp/scanner.rec, or stop');
+  }
+  if (file !== undefined) return usage;
+  if (act === 'show') return ok({ name: 'device', act, device, json });
+  return act === 'test' || act === 'disable' || act === 'enable' ? ok({ name: 'device', act, device }) : usage;
 }
 
 const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -354,9 +379,10 @@ export function parseLine(line: string, currency: Currency): Parsed<Command | nu
   const name = row.name as CommandName;
   switch (name) {
     case 'status':
-    case 'devices':
     case 'offline':
       return ok({ name, json: given.value.options.has('json') });
+    case 'device':
+      return readDevice(given.value);
     case 'queue':
     case 'journal':
     case 'sales':

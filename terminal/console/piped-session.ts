@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { z } from 'zod';
 import { parseJson } from '../kernel/json.js';
-import type { Output } from './commands.js';
+import type { Output } from './command-context.js';
 import type { Dialogue } from './dialogue.js';
 import type { Schedule } from './session.js';
 import { jsonLine, refusalLines } from './views.js';

@@ -1,8 +1,9 @@
 /**
  * Serial line: keeps the console on one configured serial port, which may go away and come back. A port that came back
- * begins at the PIN. Opens only the configured path; must not list ports, which ends the process where udevadm is missing.
+ * begins at the PIN. Opens only the configured path; must not list ports, which ends the process where udevadm is missing. The
+ * library is loaded with the first opening: where it cannot be loaded, the box runs without this line.
  */
-import { SerialPort } from 'serialport';
+import type { SerialPort } from 'serialport';
 import { printable } from '../kernel/redaction.js';
 import type { Dialogue } from './dialogue.js';
 import { type Schedule, Session } from './session.js';
@@ -38,7 +39,7 @@ class SerialLine implements OpenLine {
 
   constructor(parts: SerialLineParts) {
     this.#parts = parts;
-    this.#open();
+    void this.#open();
   }
 
   close(): Promise<void> {
@@ -54,9 +55,21 @@ class SerialLine implements OpenLine {
     });
   }
 
-  #open(): void {
+  async #open(): Promise<void> {
+    const library = await import('serialport').catch((error: unknown) =>
+      error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'unknown',
+    );
     if (this.#closed) return;
-    const port = new SerialPort({ path: this.#parts.path, baudRate: this.#parts.baud, autoOpen: false, lock: true });
+    if (typeof library === 'string') {
+      this.#failed(`serialport cannot be loaded: ${library}`);
+      return;
+    }
+    const port = new library.SerialPort({
+      path: this.#parts.path,
+      baudRate: this.#parts.baud,
+      autoOpen: false,
+      lock: true,
+    });
     this.#port = port;
     port.on('error', (error) => this.#lost(port, error.message));
     port.on('close', (error: Error | null) => this.#lost(port, error?.message ?? 'closed'));
@@ -82,11 +95,15 @@ class SerialLine implements OpenLine {
     this.#session?.close('lineLost');
     this.#session = null;
     if (port.isOpen) port.close(() => undefined);
+    this.#failed(why);
+  }
+
+  #failed(why: string): void {
     const detail = printable(why, 120);
     // The same trouble at each try is told once.
     if (detail !== this.#lastDetail) this.#parts.onState(false, detail);
     this.#lastDetail = detail;
-    this.#cancelReopen = this.#parts.schedule(this.#waitMs, () => this.#open());
+    this.#cancelReopen = this.#parts.schedule(this.#waitMs, () => void this.#open());
     this.#waitMs = Math.min(reopenMostMs, this.#waitMs * 2);
   }
 }

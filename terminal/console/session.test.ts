@@ -5,7 +5,7 @@
 import { duplexPair } from 'node:stream';
 import t from 'tap';
 import { nativeRandom } from '../kernel/native.js';
-import { monotonicMs } from '../kernel/units.js';
+import { monotonicMs, wallMs } from '../kernel/units.js';
 import { HandSchedule, PortDouble } from '../sim/port-double.js';
 import { Dialogue } from './dialogue.js';
 import { Login } from './login.js';
@@ -344,3 +344,70 @@ t.test('fault 49: a line that sends without end and takes nothing fills no memor
   session.close('closing');
   t.strictSame(technician.bugs, []);
 });
+
+t.test(
+  'devices: list with what nobody claims, one in full, a trial that a key stops, and refusals with their codes',
+  async (t) => {
+    const technician = new Technician();
+    const row = { bus: 'serial', sensitive: false, simulated: false, sinceWallMs: wallMs(0) } as const;
+    const scanner = { ...row, device: 'scanner-1', identity: '0c2e:0caa:S1', description: 'Xenon (0c2e:0caa:S1)' };
+    technician.port.deviceList = [
+      { ...scanner, state: 'ready', error: null, counters: { codes: 7 } },
+      {
+        ...{ ...scanner, device: 'reader-2', bus: 'pcsc', identity: 'ICC 00', sensitive: true, state: 'failing' },
+        ...{ counters: {}, error: { code: 'device.denied', detail: 'polkit' } },
+      },
+    ];
+    technician.port.unclaimedList = [
+      {
+        ...{ bus: 'serial', vendorId: '10c4', productId: 'ea60', serial: '0001', name: 'CP2102', usage: null },
+        ...{
+          place: '/dev/serial/by-id/x',
+          why: 'may be anything',
+          configuration: ['[scanners]', 'paths = ["/dev/x"]'],
+        },
+      },
+    ];
+    await technician.enter();
+    const say = async (line: string, until: string) => {
+      technician.type(`${line}\r`);
+      return technician.until(until);
+    };
+    t.match(
+      await say('device list', '> '),
+      /scanner-1.*ready[\s\S]*10c4:ea60:0001 {2}CP2102[\s\S]*paths = \["\/dev\/x"\]/,
+    );
+    t.match(await say('device', '> '), /reader-2.*FAILING/, 'without a word: the list');
+    t.match(await say('devices --json', '> '), /"unclaimed":\[\{"bus":"serial"/);
+    t.match(await say('device show scanner-1', '> '), /identity +0c2e:0caa:S1[\s\S]*codes +7/);
+    t.match(await say('device show reader-2', '> '), /device\.denied polkit[\s\S]*Check groups/);
+    await say('device show nobody', 'device.unknown');
+    await say('device test scanner-1', 'any key stops');
+    technician.port.see({ type: 'code', text: '6901234567892' });
+    await technician.until('code    6901234567892');
+    technician.type('\u0003');
+    t.match(await technician.until('> '), /Stopped\. Seen: 1/);
+    t.ok(technician.port.deskCalls.includes('stop'));
+    await say('device test scanner-1', 'any key stops');
+    technician.port.endTrial('time');
+    await technician.until('device.timedOut');
+    await say('language zh', '中文');
+    await say('device test scanner-1', '按任意键停止');
+    technician.port.endTrial('sale');
+    await technician.until('交易开始，测试结束');
+    await technician.until('> ');
+    t.match(await say('device disable scanner-1', '> '), /scanner-1.*停用/);
+    await say('device record reader-2 /tmp/a.rec', 'device.notRecorded');
+    await say('device record scanner-1 /tmp/a.rec', '正在录制到 /tmp/a.rec');
+    await say('device record scanner-1 stop', '录制完成：/tmp/a.rec  12 B');
+    await say('device record reader-2 stop', 'device.notBeingRecorded');
+    const audited = technician.port.auditEntries.map(({ action, detail }) => `${action} ${detail}`);
+    for (const entry of [
+      'device.test scanner-1',
+      'device.disable scanner-1 0c2e:0caa:S1',
+      'device.record scanner-1 /tmp/a.rec',
+    ])
+      t.ok(audited.includes(entry), entry);
+    t.same(technician.bugs, []);
+  },
+);

@@ -4,7 +4,7 @@
  */
 import { createInterface, type Interface } from 'node:readline';
 import { type Duplex, Readable, Writable } from 'node:stream';
-import type { Output } from './commands.js';
+import type { Output } from './command-context.js';
 import type { Ask, Dialogue } from './dialogue.js';
 import { lineLengthMax } from './grammar.js';
 import { backspace, ctrlC, ctrlD, KeyFilter } from './key-filter.js';

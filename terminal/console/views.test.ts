@@ -5,17 +5,18 @@
 import fc from 'fast-check';
 import stringWidth from 'string-width';
 import t from 'tap';
+import type { UnclaimedDevice } from '../../drivers/contract/driver.js';
 import { offlineLimitsDefault } from '../../host-sync/protocol/sync.js';
 import type { TransactionId } from '../kernel/ports.js';
 import { wallMs } from '../kernel/units.js';
 import { journalView } from '../runtime/journal-port.js';
 import type { OfflineView } from '../runtime/port.js';
 import { journalEntry, PortDouble } from '../sim/port-double.js';
+import { describedLines, deviceLines, sightLine } from './device-views.js';
 import { fit, renderPairs, renderTable } from './table.js';
 import {
   auditLines,
   clockText,
-  deviceLines,
   durationText,
   eventLine,
   journalLines,
@@ -71,6 +72,8 @@ t.test('every view fits the screen and is safe, whatever the box says', async (t
     {
       device: hostile,
       bus: 'serial',
+      identity: hostile,
+      sensitive: false,
       state: 'failing',
       description: hostile,
       simulated: true,
@@ -79,6 +82,19 @@ t.test('every view fits the screen and is safe, whatever the box says', async (t
       counters: {},
     },
   ];
+  const unclaimed: UnclaimedDevice = {
+    ...{ bus: 'hid', vendorId: '0c2e', productId: '0b87', serial: hostile, name: hostile, usage: '8c:02' },
+    ...{ place: hostile, why: hostile, configuration: [] },
+  };
+  const described = {
+    ...(port.deviceList[0] as (typeof port.deviceList)[number]),
+    ...{
+      driver: hostile,
+      forMs: 1,
+      counters: { [hostile]: 1 },
+      recording: { file: hostile, bytes: 1, ended: hostile },
+    },
+  };
   port.recordAudit(hostile, hostile, hostile);
   const status = port.status();
   port.stopped = null;
@@ -106,7 +122,12 @@ t.test('every view fits the screen and is safe, whatever the box says', async (t
   for (const language of ['en', 'zh'] as const) {
     const screens = [
       statusLines(status, 'CNY', language),
-      deviceLines(port.devices(), language),
+      deviceLines(port.devices(), [unclaimed], language),
+      describedLines(described, language),
+      [
+        sightLine({ type: 'code', text: hostile }, language),
+        sightLine({ type: 'card', atr: '3b'.repeat(33) }, language),
+      ],
       queueLines(queue, status.sync, 'CNY', language),
       offlineLines(offlineView, 'CNY', language),
       offlineLines(port.offline(), 'CNY', language),

@@ -17,7 +17,6 @@ import type { Language } from './grammar.js';
 import { fit, renderPairs, renderTable, screenColumns } from './table.js';
 import { say } from './texts.js';
 
-type Device = ReturnType<TerminalPort['devices']>[number];
 type Audit = ReturnType<TerminalPort['audit']>[number];
 type Gauges = TerminalStatus['queue'];
 type Pair = readonly [string, string];
@@ -58,7 +57,7 @@ interface Trouble {
 const meaning = (code: ErrorCode, language: Language): string =>
   language === 'zh' ? errorTable[code].zh : errorTable[code].en;
 /** Code and detail on one line, what it means on the next: neither is cut for the other's sake. */
-const troublePairs = (label: string, trouble: Trouble, language: Language): Pair[] => [
+export const troublePairs = (label: string, trouble: Trouble, language: Language): Pair[] => [
   [label, `${trouble.code} ${trouble.detail}`],
   ['', meaning(trouble.code, language)],
 ];
@@ -109,28 +108,6 @@ export function statusLines(status: TerminalStatus, currency: Currency, language
     [say(language, 'label.sale'), status.sale ? saleSummary(status.sale, language) : say(language, 'none')],
   ];
   return renderPairs(pairs);
-}
-
-export function deviceLines(devices: readonly Device[], language: Language): string[] {
-  if (devices.length === 0) return [say(language, 'none')];
-  const columns = [
-    { title: say(language, 'column.device'), least: 8 },
-    { title: say(language, 'column.bus') },
-    { title: say(language, 'column.state') },
-    { title: say(language, 'column.since') },
-    { title: say(language, 'column.what'), least: 16 },
-  ];
-  const rows = devices.map((device) => [
-    device.device,
-    device.bus,
-    say(language, `device.${device.state}`),
-    clockText(device.sinceWallMs),
-    `${device.simulated ? `${say(language, 'simulated')} ` : ''}${device.description}`,
-  ]);
-  const troubles = devices.flatMap(({ device, error }) =>
-    error ? troublePairs(fit(device, 20), error, language) : [],
-  );
-  return [...renderTable(columns, rows), ...(troubles.length > 0 ? renderPairs(troubles) : [])];
 }
 
 const optionalMoney = (minor: number | null, currency: Currency): string =>

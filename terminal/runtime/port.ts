@@ -1,7 +1,7 @@
 /**
  * Terminal port: what console and local API may ask of the running box. They know nothing else of it.
  */
-import type { DeviceStatus } from '../../drivers/contract/driver.js';
+import type { DeviceStatus, UnclaimedDevice } from '../../drivers/contract/driver.js';
 import type { AllowanceRequest, AllowanceResponse, OfflineLimits } from '../../host-sync/protocol/sync.js';
 import type { Prompt } from '../core/effect.js';
 import type { SaleOutcome, ServiceName } from '../core/sale.js';
@@ -110,9 +110,59 @@ export interface Refusal {
   readonly detail: string;
 }
 
+/** One device in full. */
+export interface DeviceDescription extends DeviceStatus {
+  /** The driver that has it. */
+  readonly driver: string;
+  /** How long it has been in its state. */
+  readonly forMs: number;
+  readonly recording: RecordingView | null;
+}
+
+export interface RecordingView {
+  readonly file: string;
+  readonly bytes: number;
+  /** Why it ended by itself; null: it goes on, or was stopped. */
+  readonly ended: string | null;
+}
+
+/** What a device gave while it was tried out. A member's or coupon's code is named, not shown. */
+export type TrialSight =
+  | { readonly type: 'code'; readonly text: string }
+  | { readonly type: 'card'; readonly atr: string }
+  | { readonly type: 'cardGone' };
+
+export interface DeviceTrial {
+  /** What to hold to it. */
+  readonly wants: 'card' | 'code';
+  /** Resolves when the time is over, it was stopped, or a sale began. */
+  readonly ended: Promise<'time' | 'stopped' | 'sale'>;
+  stop(): void;
+}
+
+/** Devices as a technician has to do with them, by the name that `devices` shows. */
+export interface DeviceDeskPort {
+  unclaimed(): readonly UnclaimedDevice[];
+  /** Fails with device.unknown. */
+  describe(device: string): Result<DeviceDescription, Refusal>;
+  /**
+   * Out of service, or back; remembered over restarts. A phone that is being read ends as if it had left, and the sale goes on
+   * as after that. Fails with device.unknown, device.unsupported, device.denied (barred by the configuration).
+   * @throws TerminalError of the store
+   */
+  setEnabled(device: string, enabled: boolean): Result<DeviceStatus, Refusal>;
+  /** For so long, what the device gives comes here and not to sales. Fails with device.*, sale.busy. */
+  tryOut(device: string, timeoutMs: number, see: (sight: TrialSight) => void): Result<DeviceTrial, Refusal>;
+  /** Fails with device.unknown, device.unsupported, device.notRecorded, device.busy, device.recordingFailed. */
+  record(device: string, file: string): Result<RecordingView, Refusal>;
+  /** Null: this device is not being recorded. */
+  stopRecording(device: string): RecordingView | null;
+}
+
 export interface TerminalPort {
   status(): TerminalStatus;
   devices(): readonly DeviceStatus[];
+  readonly deviceDesk: DeviceDeskPort;
   /**
    * Starts a sale, or finds the one that this reference already named (same request: the same sale; another request:
    * sale.referenceConflict). Resolves as soon as the box has taken or refused it; its course follows as events.

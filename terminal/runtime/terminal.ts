@@ -2,7 +2,14 @@
  * The terminal: joins sale desk, sale runner, devices and sync behind the port that console and local API use.
  * Must decide nothing about a sale; that is the core's.
  */
-import type { DeviceEvent, DeviceStatus, Driver, MemberSignal, Schedule } from '../../drivers/contract/driver.js';
+import type {
+  DeviceEvent,
+  DeviceStatus,
+  Driver,
+  MemberSignal,
+  Schedule,
+  UnclaimedDevice,
+} from '../../drivers/contract/driver.js';
 import type { Credential } from '../../host-sync/protocol/record.js';
 import type {
   AllowanceRequest,
@@ -24,6 +31,9 @@ import { err, ok, type Result } from '../kernel/result.js';
 import { restoredSetting } from '../store/backup.js';
 import type { SaleRow, TerminalStore } from '../store/port.js';
 import { CardLinks } from './card-links.js';
+import { DeviceDesk } from './device-desk.js';
+import { disabledDevices, disabledSetting } from './device-settings.js';
+import { DeviceSupervisor } from './device-supervisor.js';
 import { EventRing } from './event-ring.js';
 import { type DeviceKeys, OfflineDesk, type Tap } from './offline-desk.js';
 import type {
@@ -66,6 +76,8 @@ export interface TerminalParts {
   readonly store: TerminalStore;
   readonly host: HostLink;
   readonly drivers: readonly Driver[];
+  /** Devices that are plugged in and not among these identities. */
+  readonly unclaimed: (claimed: readonly string[]) => readonly UnclaimedDevice[];
   readonly crypto: Crypto;
   readonly clock: Clock;
   readonly random: Random;
@@ -100,6 +112,8 @@ export class Terminal implements TerminalPort {
   readonly #links: CardLinks;
   readonly #runner: SaleRunner;
   readonly #offline: OfflineDesk;
+  readonly #supervisor: DeviceSupervisor;
+  readonly deviceDesk: DeviceDesk;
   readonly #startedMonotonicMs: number;
   #prompt: Prompt | null = null;
   #basket: Basket = emptyBasket;
@@ -116,6 +130,17 @@ export class Terminal implements TerminalPort {
     this.#startedMonotonicMs = clock.monotonicMs();
     this.#clock = new WallClock(clock, store.sales(1, null)[0]?.updatedWallMs ?? 0);
     this.#ring = new EventRing(toHex(random.bytes(4)));
+    this.#supervisor = new DeviceSupervisor({
+      ...{ drivers: parts.drivers, clock, schedule },
+      disabled: disabledDevices(store.setting(disabledSetting)),
+      onEvent: (event) => this.#onDevice(event),
+    });
+    this.deviceDesk = new DeviceDesk({
+      ...{ supervisor: this.#supervisor, clock, schedule, simulated: options.simulated, unclaimed: parts.unclaimed },
+      isSaleOpen: () => this.#runner.state.phase !== 'idle',
+      remember: (disabled) =>
+        store.setSetting(disabledSetting, disabled.length === 0 ? null : JSON.stringify(disabled)),
+    });
     this.#desk = new SaleDesk({ store, crypto, ids, options });
     this.#offline = new OfflineDesk({
       store,
@@ -173,12 +198,13 @@ export class Terminal implements TerminalPort {
     // A storage that failed already while the sale was settled alone has halted the box: only a restart recovers it.
     if (unfinished && this.#runner.state.phase === 'idle')
       this.#runner.deliver({ type: 'saleRecovered', persisted: unfinished });
-    await Promise.all(this.#parts.drivers.map((driver) => driver.start((event) => this.#onDevice(event))));
+    await this.#supervisor.start();
   }
 
   async stop(): Promise<void> {
     this.#runner.stop();
-    await Promise.all(this.#parts.drivers.map((driver) => driver.stop()));
+    this.deviceDesk.close();
+    await this.#supervisor.stop();
   }
 
   /** Why no sale may begin yet; null: it may. */
@@ -215,6 +241,7 @@ export class Terminal implements TerminalPort {
     if (!request.ok) return request;
     // A till that sells by itself has its own bill: what was scanned for it is not sold a second time.
     if (command.origin === 'till') this.#basket = emptyBasket;
+    this.deviceDesk.endTrial();
     this.#runner.deliver({ type: 'saleRequested', request: request.value });
     if (command.code !== undefined) this.#takeCode(command.code);
     const waiting = this.#links.waiting();
@@ -307,7 +334,7 @@ export class Terminal implements TerminalPort {
   }
 
   devices(): readonly DeviceStatus[] {
-    return this.#parts.drivers.flatMap((driver) => driver.statuses());
+    return this.#supervisor.statuses();
   }
   follow(
     after: { readonly boot: string; readonly number: number } | null,
@@ -344,6 +371,7 @@ export class Terminal implements TerminalPort {
   // Devices
 
   #onDevice(event: DeviceEvent): void {
+    if (this.deviceDesk.takes(event)) return;
     switch (event.type) {
       case 'deviceStateChanged':
         this.#publish({ type: 'device', device: event.status });
@@ -438,7 +466,7 @@ export class Terminal implements TerminalPort {
     this.#signal(signalOf[prompt]);
   }
   #signal(signal: MemberSignal): void {
-    for (const driver of this.#parts.drivers) driver.signal(signal);
+    this.#supervisor.signal(signal);
   }
 
   #announce(request: SaleRequest, outcome: SaleOutcome): void {

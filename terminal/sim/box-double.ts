@@ -107,6 +107,7 @@ export class BoxDouble {
     this.terminal = new Terminal({
       ...{ store: this.store, host: this.host, drivers: [this.reader], schedule, clock },
       ...{ crypto: nativeCrypto, random: nativeRandom, ids: nativeIds, version: '0.0.0' },
+      unclaimed: () => [],
       siteKey: () => wish.siteKey ?? null,
       options: {
         ...{ simulated: false, category: 'dining', typedPointsClerks: ['boss'], siteDailyMaxMinor: 20_000 },

@@ -2,12 +2,14 @@
  * Port double: a TerminalPort in memory for tests of console and local API. Sales wait until the test ends them;
  * settings and audit live in maps that the test may hand to the next double, as a restart would.
  */
+import type { UnclaimedDevice } from '../../drivers/contract/driver.js';
 import type { AllowanceRequest } from '../../host-sync/protocol/sync.js';
 import type { ErrorCode } from '../kernel/errors.js';
 import type { TransactionId } from '../kernel/ports.js';
 import { err, ok, type Result } from '../kernel/result.js';
 import { type AmountMinor, wallMs } from '../kernel/units.js';
 import type {
+  DeviceDeskPort,
   NumberedEvent,
   OfflineView,
   Refusal,
@@ -17,6 +19,7 @@ import type {
   TerminalEvent,
   TerminalPort,
   TerminalStatus,
+  TrialSight,
 } from '../runtime/port.js';
 
 type JournalEntry = ReturnType<TerminalPort['journal']>[number];
@@ -134,6 +137,49 @@ export class PortDouble implements TerminalPort {
   }
   devices(): readonly Device[] {
     return this.deviceList;
+  }
+  /** What the desk was asked for, and how the trial under way is fed. */
+  readonly deskCalls: string[] = [];
+  unclaimedList: readonly UnclaimedDevice[] = [];
+  see: (sight: TrialSight) => void = () => {};
+  endTrial: (why: 'time' | 'stopped' | 'sale') => void = () => {};
+  readonly deviceDesk: DeviceDeskPort = {
+    unclaimed: () => this.unclaimedList,
+    describe: (device) => {
+      const found = this.#device(device);
+      return found.ok ? ok({ ...found.value, driver: 'feigned', forMs: 65_000, recording: null }) : found;
+    },
+    setEnabled: (device, enabled) => {
+      this.deskCalls.push(`${enabled ? 'enable' : 'disable'} ${device}`);
+      const found = this.#device(device);
+      return found.ok ? ok({ ...found.value, state: enabled ? 'opening' : 'disabled' }) : found;
+    },
+    tryOut: (device, _timeoutMs, see) => {
+      const found = this.#device(device);
+      if (!found.ok) return found;
+      this.see = see;
+      const ended = new Promise<'time' | 'stopped' | 'sale'>((resolve) => {
+        this.endTrial = resolve;
+      });
+      const stop = (): void => {
+        this.deskCalls.push('stop');
+        this.endTrial('stopped');
+      };
+      return ok({ wants: 'code', ended, stop });
+    },
+    record: (device, file) => {
+      this.deskCalls.push(`record ${device} ${file}`);
+      const found = this.#device(device);
+      if (!found.ok) return found;
+      return found.value.sensitive
+        ? err({ code: 'device.notRecorded', detail: device })
+        : ok({ file, bytes: 0, ended: null });
+    },
+    stopRecording: (device) => (device === 'scanner-1' ? { file: '/tmp/a.rec', bytes: 12, ended: null } : null),
+  };
+  #device(device: string): Result<Device, Refusal> {
+    const found = this.deviceList.find((each) => each.device === device);
+    return found ? ok(found) : err({ code: 'device.unknown', detail: device });
   }
 
   async startSale(command: SaleCommand): Promise<Result<SaleView, Refusal>> {

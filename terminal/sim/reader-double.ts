@@ -2,11 +2,19 @@
  * Reader double: a driver whose reader holds simulated phones and whose scanner reads what a test says. Behaves as the
  * real links do when a phone leaves. Must not be imported by anything but tests and scripts.
  */
-import type { DeviceEvent, DeviceStatus, Driver, MemberSignal, Schedule } from '../../drivers/contract/driver.js';
+import type {
+  ByteSink,
+  DeviceEvent,
+  DeviceStatus,
+  Driver,
+  MemberSignal,
+  Schedule,
+} from '../../drivers/contract/driver.js';
 import type { ApduLink, DeviceError, DeviceErrorCode } from '../../drivers/contract/transport.js';
 import { type InstructionName, instructionNames, type SimulatedPhone } from '../../drivers/sim/phone/phone.js';
 import type { Bytes } from '../kernel/bytes.js';
 import { err, ok, type Result } from '../kernel/result.js';
+import { wallMs } from '../kernel/units.js';
 
 const failure = (code: DeviceErrorCode): Result<never, DeviceError> => err({ code, detail: '' });
 const nameOf = (command: Bytes): InstructionName | null =>
@@ -56,6 +64,10 @@ class PhoneLink implements ApduLink {
     return 'device.cardRemoved';
   }
 
+  get gone(): boolean {
+    return this.#gone !== null;
+  }
+
   leave(code: DeviceErrorCode): void {
     if (this.#gone) return;
     this.#gone = code;
@@ -69,13 +81,22 @@ class PhoneLink implements ApduLink {
   }
 }
 
+/** What the reader double is known by. */
+export const readerIdentity = 'reader double';
+
 export class ReaderDouble implements Driver {
+  readonly name = 'reader-double';
   readonly bus = 'pcsc';
   /** What the member was told, in order. */
   readonly signals: MemberSignal[] = [];
   /** Every command that went to any phone, by name. */
   readonly commands: InstructionName[] = [];
   readonly links: PhoneLink[] = [];
+  /** A slot for contacts. */
+  sensitive = false;
+  /** Who listens in. */
+  sink: ByteSink | null = null;
+  #state: DeviceStatus['state'] = 'ready';
   /** Called at each signal, as a driver that reports something while it is being told. */
   onSignal: (signal: MemberSignal) => void = () => {};
   #emit: (event: DeviceEvent) => void = () => {};
@@ -90,7 +111,31 @@ export class ReaderDouble implements Driver {
     this.#emit = () => {};
   }
   statuses(): readonly DeviceStatus[] {
-    return [];
+    return [
+      {
+        ...{
+          device: 'reader-1',
+          bus: this.bus,
+          identity: readerIdentity,
+          sensitive: this.sensitive,
+          state: this.#state,
+        },
+        ...{ description: 'reader double', simulated: true, sinceWallMs: wallMs(0), error: null, counters: {} },
+      },
+    ];
+  }
+  serve(identity: string, inService: boolean): void {
+    if (identity !== readerIdentity) return;
+    this.#state = inService ? 'ready' : 'disabled';
+    if (!inService)
+      for (const link of this.links.filter((each) => !each.gone)) {
+        link.leave('device.closed');
+        this.#emit({ type: 'cardRemoved', device: 'reader-1', linkId: link.id });
+      }
+    for (const status of this.statuses()) this.#emit({ type: 'deviceStateChanged', status });
+  }
+  listenIn(identity: string, sink: ByteSink | null): void {
+    if (identity === readerIdentity) this.sink = sink;
   }
   signal(signal: MemberSignal): void {
     this.signals.push(signal);

@@ -25,6 +25,7 @@ import {
   scannerDescriptor,
   scanReport,
 } from '../../../drivers/protocols/hid-pos/hid-pos-fixtures.js';
+import { unclaimedDevices } from '../../../drivers/unclaimed.js';
 import { check, DriverWatch, type Scenario, shell, until } from './scenario.js';
 import { UhidDevice } from './uhid.js';
 
@@ -116,9 +117,16 @@ export const hidScenarios: readonly Scenario[] = [
       const watch = new DriverWatch(driverWith());
       const keyboard = new UhidDevice({ ...scannerSetup, productId: 0x0b61, descriptor: keyboardDescriptor });
       await watch.start();
-      await watch.state('hid-ignored', 'disabled');
+      const listed = await until('the keyboard', () => {
+        const found = unclaimedDevices(
+          { scannerPaths: [], hidScanners: hidScannerOptionsDefault, otherPaths: [] },
+          { lines: () => [], hidDevices: lookAtHidraw, usbReaders: () => [], resolve: (name) => name },
+          [],
+        );
+        return found.some(({ productId }) => productId === '0b61') && found;
+      });
       check(watch.codes().length === 0 && watch.row('hid-scanner-1') === undefined, 'the keyboard was taken');
-      rig.note(watch.row('hid-ignored')?.error?.detail ?? '');
+      rig.note(listed.map(({ why, configuration }) => `${why} ${configuration.join(' ')}`).join('; '));
       await watch.driver.stop();
       keyboard.destroy();
     },

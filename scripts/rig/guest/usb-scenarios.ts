@@ -5,7 +5,8 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { PcscDriver } from '../../../drivers/pcsc/pcsc-driver.js';
 import { SerialScannerDriver } from '../../../drivers/serial/scanner-driver.js';
-import { discoverScanners, openSerialTransport } from '../../../drivers/serial/serial-transport.js';
+import { openSerialTransport } from '../../../drivers/serial/serial-transport.js';
+import { lookAtLines } from '../../../drivers/serial/tty-sysfs.js';
 import { durationMs } from '../../../terminal/kernel/units.js';
 import { check, DriverWatch, type Rig, type Scenario, shell, until } from './scenario.js';
 
@@ -85,7 +86,7 @@ export const usbScenarios: readonly Scenario[] = [
           {
             ...shell,
             open: openSerialTransport,
-            discover: discoverScanners,
+            look: lookAtLines,
             exists: existsSync,
             isSimulated: () => false,
           },

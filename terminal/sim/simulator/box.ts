@@ -107,6 +107,7 @@ class Run {
     this.terminal = new Terminal({
       store: this.store,
       host: link,
+      unclaimed: () => [],
       drivers: [this.reader],
       crypto: simCrypto,
       clock,

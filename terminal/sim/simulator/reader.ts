@@ -41,7 +41,7 @@ export class SimReader implements Driver {
 
   constructor(
     private readonly world: ReaderWorld,
-    private readonly name: string,
+    readonly name: string,
     private readonly isAlive: () => boolean,
   ) {}
 
@@ -52,6 +52,8 @@ export class SimReader implements Driver {
   statuses(): readonly [] {
     return [];
   }
+  serve(): void {}
+  listenIn(): void {}
   signal(): void {}
 
   scan(code: string): void {

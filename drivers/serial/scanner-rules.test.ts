@@ -1,0 +1,182 @@
+/**
+ * Shows what the serial scanner driver does with lines that come, go, move, hang and refuse, each for itself. How: a bus of
+ * feigned USB lines behind the driver's ports, and a clock that moves when told. scanner-driver.test.ts shows the same
+ * driver on the real library.
+ */
+import t from 'tap';
+import { type Bytes, utf8 } from '../../terminal/kernel/bytes.js';
+import { err, ok, type Result } from '../../terminal/kernel/result.js';
+import type { DeviceEvent } from '../contract/driver.js';
+import type { ByteTransport, DeviceError } from '../contract/transport.js';
+import { ManualTime } from '../sim/manual-time.js';
+import { SerialScannerDriver, scannersMax } from './scanner-driver.js';
+import { openSerialTransport } from './serial-transport.js';
+import type { UsbLine } from './tty-sysfs.js';
+
+/** USB lines by device file, as one moment sees them. */
+class FeignedBus {
+  readonly #lines = new Map<string, UsbLine>();
+  readonly opens: string[] = [];
+  readonly #readers = new Map<string, (chunk: Bytes) => void>();
+  readonly refusals = new Map<string, DeviceError>();
+  /** Device files whose opening never ends. */
+  readonly hanging = new Set<string>();
+
+  plug(name: string, serial: string, socket = `1-${name}:1.0`): void {
+    const path = `/dev/${name}`;
+    const ids = { vendorId: '0c2e', productId: '0caa' };
+    this.#lines.set(path, { path, lastingPath: null, ...ids, serial, name: 'Scanner', socket });
+  }
+  pull(name: string): void {
+    this.#lines.delete(`/dev/${name}`);
+  }
+  type(name: string, text: string): void {
+    this.#readers.get(`/dev/${name}`)?.(utf8(text));
+  }
+  readonly look = (): readonly UsbLine[] => [...this.#lines.values()];
+  readonly exists = (path: string): boolean => this.#lines.has(path);
+  readonly open = async (path: string): Promise<Result<ByteTransport, DeviceError>> => {
+    this.opens.push(path);
+    if (this.hanging.has(path)) return new Promise(() => {});
+    const refusal = this.refusals.get(path);
+    if (refusal) return err(refusal);
+    return ok({
+      write: async () => ok(undefined),
+      onData: (listener) => {
+        this.#readers.set(path, listener);
+      },
+      onClosed: () => {},
+      close: async () => {},
+    });
+  };
+}
+
+async function openDriver(paths: readonly string[] = []) {
+  const bus = new FeignedBus();
+  const time = new ManualTime();
+  const events: DeviceEvent[] = [];
+  const driver = new SerialScannerDriver(
+    { paths, ignoredPaths: [], baud: 9_600, idleGapMs: 100 },
+    { ...{ open: bus.open, look: bus.look, exists: bus.exists }, ...time, isSimulated: () => false },
+  );
+  const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+  return {
+    ...{ bus, time, events, driver },
+    start: () => driver.start((event) => events.push(event)),
+    look: async () => {
+      time.advance(1_000);
+      await settle();
+    },
+    rows: () => driver.statuses().map(({ device, identity, state }) => `${device} ${identity} ${state}`),
+    codes: () => events.flatMap((event) => (event.type === 'codeScanned' ? [`${event.device} ${event.code}`] : [])),
+  };
+}
+
+t.test('plugged in after the start, out, and in at another socket under another name: one device', async (t) => {
+  const { bus, start, look, rows, codes, driver } = await openDriver();
+  await start();
+  t.same(rows(), []);
+  bus.plug('ttyACM0', 'S1');
+  await look();
+  t.same(rows(), ['scanner-1 0c2e:0caa:S1 ready']);
+  bus.type('ttyACM0', 'ONE\r');
+  bus.pull('ttyACM0');
+  await look();
+  t.same(rows(), ['scanner-1 0c2e:0caa:S1 absent']);
+  bus.plug('ttyACM0', 'S2');
+  bus.plug('ttyACM3', 'S1', '2-1.4:1.0');
+  await look();
+  t.same(rows(), ['scanner-1 0c2e:0caa:S1 ready', 'scanner-2 0c2e:0caa:S2 ready']);
+  bus.type('ttyACM3', 'TWO\r');
+  bus.type('ttyACM0', 'THREE\r');
+  t.same(codes(), ['scanner-1 ONE', 'scanner-1 TWO', 'scanner-2 THREE']);
+  await driver.stop();
+});
+
+t.test('two devices that swap their names between two looks are not mixed up', async (t) => {
+  const { bus, start, look, codes, driver } = await openDriver();
+  bus.plug('ttyACM0', 'S1');
+  bus.plug('ttyACM1', 'S2');
+  await start();
+  bus.plug('ttyACM0', 'S2');
+  bus.plug('ttyACM1', 'S1');
+  await look();
+  bus.type('ttyACM0', 'B\r');
+  bus.type('ttyACM1', 'A\r');
+  t.same(codes(), ['scanner-2 B', 'scanner-1 A']);
+  await driver.stop();
+});
+
+t.test('a line that hangs while it is opened holds up neither the others, nor the start, nor the stop', async (t) => {
+  const { bus, start, look, rows, time, driver } = await openDriver();
+  bus.plug('ttyACM0', 'HANGS');
+  bus.hanging.add('/dev/ttyACM0');
+  const starting = start();
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  bus.plug('ttyACM1', 'S1');
+  await look();
+  t.same(rows(), ['scanner-1 0c2e:0caa:HANGS absent', 'scanner-2 0c2e:0caa:S1 ready']);
+  time.advance(1_000);
+  await starting;
+  t.equal(bus.opens.filter((path) => path === '/dev/ttyACM0').length, 1, 'tried once, not again while it hangs');
+  await driver.stop();
+});
+
+t.test('held: left alone, its coming and going seen, and served again when told', async (t) => {
+  const { bus, start, look, rows, codes, driver } = await openDriver();
+  driver.serve('0c2e:0caa:S1', false);
+  bus.plug('ttyACM0', 'S1');
+  await start();
+  t.same([rows(), bus.opens], [['scanner-1 0c2e:0caa:S1 disabled'], []], 'held before it was ever seen');
+  bus.pull('ttyACM0');
+  await look();
+  t.same(rows(), ['scanner-1 0c2e:0caa:S1 absent']);
+  bus.plug('ttyACM7', 'S1');
+  await look();
+  t.same([rows(), bus.opens], [['scanner-1 0c2e:0caa:S1 disabled'], []]);
+  driver.serve('0c2e:0caa:S1', true);
+  await look();
+  t.same(rows(), ['scanner-1 0c2e:0caa:S1 ready']);
+  bus.type('ttyACM7', 'HAL');
+  driver.serve('0c2e:0caa:S1', false);
+  bus.type('ttyACM7', 'F\r');
+  t.same(codes(), [], 'half a code ends with the service');
+  await driver.stop();
+});
+
+t.test('refused and missing are told apart, and each is tried again', async (t) => {
+  const { bus, start, look, rows, driver } = await openDriver(['/dev/serial/by-id/a', '/dev/ttyACM0']);
+  bus.plug('ttyACM0', 'S1');
+  bus.refusals.set('/dev/ttyACM0', { code: 'device.denied', detail: 'Permission denied' });
+  await start();
+  t.same(rows(), ['scanner-1 /dev/serial/by-id/a absent', 'scanner-2 /dev/ttyACM0 failing']);
+  bus.refusals.clear();
+  bus.plug('serial/by-id/a', 'S2');
+  await look();
+  t.same(
+    rows().map((row) => row.split(' ')[2]),
+    ['ready', 'ready'],
+  );
+  await driver.stop();
+});
+
+t.test('rows are bounded; a new scanner takes the row of one that is gone', async (t) => {
+  const { bus, start, look, rows, driver } = await openDriver();
+  for (let at = 0; at < scannersMax + 2; at++) bus.plug(`ttyACM${at}`, `${at}`);
+  await start();
+  t.equal(rows().length, scannersMax);
+  bus.pull('ttyACM3');
+  await look();
+  await look();
+  t.equal(rows().length, scannersMax);
+  t.match(rows()[3], /^scanner-4 0c2e:0caa:8 ready$/);
+  await driver.stop();
+});
+
+t.test('a library that cannot be loaded is said so; it is no exception', async (t) => {
+  const opened = await openSerialTransport('/dev/null', 9_600, () =>
+    Promise.reject(new Error('Cannot find module bindings.node\nstack')),
+  );
+  t.match(opened, { ok: false, error: { code: 'device.driverMissing' } });
+  t.equal(!opened.ok && opened.error.detail, 'serialport cannot be loaded: Cannot find module bindings.node');
+});

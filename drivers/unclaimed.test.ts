@@ -1,0 +1,114 @@
+/**
+ * Shows that what is plugged in and no driver has is listed with what it says of itself and with the whole lines that claim
+ * it, and that a claimed device is never listed. How: feigned looks; the lines are read back by the configuration's own reader.
+ */
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import t from 'tap';
+import { loadConfig } from '../config/load.js';
+import type { HidDevice } from './hid/hidraw-sysfs.js';
+import { lookAtUsbReaders, type UsbReader } from './pcsc/usb-readers.js';
+import { keyboardDescriptor, scannerDescriptor } from './protocols/hid-pos/hid-pos-fixtures.js';
+import type { UsbLine } from './serial/tty-sysfs.js';
+import { type UnclaimedSettings, unclaimedDevices } from './unclaimed.js';
+
+const byId = '/dev/serial/by-id/usb-Silicon_Labs_CP2102_0001-if00-port0';
+const adapter: UsbLine = {
+  ...{ path: '/dev/ttyUSB0', lastingPath: byId, vendorId: '10c4', productId: 'ea60', serial: '0001' },
+  ...{ name: 'Silicon Labs CP2102', socket: '1-3:1.0' },
+};
+const scanner: UsbLine = {
+  ...{ path: '/dev/ttyACM0', lastingPath: '/dev/serial/by-id/scanner', vendorId: '0c2e', productId: '0caa' },
+  ...{ serial: 'S1', name: 'Honeywell Xenon', socket: '1-2:1.0' },
+};
+const hid = (change: Partial<HidDevice>): HidDevice => ({
+  ...{ path: '/dev/hidraw0', instance: '1', vendorId: '0c2e', productId: '0b87', serial: 'H1', name: 'Scanner' },
+  ...{ socket: 'usb-1', descriptor: scannerDescriptor, ...change },
+});
+const acr: UsbReader = {
+  ...{ vendorId: '072f', productId: '2200', serial: '', name: 'ACS ACR122U PICC Interface', socket: '1-1:1.0' },
+  kernelDriver: null,
+};
+
+function look(
+  there: { lines?: readonly UsbLine[]; hid?: readonly HidDevice[]; readers?: readonly UsbReader[] },
+  claimed: readonly string[] = [],
+  settings: Partial<UnclaimedSettings> = {},
+) {
+  return unclaimedDevices(
+    { scannerPaths: [], hidScanners: { devices: [], ignoredDevices: [], keyboards: [] }, otherPaths: [], ...settings },
+    {
+      lines: () => there.lines ?? [],
+      hidDevices: () => there.hid ?? [],
+      usbReaders: () => there.readers ?? [],
+      resolve: (name) => (name === byId ? '/dev/ttyUSB0' : name),
+    },
+    claimed,
+  );
+}
+
+t.test('an unknown serial line: the lines that claim it keep the scanner that is served already', async (t) => {
+  const [found, ...more] = look({ lines: [scanner, adapter] }, ['0c2e:0caa:S1']);
+  t.equal(more.length, 0, 'the scanner is claimed');
+  t.match(found, { bus: 'serial', vendorId: '10c4', productId: 'ea60', serial: '0001', place: byId });
+  const read = loadConfig((found?.configuration ?? []).join('\n'));
+  t.same(read.ok && read.value.scanners.paths, ['/dev/serial/by-id/scanner', byId], 'read by the configuration itself');
+  t.same(look({ lines: [adapter] }, [byId]), [], 'claimed by its path');
+  t.same(look({ lines: [adapter] }, [], { otherPaths: [byId] }), [], 'the console has it');
+  const [bare] = look({ lines: [{ ...adapter, lastingPath: null }] }, [], { scannerPaths: ['/dev/serial0'] });
+  t.match(bare?.configuration.join(' '), '"/dev/serial0",   "/dev/ttyUSB0"', 'without udev the file of the moment');
+});
+
+t.test('HID devices: a scanner left out, a keyboard, something else', async (t) => {
+  const hidScanners = { devices: ['05e0:1900'], ignoredDevices: ['0c2e:0b87', '1eab:0001'], keyboards: [] };
+  const [left] = look({ hid: [hid({})] }, [], { hidScanners });
+  t.match(left, { bus: 'hid', usage: '8c:02', why: 'ignored by the configuration', place: '/dev/hidraw0' });
+  const read = loadConfig((left?.configuration ?? []).join('\n'));
+  t.same(read.ok && [read.value.hidScanners.devices, read.value.hidScanners.ignoredDevices], [
+    ['05e0:1900', '0c2e:0b87:H1'],
+    ['1eab:0001'],
+  ]);
+  t.same(look({ hid: [hid({})] }, ['0c2e:0b87:H1']), []);
+  const [keyboard] = look({ hid: [hid({ descriptor: keyboardDescriptor })] });
+  t.match(keyboard, { usage: '01:06', why: /Honeywell.* HID POS or serial mode/ });
+  const named = loadConfig((keyboard?.configuration ?? []).join('\n'));
+  t.same(named.ok && named.value.hidScanners.keyboards, ['0c2e:0b87:H1']);
+  const [plain] = look({ hid: [hid({ descriptor: keyboardDescriptor, vendorId: '046d', name: 'K\u001b[2J' })] });
+  t.match(plain, { why: /never opened.* falls silent/, name: 'K␛[2J' });
+  const [other] = look({ hid: [hid({ descriptor: new Uint8Array([0x05]) })] });
+  t.match(other, { usage: null, configuration: [], why: /no driver here/ });
+});
+
+t.test('a reader that pcscd does not show, and why', async (t) => {
+  t.match(look({ readers: [acr] }), [{ bus: 'pcsc', place: '1-1:1.0', why: /is pcscd running/ }]);
+  t.same(look({ readers: [acr] }, ['ACS ACR122U PICC Interface 00']), []);
+  t.match(look({ readers: [{ ...acr, kernelDriver: 'pn533_usb' }] }, ['ACS ACR122U PICC Interface 00']), [
+    { why: /kernel's pn533_usb has it/ },
+  ]);
+});
+
+t.test('readers on a feigned USB bus: by class or maker, with the kernel driver that holds them', async (t) => {
+  const root = mkdtempSync(path.join(tmpdir(), 'shouli-usb-'));
+  t.teardown(() => rmSync(root, { recursive: true }));
+  const put = (folder: string, files: Readonly<Record<string, string>>) => {
+    mkdirSync(path.join(root, folder), { recursive: true });
+    for (const [name, text] of Object.entries(files)) writeFileSync(path.join(root, folder, name), `${text}\n`);
+  };
+  put('1-1', { idVendor: '072F', idProduct: '2200', manufacturer: 'ACS', product: 'ACR122U' });
+  put('1-1:1.0', { bInterfaceClass: 'ff' });
+  put('drivers/pn533_usb', {});
+  symlinkSync('../drivers/pn533_usb', path.join(root, '1-1:1.0', 'driver'));
+  put('1-2', { idVendor: '076b', idProduct: '5422', product: 'OMNIKEY 5422', serial: 'OK1' });
+  put('1-2:1.1', { bInterfaceClass: '0b' });
+  put('drivers/usbfs', {});
+  symlinkSync('../drivers/usbfs', path.join(root, '1-2:1.1', 'driver'));
+  put('1-3', { idVendor: '046d', idProduct: 'c31c' });
+  put('1-3:1.0', { bInterfaceClass: '03' });
+  t.match(lookAtUsbReaders(root), [
+    { vendorId: '072f', name: 'ACS ACR122U', socket: '1-1:1.0', kernelDriver: 'pn533_usb' },
+    { vendorId: '076b', serial: 'OK1', socket: '1-2:1.1', kernelDriver: null },
+  ]);
+  t.equal(lookAtUsbReaders(root).length, 2);
+  t.same(lookAtUsbReaders('/nonexistent'), []);
+});

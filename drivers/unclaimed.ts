@@ -1,0 +1,147 @@
+/**
+ * Unclaimed devices: what is plugged in and no driver has, with what it says of itself and the lines of the configuration
+ * that would claim it. Pure over the looks that it is given; opens nothing.
+ */
+
+import { printable } from '../terminal/kernel/redaction.js';
+import type { UnclaimedDevice } from './contract/driver.js';
+import {
+  type HidScannerOptions,
+  hidScannerOptionsDefault,
+  identityOf,
+  isMeant,
+  judgeDevice,
+  supervisedIdentity,
+} from './hid/device-rules.js';
+import type { HidDevice } from './hid/hidraw-sysfs.js';
+import type { UsbReader } from './pcsc/usb-readers.js';
+import { decodeReportDescriptor } from './protocols/hid-pos/report-descriptor.js';
+import { identityOfLine, type UsbLine } from './serial/tty-sysfs.js';
+
+export interface UnclaimedLooks {
+  readonly lines: () => readonly UsbLine[];
+  readonly hidDevices: () => readonly HidDevice[];
+  readonly usbReaders: () => readonly UsbReader[];
+  /** The device file that a path leads to; the path itself where it leads nowhere. */
+  readonly resolve: (path: string) => string;
+}
+
+export interface UnclaimedSettings {
+  readonly scannerPaths: readonly string[];
+  readonly hidScanners: Pick<HidScannerOptions, 'devices' | 'ignoredDevices' | 'keyboards'>;
+  /** Lines that something else has: the technician's console. */
+  readonly otherPaths: readonly string[];
+}
+
+/** @param claimed identities of devices that drivers have; those of serial lines may be paths */
+export function unclaimedDevices(
+  settings: UnclaimedSettings,
+  looks: UnclaimedLooks,
+  claimed: readonly string[],
+): readonly UnclaimedDevice[] {
+  return [
+    ...unclaimedReaders(looks.usbReaders(), claimed),
+    ...unclaimedLines(settings, looks, claimed),
+    ...unclaimedHid(settings.hidScanners, looks.hidDevices(), claimed),
+  ];
+}
+
+/** A list of texts in TOML, one a line; JSON's escapes are TOML's. */
+const tomlList = (key: string, values: readonly string[]): readonly string[] => [
+  `${key} = [`,
+  ...values.map((value) => `  ${JSON.stringify(value)},`),
+  ']',
+];
+
+function unclaimedLines(
+  { scannerPaths, otherPaths }: UnclaimedSettings,
+  looks: UnclaimedLooks,
+  claimed: readonly string[],
+): readonly UnclaimedDevice[] {
+  const lines = looks.lines();
+  const taken = new Set([...claimed, ...otherPaths].filter((name) => name.startsWith('/')).map(looks.resolve));
+  const isClaimed = (line: UsbLine): boolean =>
+    claimed.includes(printable(identityOfLine(line))) || taken.has(line.path);
+  const lasting = (line: UsbLine): string => line.lastingPath ?? line.path;
+  // Once one line is named, only named ones are opened: those found by themselves have to be named with it.
+  const kept = scannerPaths.length > 0 ? scannerPaths : lines.filter(isClaimed).map(lasting);
+  return lines
+    .filter((line) => !isClaimed(line))
+    .map((line) => ({
+      ...{
+        bus: 'serial',
+        usage: null,
+        place: lasting(line),
+        why: 'a serial line may be anything; it is opened when named',
+      },
+      ...{ vendorId: line.vendorId, productId: line.productId, serial: line.serial, name: line.name },
+      configuration: ['[scanners]', ...tomlList('paths', [...kept, lasting(line)])],
+    }));
+}
+
+function unclaimedHid(
+  options: UnclaimedSettings['hidScanners'],
+  devices: readonly HidDevice[],
+  claimed: readonly string[],
+): readonly UnclaimedDevice[] {
+  return devices
+    .filter((device) => !claimed.includes(supervisedIdentity(device)))
+    .map((device) => {
+      const { vendorId, productId } = device;
+      const [why, configuration] = hidReason(device, options);
+      return {
+        ...{ bus: 'hid', vendorId, productId, serial: printable(device.serial, 80), name: printable(device.name, 80) },
+        ...{ usage: usageOf(device), place: device.path, why, configuration },
+      };
+    });
+}
+
+function hidReason(
+  device: HidDevice,
+  { devices, ignoredDevices, keyboards }: UnclaimedSettings['hidScanners'],
+): readonly [why: string, configuration: readonly string[]] {
+  const bare = hidScannerOptionsDefault;
+  const { verdict, ...judged } = judgeDevice(device, bare);
+  const identity = printable(identityOf(device));
+  if (verdict === 'keyboard') {
+    const maker = 'maker' in judged ? judged.maker : null;
+    const lines = ['[hidScanners]', ...tomlList('keyboards', [...keyboards, identity])];
+    return maker === null
+      ? ['it types: never opened. Claim it only if it is a scanner: a keyboard falls silent (hardware.md)', lines]
+      : [`this ${maker} scanner types: better switch it to HID POS or serial mode (hardware.md)`, lines];
+  }
+  if (verdict === 'ignored') return ['no driver here reads this kind of device', []];
+  const others = ignoredDevices.filter((pattern) => !isMeant(pattern, device));
+  const lines = ['[hidScanners]', ...tomlList('devices', [...devices, identity])];
+  return ignoredDevices.length === others.length
+    ? ['not among the configured scanners', lines]
+    : ['ignored by the configuration', [...lines, ...tomlList('ignoredDevices', others)]];
+}
+
+/** Page and usage of the first application, in hex; null where the descriptor cannot be read. */
+function usageOf({ descriptor }: HidDevice): string | null {
+  const read = decodeReportDescriptor(descriptor);
+  const first = read.ok ? read.value.applications[0] : undefined;
+  const two = (value: number): string => value.toString(16).padStart(2, '0');
+  return first ? `${two(first.page)}:${two(first.usage)}` : null;
+}
+
+/** Readers count as claimed once pcscd shows any: its names do not say which socket a reader is in. */
+function unclaimedReaders(readers: readonly UsbReader[], claimed: readonly string[]): readonly UnclaimedDevice[] {
+  return readers
+    .filter(
+      ({ name, kernelDriver }) => kernelDriver !== null || !claimed.some((identity) => sharesWord(identity, name)),
+    )
+    .map(({ vendorId, productId, serial, name, socket, kernelDriver }) => ({
+      ...{ bus: 'pcsc', vendorId, productId, serial, name, usage: null, place: socket, configuration: [] },
+      why: kernelDriver
+        ? `the kernel's ${kernelDriver} has it, so pcscd cannot: keep that module away (scripts/provision, hardware.md)`
+        : 'pcscd does not show it: is pcscd running, does libccid know it?',
+    }));
+}
+
+/** Model names: `ACR122U` in both `ACS ACR122U` and pcscd's `ACS ACR122U PICC Interface 00`. */
+function sharesWord(identity: string, name: string): boolean {
+  const words = name.split(/[^A-Za-z0-9]+/).filter((word) => word.length >= 4 && /[0-9]/.test(word));
+  return words.some((word) => identity.includes(word));
+}

@@ -1,0 +1,104 @@
+/**
+ * Views of devices: the list, one in full, what nobody claims, and what a trial showed. Lines for a screen of 80 columns; only
+ * lines to be copied into the configuration stay whole. Must not ask the box anything.
+ */
+import type { UnclaimedDevice } from '../../drivers/contract/driver.js';
+import { printable } from '../kernel/redaction.js';
+import type { DeviceDescription, TerminalPort, TrialSight } from '../runtime/port.js';
+import type { Language } from './grammar.js';
+import { fit, renderPairs, renderTable } from './table.js';
+import { say } from './texts.js';
+import { clockText, durationText, troublePairs } from './views.js';
+
+type Device = ReturnType<TerminalPort['devices']>[number];
+
+/** Longest line of the configuration that is shown, in characters. */
+const configurationLineMax = 400;
+
+const whatItIs = ({ simulated, description }: Device, language: Language): string =>
+  `${simulated ? `${say(language, 'simulated')} ` : ''}${description}`;
+
+/** All devices with their troubles, then those that no driver has. */
+export function deviceLines(
+  devices: readonly Device[],
+  unclaimed: readonly UnclaimedDevice[],
+  language: Language,
+): string[] {
+  const lines = devices.length === 0 ? [say(language, 'none')] : deviceTable(devices, language);
+  return unclaimed.length === 0 ? lines : [...lines, '', ...unclaimedLines(unclaimed, language)];
+}
+
+function deviceTable(devices: readonly Device[], language: Language): string[] {
+  const columns = [
+    { title: say(language, 'column.device'), least: 8 },
+    { title: say(language, 'column.bus') },
+    { title: say(language, 'column.state') },
+    { title: say(language, 'column.since') },
+    { title: say(language, 'column.what'), least: 16 },
+  ];
+  const rows = devices.map((device) => [
+    device.device,
+    device.bus,
+    say(language, `device.${device.state}`),
+    clockText(device.sinceWallMs),
+    whatItIs(device, language),
+  ]);
+  const troubles = devices.flatMap(({ device, error }) =>
+    error ? troublePairs(fit(device, 20), error, language) : [],
+  );
+  return [...renderTable(columns, rows), ...(troubles.length > 0 ? renderPairs(troubles) : [])];
+}
+
+function unclaimedLines(unclaimed: readonly UnclaimedDevice[], language: Language): string[] {
+  return [
+    say(language, 'unclaimed.title'),
+    ...unclaimed.flatMap((device) => {
+      const ids = [`${device.vendorId}:${device.productId}`, ...(device.serial === '' ? [] : [device.serial])].join(
+        ':',
+      );
+      const usage = device.usage === null ? '' : `  ${say(language, 'label.usage')} ${device.usage}`;
+      const pairs = renderPairs([
+        [`  ${device.bus}`, `${ids}  ${device.name}${usage}`],
+        ['', device.place],
+        ['', device.why],
+      ]);
+      if (device.configuration.length === 0) return pairs;
+      const lines = device.configuration.map((line) => `      ${printable(line, configurationLineMax)}`);
+      return [...pairs, `    ${say(language, 'unclaimed.claim')}`, ...lines];
+    }),
+  ];
+}
+
+/** One device in full. */
+export function describedLines(device: DeviceDescription, language: Language): string[] {
+  const { recording, error } = device;
+  return renderPairs([
+    [say(language, 'column.device'), `${device.device}  ${whatItIs(device, language)}`],
+    [say(language, 'label.driver'), `${device.driver}  (${device.bus})`],
+    [say(language, 'label.identity'), device.identity ?? say(language, 'none')],
+    [say(language, 'column.state'), say(language, `device.${device.state}`)],
+    [say(language, 'column.since'), `${clockText(device.sinceWallMs)} (${durationText(device.forMs)})`],
+    ...Object.entries(device.counters).map(([name, count]): [string, string] => [`  ${fit(name, 20)}`, String(count)]),
+    ...(error ? troublePairs(say(language, 'label.lastError'), error, language) : []),
+    ...(recording
+      ? [
+          [
+            say(language, 'label.recording'),
+            `${recording.file}  ${recording.bytes} B  ${recording.ended ?? ''}`,
+          ] as const,
+        ]
+      : []),
+  ]);
+}
+
+/** One thing that a device gave while it was tried out. */
+export function sightLine(sight: TrialSight, language: Language): string {
+  switch (sight.type) {
+    case 'code':
+      return fit(`${say(language, 'trial.code')}${sight.text}`, 80);
+    case 'card':
+      return fit(`${say(language, 'trial.card')}${sight.atr}`, 80);
+    case 'cardGone':
+      return say(language, 'trial.cardGone');
+  }
+}

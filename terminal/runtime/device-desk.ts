@@ -1,0 +1,159 @@
+/**
+ * Device desk: what a technician does with devices: see, disable, try out, record. A device that is tried out gives nothing
+ * to sales meanwhile; a sale ends the trial. Must not decide when a device is served: the supervisor does.
+ */
+import type { DeviceEvent, DeviceStatus, Driver, Schedule, UnclaimedDevice } from '../../drivers/contract/driver.js';
+import { classifyCode } from '../core/codes.js';
+import { type Bytes, toHex, utf8 } from '../kernel/bytes.js';
+import type { Clock } from '../kernel/ports.js';
+import { err, ok, type Result } from '../kernel/result.js';
+import { DeviceRecorder } from './device-recorder.js';
+import type { DeviceSupervisor } from './device-supervisor.js';
+import type { DeviceDescription, DeviceDeskPort, DeviceTrial, RecordingView, Refusal, TrialSight } from './port.js';
+
+export interface DeskParts {
+  readonly supervisor: DeviceSupervisor;
+  readonly clock: Clock;
+  readonly schedule: Schedule;
+  /** A box that is a simulation may record everything. */
+  readonly simulated: boolean;
+  readonly isSaleOpen: () => boolean;
+  readonly unclaimed: (claimed: readonly string[]) => readonly UnclaimedDevice[];
+  /** Stores the devices that a person disabled. @throws TerminalError of the store */
+  readonly remember: (disabled: readonly string[]) => void;
+}
+
+interface Trial {
+  readonly device: string;
+  readonly see: (sight: TrialSight) => void;
+  readonly end: (why: 'time' | 'stopped' | 'sale') => void;
+}
+type Found = { readonly driver: Driver; readonly status: DeviceStatus; readonly identity: string };
+
+export class DeviceDesk implements DeviceDeskPort {
+  #trial: Trial | null = null;
+  #recorder: { readonly recorder: DeviceRecorder; readonly found: Found } | null = null;
+  constructor(private readonly parts: DeskParts) {}
+
+  unclaimed(): readonly UnclaimedDevice[] {
+    const claimed = this.parts.supervisor.statuses().flatMap(({ identity }) => (identity === null ? [] : [identity]));
+    return this.parts.unclaimed(claimed);
+  }
+
+  describe(device: string): Result<DeviceDescription, Refusal> {
+    const found = this.parts.supervisor.find(device);
+    if (!found) return err({ code: 'device.unknown', detail: device });
+    const recording = this.#recorder?.recorder.device === device ? this.#recorder.recorder.view : null;
+    const forMs = Math.max(0, this.parts.clock.wallMs() - found.status.sinceWallMs);
+    return ok({ ...found.status, driver: found.driver.name, forMs, recording });
+  }
+
+  setEnabled(device: string, enabled: boolean): Result<DeviceStatus, Refusal> {
+    const found = this.#supervised(device);
+    if (!found.ok) return found;
+    const { driver, identity, status } = found.value;
+    const { supervisor, remember } = this.parts;
+    const isByPerson = supervisor.disabled().includes(`${driver.name} ${identity}`);
+    if (enabled && status.state === 'disabled' && !isByPerson)
+      return err({ code: 'device.denied', detail: status.error?.detail ?? '' });
+    // Remembered first: what cannot be remembered is not done.
+    const others = supervisor.disabled().filter((key) => key !== `${driver.name} ${identity}`);
+    remember(enabled ? others : [...others, `${driver.name} ${identity}`]);
+    supervisor.setEnabled(driver, identity, enabled);
+    return ok(supervisor.find(device)?.status ?? status);
+  }
+
+  tryOut(device: string, timeoutMs: number, see: (sight: TrialSight) => void): Result<DeviceTrial, Refusal> {
+    const found = this.#supervised(device);
+    if (!found.ok) return found;
+    const { status } = found.value;
+    if (this.parts.isSaleOpen()) return err({ code: 'sale.busy', detail: '' });
+    if (this.#trial) return err({ code: 'device.busy', detail: this.#trial.device });
+    if (status.state !== 'ready')
+      return err({ code: status.error?.code ?? 'device.absent', detail: status.error?.detail ?? status.state });
+    let end: Trial['end'] = () => {};
+    const ended = new Promise<'time' | 'stopped' | 'sale'>((resolve) => {
+      const cancel = this.parts.schedule(timeoutMs, () => end('time'));
+      end = (why) => {
+        cancel();
+        if (this.#trial?.see === see) this.#trial = null;
+        resolve(why);
+      };
+    });
+    this.#trial = { device, see, end };
+    return ok({ wants: status.bus === 'pcsc' ? 'card' : 'code', ended, stop: () => end('stopped') });
+  }
+
+  /** A sale begins: it has the devices. */
+  endTrial(): void {
+    this.#trial?.end('sale');
+  }
+
+  record(device: string, file: string): Result<RecordingView, Refusal> {
+    const found = this.#supervised(device);
+    if (!found.ok) return found;
+    const { driver, identity, status } = found.value;
+    if (status.sensitive && !this.parts.simulated) return err({ code: 'device.notRecorded', detail: device });
+    if (this.#recorder) return err({ code: 'device.busy', detail: `${this.#recorder.recorder.device} is recorded` });
+    const begun = DeviceRecorder.begin(device, file, { driver: driver.name, identity }, this.parts.clock);
+    if (!begun.ok) return begun;
+    const recorder = begun.value;
+    this.#recorder = { recorder, found: found.value };
+    driver.listenIn(identity, (direction, bytes) => recorder.note(direction, bytes));
+    return ok(recorder.view);
+  }
+
+  stopRecording(device: string): RecordingView | null {
+    const making = this.#recorder;
+    if (making?.recorder.device !== device) return null;
+    making.found.driver.listenIn(making.found.identity, null);
+    making.recorder.end();
+    this.#recorder = null;
+    return making.recorder.view;
+  }
+
+  close(): void {
+    this.#trial?.end('stopped');
+    const making = this.#recorder?.recorder.device;
+    if (making !== undefined) this.stopRecording(making);
+  }
+
+  /** Sees every event before sales do. @returns whether it was for a trial, and sales must not have it */
+  takes(event: DeviceEvent): boolean {
+    if (event.type === 'deviceStateChanged') return false;
+    if (this.#recorder?.recorder.device === event.device) this.#record(event);
+    const trial = this.#trial;
+    if (trial?.device !== event.device) return false;
+    if (event.type === 'codeScanned') trial.see({ type: 'code', text: shownCode(event.code) });
+    if (event.type === 'cardPresented') {
+      trial.see({ type: 'card', atr: toHex(event.link.atr) });
+      void event.link.close();
+    }
+    // Sales know nothing of a card that came during the trial, and must know of the going of one that came before.
+    if (event.type === 'cardRemoved') trial.see({ type: 'cardGone' });
+    return event.type !== 'cardRemoved';
+  }
+
+  #record(event: Exclude<DeviceEvent, { type: 'deviceStateChanged' }>): void {
+    const nothing: Bytes = new Uint8Array(0);
+    const recorder = this.#recorder?.recorder;
+    if (event.type === 'codeScanned') recorder?.note('code', utf8(event.code));
+    else if (event.type === 'cardPresented') recorder?.note('card', event.link.atr);
+    else recorder?.note('cardGone', nothing);
+  }
+
+  #supervised(device: string): Result<Found, Refusal> {
+    const found = this.parts.supervisor.find(device);
+    if (!found) return err({ code: 'device.unknown', detail: device });
+    const { identity } = found.status;
+    return identity === null
+      ? err({ code: 'device.unsupported', detail: `${device} is no device of its own` })
+      : ok({ ...found, identity });
+  }
+}
+
+/** A member's or coupon's code is a credential: it is named, not shown. */
+function shownCode(code: string): string {
+  const { kind } = classifyCode(code);
+  return kind === 'member' || kind === 'coupon' ? `${code.slice(0, 3)}… (${kind})` : code;
+}
