@@ -63,6 +63,12 @@ const STAGES: readonly Stage[] = [
     needsBuild: true,
   },
   {
+    name: 'defects',
+    title: 'simulator, known mistakes',
+    command: ['out/scripts/simulate.js', '--defects', '--json'],
+    needsBuild: true,
+  },
+  {
     name: 'replay',
     title: 'replay of a day of receipts',
     command: ['out/scripts/replay.js', '--json'],

@@ -15,7 +15,6 @@ export interface Finding {
   /** Null: not found within the stated seeds. */
   readonly seed: number | null;
   readonly problem: string | null;
-  readonly tried: number;
 }
 
 /** The source with the defect in it. Throws where the text to be replaced does not stand there exactly once. */
@@ -54,13 +53,13 @@ export async function findDefect(defect: Defect): Promise<Finding> {
     child.stdin.write(`${seed} ${events}\n`);
     for await (const line of createInterface({ input: child.stdout })) {
       const { problem } = JSON.parse(line) as Outcome;
-      if (problem !== null) return { seed, problem, tried: seed };
-      if (seed >= defect.seeds) return { seed: null, problem: null, tried: seed };
+      if (problem !== null) return { seed, problem };
+      if (seed >= defect.seeds) return { seed: null, problem: null };
       seed += 1;
       child.stdin.write(`${seed} ${events}\n`);
     }
     // The defect ended the process: found as well.
-    return { seed, problem: 'the simulating process ended', tried: seed };
+    return { seed, problem: 'the simulating process ended' };
   } finally {
     child.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true });

@@ -296,9 +296,21 @@ class Link implements HostLink {
   }
 }
 
+/** A connection that prepares each statement once, whoever asks: every look at a disk opens a store of its own over it. */
+function preparingOnce(db: Database.Database): Database.Database {
+  const prepared = new Map<string, Database.Statement>();
+  const prepare = db.prepare.bind(db);
+  db.prepare = ((sql: string) => {
+    const known = prepared.get(sql) ?? prepare(sql);
+    prepared.set(sql, known);
+    return known;
+  }) as typeof db.prepare;
+  return db;
+}
+
 /** A box at a counter, through all its lives. */
 export class SimBox {
-  db: Database.Database = openConnection(':memory:');
+  db: Database.Database = preparingOnce(openConnection(':memory:'));
   readonly network: Network;
   readonly signer: Signer;
   readonly keys: LocalKeys;
@@ -329,7 +341,7 @@ export class SimBox {
   }
 
   #setDisk(image: Buffer): void {
-    this.db = new Database(image);
+    this.db = preparingOnce(new Database(image));
     this.db.defaultSafeIntegers(true);
   }
 
