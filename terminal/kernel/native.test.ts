@@ -2,9 +2,11 @@
  * Shows that the native ports compute what their standards say, by the standards' own examples, and refuse what is not
  * on the curve or was changed on the way.
  */
+import { createECDH, createPublicKey, ECDH, verify } from 'node:crypto';
+import { deflateSync } from 'node:zlib';
 import t from 'tap';
 import { equalBytes, hex, toHex } from './bytes.js';
-import { nativeCrypto, nativeIds, nativeKeyAgreement, nativeRandom } from './native.js';
+import { nativeCrypto, nativeIds, nativeKeyAgreement, nativeRandom, nativeWalletCrypto } from './native.js';
 
 t.test('AES-CMAC, RFC 4493 §4', (t) => {
   const key = hex('2b7e151628aed2a6abf7158809cf4f3c');
@@ -84,6 +86,57 @@ t.test('AES-GCM: a flipped bit, a cut tag or other associated data give nothing'
     t.equal(nativeKeyAgreement.aesGcmDecrypt(key, iv, about, changed), null, `byte ${at}`);
   }
   t.equal(nativeKeyAgreement.aesGcmDecrypt(key, iv, about, sealed.subarray(0, 15)), null);
+  t.end();
+});
+
+t.test('AES-256-GCM with an iv of 16 bytes, and back', (t) => {
+  const [key, iv, none] = [hex('00'.repeat(32)), hex('00'.repeat(16)), hex('')];
+  const sealed = nativeKeyAgreement.aesGcmEncrypt(key, iv, none, hex('00'.repeat(16)));
+  t.same(nativeKeyAgreement.aesGcmDecrypt(key, iv, none, sealed), hex('00'.repeat(16)));
+  t.equal(nativeKeyAgreement.aesGcmDecrypt(key, hex('00'.repeat(12)), none, sealed), null, 'not the same as 12 zeros');
+  t.end();
+});
+
+t.test('a public key of a private one; ECDSA that others verify', (t) => {
+  const { privateKey, publicKey } = nativeKeyAgreement.generateKeyPair();
+  t.same(nativeWalletCrypto.publicKeyOf(privateKey), publicKey);
+  for (const bad of ['00'.repeat(32), 'ff'.repeat(32), '01'.repeat(31), '01'.repeat(33), ''])
+    t.equal(nativeWalletCrypto.publicKeyOf(hex(bad)), null, bad);
+  const other = createECDH('prime256v1');
+  other.setPrivateKey(privateKey);
+  const point = ECDH.convertKey(publicKey, 'prime256v1', undefined, undefined, 'uncompressed') as Buffer;
+  t.same(point, other.getPublicKey());
+  const spki = Buffer.concat([Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex'), point]);
+  const message = hex('abcd');
+  const signature = nativeWalletCrypto.signP256(privateKey, message);
+  const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
+  t.ok(verify('sha256', message, key, signature));
+  t.notOk(verify('sha256', hex('abce'), key, signature));
+  t.end();
+});
+
+t.test('AES-CTR, SP 800-38A F.5.1', (t) => {
+  const key = hex('2b7e151628aed2a6abf7158809cf4f3c');
+  const counter = hex('f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff');
+  const plain = hex('6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51');
+  const cipher = nativeWalletCrypto.aesCtr(key, counter, plain);
+  t.equal(toHex(cipher), '874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff');
+  t.same(nativeWalletCrypto.aesCtr(key, counter, cipher), plain);
+  t.end();
+});
+
+t.test('inflating: never more than asked for, nothing cut, nothing behind', (t) => {
+  const plain = new Uint8Array(1_000).fill(7);
+  const packed = new Uint8Array(deflateSync(plain));
+  t.same(nativeWalletCrypto.inflate(packed, 1_000), plain);
+  t.equal(nativeWalletCrypto.inflate(packed, 999), null, 'one byte too many');
+  t.equal(nativeWalletCrypto.inflate(Buffer.concat([packed, hex('00')]), 1_000), null, 'something behind');
+  for (let length = 0; length < packed.length; length++)
+    t.equal(nativeWalletCrypto.inflate(packed.subarray(0, length), 1_000), null, `cut to ${length}`);
+  const bomb = new Uint8Array(deflateSync(new Uint8Array(64 * 1_024 * 1_024)));
+  const before = process.memoryUsage().arrayBuffers;
+  t.equal(nativeWalletCrypto.inflate(bomb, 4_096), null, 'a bomb of 64 MB');
+  t.ok(process.memoryUsage().arrayBuffers - before < 4 * 1_024 * 1_024, 'and it was not unpacked to find out');
   t.end();
 });
 

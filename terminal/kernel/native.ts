@@ -8,15 +8,18 @@ import {
   createECDH,
   createHash,
   createHmac,
+  createPrivateKey,
   createPublicKey,
   ECDH,
   hkdfSync,
   randomBytes,
+  sign,
   verify,
 } from 'node:crypto';
+import { inflateSync } from 'node:zlib';
 import { cmac } from '@noble/ciphers/aes.js';
 import { v7 } from 'uuid';
-import type { Clock, Crypto, Ids, KeyAgreement, Random, TransactionId } from './ports.js';
+import type { Clock, Crypto, Ids, KeyAgreement, Random, TransactionId, WalletCrypto } from './ports.js';
 import { monotonicMs, wallMs } from './units.js';
 
 export const nativeClock: Clock = {
@@ -28,18 +31,19 @@ export const nativeRandom: Random = { bytes: (length) => new Uint8Array(randomBy
 
 export const nativeIds: Ids = { transactionId: () => v7() as TransactionId };
 
-const aesName = (key: Uint8Array): string => `aes-${key.length * 8}-cbc`;
+const aesName = (key: Uint8Array, mode: 'cbc' | 'ctr'): string => `aes-${key.length * 8}-${mode}`;
+const gcmName = (key: Uint8Array) => (key.length === 32 ? 'aes-256-gcm' : 'aes-128-gcm');
 
 export const nativeCrypto: Crypto = {
   sha256: (data) => new Uint8Array(createHash('sha256').update(data).digest()),
   hmacSha256: (key, data) => new Uint8Array(createHmac('sha256', key).update(data).digest()),
   aesCmac: (key, data) => cmac(data, key),
   aesCbcEncrypt: (key, iv, data) => {
-    const cipher = createCipheriv(aesName(key), key, iv).setAutoPadding(false);
+    const cipher = createCipheriv(aesName(key, 'cbc'), key, iv).setAutoPadding(false);
     return new Uint8Array(Buffer.concat([cipher.update(data), cipher.final()]));
   },
   aesCbcDecrypt: (key, iv, data) => {
-    const decipher = createDecipheriv(aesName(key), key, iv).setAutoPadding(false);
+    const decipher = createDecipheriv(aesName(key, 'cbc'), key, iv).setAutoPadding(false);
     return new Uint8Array(Buffer.concat([decipher.update(data), decipher.final()]));
   },
   verifySignature: (publicKey, data, signature) => {
@@ -81,16 +85,59 @@ export const nativeKeyAgreement: KeyAgreement = {
   },
   hkdfSha256: (secret, salt, info, length) => new Uint8Array(hkdfSync('sha256', secret, salt, info, length)),
   aesGcmEncrypt: (key, iv, associated, data) => {
-    const cipher = createCipheriv('aes-128-gcm', key, iv, { authTagLength: gcmTagBytes }).setAAD(associated);
+    const cipher = createCipheriv(gcmName(key), key, iv, { authTagLength: gcmTagBytes }).setAAD(associated);
     return new Uint8Array(Buffer.concat([cipher.update(data), cipher.final(), cipher.getAuthTag()]));
   },
   aesGcmDecrypt: (key, iv, associated, data) => {
     if (data.length < gcmTagBytes) return null;
     const end = data.length - gcmTagBytes;
-    const decipher = createDecipheriv('aes-128-gcm', key, iv, { authTagLength: gcmTagBytes }).setAAD(associated);
+    const decipher = createDecipheriv(gcmName(key), key, iv, { authTagLength: gcmTagBytes }).setAAD(associated);
     decipher.setAuthTag(data.subarray(end));
     try {
       return new Uint8Array(Buffer.concat([decipher.update(data.subarray(0, end)), decipher.final()]));
+    } catch {
+      return null;
+    }
+  },
+};
+
+/** The uncompressed point of a private key; throws where it is none of the curve. */
+function pointOf(privateKey: Uint8Array): Buffer {
+  const own = createECDH(curve);
+  own.setPrivateKey(privateKey);
+  return own.getPublicKey();
+}
+
+export const nativeWalletCrypto: WalletCrypto = {
+  publicKeyOf: (privateKey) => {
+    if (privateKey.length !== 32) return null;
+    try {
+      return new Uint8Array(ECDH.convertKey(pointOf(privateKey), curve, undefined, undefined, 'compressed') as Buffer);
+    } catch {
+      return null;
+    }
+  },
+  signP256: (privateKey, data) => {
+    const point = pointOf(privateKey);
+    const [d, x, y] = [Buffer.from(privateKey), point.subarray(1, 33), point.subarray(33)].map((part) =>
+      part.toString('base64url'),
+    ) as [string, string, string];
+    const key = createPrivateKey({ key: { kty: 'EC', crv: 'P-256', d, x, y }, format: 'jwk' });
+    return new Uint8Array(sign('sha256', data, key));
+  },
+  aesCtr: (key, counter, data) => {
+    const cipher = createCipheriv(aesName(key, 'ctr'), key, counter);
+    return new Uint8Array(Buffer.concat([cipher.update(data), cipher.final()]));
+  },
+  inflate: (data, bytesMax) => {
+    try {
+      // zlib stops behind its checksum without a word about what follows: the engine tells how much it took.
+      const inflated = inflateSync(data, { maxOutputLength: Math.max(1, bytesMax), info: true }) as unknown as {
+        readonly buffer: Buffer;
+        readonly engine: { readonly bytesWritten: number };
+      };
+      const isWhole = inflated.engine.bytesWritten === data.length && inflated.buffer.length <= bytesMax;
+      return isWhole ? new Uint8Array(inflated.buffer) : null;
     } catch {
       return null;
     }

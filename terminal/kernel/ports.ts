@@ -51,8 +51,20 @@ export interface KeyAgreement {
   sharedSecret(privateKey: Bytes, publicKey: Bytes): Bytes | null;
   /** HKDF with SHA-256, RFC 5869. `length` is 1…8,160 bytes. */
   hkdfSha256(secret: Bytes, salt: Bytes, info: Bytes, length: number): Bytes;
-  /** AES-128-GCM, NIST SP 800-38D; iv 12 bytes. Gives ciphertext ‖ tag(16). A key and iv must never meet twice. */
+  /** AES-GCM, NIST SP 800-38D; iv of 1 byte or more, 12 by rule. Gives ciphertext ‖ tag(16). A key and iv must never meet twice. */
   aesGcmEncrypt(key: Bytes, iv: Bytes, associated: Bytes, data: Bytes): Bytes;
   /** The plaintext of ciphertext ‖ tag(16), or null when the tag is wrong. */
   aesGcmDecrypt(key: Bytes, iv: Bytes, associated: Bytes, data: Bytes): Bytes | null;
+}
+
+/** What reading a phone's wallet needs beside hashes and key agreement. */
+export interface WalletCrypto {
+  /** The compressed public key of a private key of 32 bytes; null when it is none of P-256. */
+  publicKeyOf(privateKey: Bytes): Bytes | null;
+  /** ECDSA P-256 with SHA-256 (FIPS 186-5) in DER. `privateKey` is one that publicKeyOf accepts. */
+  signP256(privateKey: Bytes, data: Bytes): Bytes;
+  /** AES-CTR, NIST SP 800-38A §6.5, both ways; `counter` is the first block, 16 bytes. */
+  aesCtr(key: Bytes, counter: Bytes, data: Bytes): Bytes;
+  /** Inflates zlib data (RFC 1950); null when it is damaged, cut, followed by more, or would give more than `bytesMax`. */
+  inflate(data: Bytes, bytesMax: number): Bytes | null;
 }
