@@ -1,10 +1,11 @@
 // Compiles the project into out/ and keeps out/ an exact image of the sources: files whose source is gone are removed,
 // so a deleted test can never run, and non-TypeScript assets (JSON vectors, SQL, pages) are copied beside the code.
-// Plain JavaScript because it runs before anything is compiled. Usage: npm run build [-- --clean]
+// The member's pages are bundled for the browser. Plain JavaScript because it runs before anything is compiled. Usage: npm run build [-- --clean]
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
 
 const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const OUT = path.join(ROOT, 'out');
@@ -14,6 +15,9 @@ const BUILD_INFO = path.join(OUT, '.tsbuildinfo');
 const STAMP = path.join(OUT, '.built');
 const LOCK = path.join(OUT, '.build.lock');
 const ASSET_EXTENSIONS = new Set(['.json', '.sql', '.html', '.css', '.svg', '.png', '.txt', '.bin', '.hex', '.pem']);
+/** Bundled for the browser, each of these with what it imports; checked by the page's own tsconfig.json. */
+const PAGE = path.join(ROOT, 'host-sync', 'server', 'web', 'page');
+const PAGE_ENTRIES = new Set(['app.tsx', 'service-worker.ts']);
 const LOCK_WAIT_MAX_MS = 300_000;
 
 function filesUnder(folder) {
@@ -68,6 +72,8 @@ function takeLock() {
 
 function outputsOf(source) {
   const out = path.join(OUT, path.relative(ROOT, source));
+  if (path.dirname(source) === PAGE && /\.tsx?$|tsconfig\.json$/.test(source))
+    return PAGE_ENTRIES.has(path.basename(source)) ? [out.replace(/\.tsx?$/, '.js')] : [];
   if (/\.d\.[mc]?ts$/.test(source)) return [];
   const compiled = /\.([mc]?)ts$/.exec(source);
   if (compiled !== null) {
@@ -115,16 +121,29 @@ for (const source of sources) {
 // tsc trusts its build info and would not write again what somebody deleted from out/.
 if ([...expected].some((file) => !fs.existsSync(file))) fs.rmSync(BUILD_INFO, { force: true });
 
+buildSync({
+  entryPoints: [...PAGE_ENTRIES].map((name) => path.join(PAGE, name)),
+  outdir: path.join(OUT, path.relative(ROOT, PAGE)),
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: 'es2022',
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
+  logLevel: 'warning',
+});
+
 const tsc = path.join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
 const pretty = process.stdout.isTTY ? 'true' : 'false';
-const result = spawnSync(process.execPath, [tsc, '--project', ROOT, '--pretty', pretty], {
-  stdio: 'inherit',
-  cwd: ROOT,
-});
-if (result.status === 0) {
+let status = 0;
+for (const project of [ROOT, PAGE])
+  status ||=
+    spawnSync(process.execPath, [tsc, '--project', project, '--pretty', pretty], { stdio: 'inherit', cwd: ROOT })
+      .status ?? 1;
+if (status === 0) {
   fs.writeFileSync(STAMP, '');
   fs.utimesSync(STAMP, startedAt, startedAt);
 } else {
   fs.rmSync(STAMP, { force: true });
 }
-process.exit(result.status ?? 1);
+process.exit(status);

@@ -9,6 +9,7 @@ import { printable } from '../terminal/kernel/redaction.js';
 import { backupCommand } from './backup.js';
 import { CommandFailure, dataFolderDefault, hostFolderOf, openAdminClient } from './host/admin-client.js';
 import { couponCommand, memberCommand } from './host/member-commands.js';
+import { offerCommand } from './host/offer-commands.js';
 import { offlineCommands } from './host/offline-commands.js';
 import { createOutput } from './host/output.js';
 import { shopCommands } from './host/shop-commands.js';
@@ -60,6 +61,7 @@ export function hostProgram(): Command {
     ...siteCommands(tools),
     memberCommand(tools),
     couponCommand(tools),
+    offerCommand(tools),
     ...shopCommands(tools),
     ...offlineCommands(tools),
     backupCommand(tools, program),

@@ -30,6 +30,8 @@ interface StartArguments {
 
 /** The number of the simulated member. */
 const simulatedNumber = '13800138000';
+/** Where the members' pages are when nobody chose a port. */
+const simulatedPagesPort = 8480;
 /** How long another simulated set on this machine is waited for. */
 const setWaitMs = 5_000;
 
@@ -97,12 +99,17 @@ class Endings {
   }
 }
 
+/** A simulated set shows the members' pages too; a real box only where it is asked to. */
+const withPages = (config: Config): Config =>
+  config.host.pagesPort === 0 ? { ...config, host: { ...config.host, pagesPort: simulatedPagesPort } } : config;
+
 async function run(words: StartArguments, endings: Endings): Promise<void> {
   const wishes: Wishes = { simulated: words.simulated ?? false, real: words.real ?? false };
   const dataRoot = path.resolve(words.data);
   const configFile = path.resolve(words.config ?? path.join(dataRoot, 'shouli.toml'));
-  const config = readConfig(configFile, words.config !== undefined);
-  const { simulated, devices } = await chooseHere(config, wishes, configFile);
+  const read = readConfig(configFile, words.config !== undefined);
+  const { simulated, devices } = await chooseHere(read, wishes, configFile);
+  const config = simulated ? withPages(read) : read;
   const dataFolder = realmFolder(dataRoot, simulated);
   mkdirSync(dataFolder, { recursive: true, mode: 0o700 });
   await requireIdle(dataFolder);

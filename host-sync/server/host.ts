@@ -12,8 +12,10 @@ import { Bell } from './service/bell.js';
 import { createCoupons } from './service/coupons.js';
 import { createDirectives } from './service/directives.js';
 import { createGatherer } from './service/gather.js';
+import { createMemberPages } from './service/member-pages.js';
 import { createMembers } from './service/members.js';
 import { createCatalogue, createRules } from './service/merchant.js';
+import { createOffers } from './service/offers.js';
 import { createAlarms, createConsumption, createDeadLetters, readRisk, verifyLedger } from './service/review.js';
 import { planContext, putSetting, type Standing } from './service/settings.js';
 import { createTerminalFacing } from './service/terminal-facing.js';
@@ -38,6 +40,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const standing = await standingOf(options);
   const gatherer = createGatherer(store, options.soon);
   const alarms = createAlarms(store, clock);
+  const members = createMembers({ store, vault, random, clock });
+  const coupons = createCoupons({ store, standing, random, clock });
   return {
     ...createTerminalFacing({ store, gatherer, standing, clock, alarm: alarms.alarm }),
     ...createDirectives({ store, standing, sign }),
@@ -47,8 +51,10 @@ export async function createHost(options: HostOptions): Promise<Host> {
     onDirectives: (listener) => bell.listen(listener),
     risk: () => readRisk(store),
     terminals: createTerminals({ store, standing, random, clock }),
-    members: createMembers({ store, vault, random, clock }),
-    coupons: createCoupons({ store, standing, random, clock }),
+    members,
+    coupons,
+    offers: createOffers({ store, random, clock }),
+    pages: createMemberPages({ store, crypto: options.crypto, random, clock, members, coupons }),
     catalogue: createCatalogue(store, clock),
     rules: createRules(store, clock),
     deadLetters: createDeadLetters(store, clock),

@@ -63,7 +63,9 @@ async function main(words: readonly string[]): Promise<void> {
     };
     process.once('SIGTERM', end);
     process.once('SIGINT', end);
-    process.stdout.write(`${JSON.stringify({ ready: true, port: running.port, adminSocket: running.adminSocket })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ ready: true, port: running.port, pagesPort: running.pagesPort, adminSocket: running.adminSocket })}\n`,
+    );
   } catch (error) {
     process.stderr.write(`host: ${describeFailure(error)}\n`);
     process.exitCode = 1;

@@ -2,7 +2,7 @@
  * Starting a host: opens keys, store and messages, serves terminals and administration, and stops in the reverse order.
  * Must hold no rule of its own; the numbered steps of startHost are all there is.
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import { TerminalError } from '../../terminal/kernel/errors.js';
@@ -18,7 +18,7 @@ import { createTerminalServer, type TerminalServerLimits } from './http/server.j
 import { openLogger } from './logger.js';
 import { openFileMessages } from './messages/file-adapter.js';
 import { openPendingRegistrations } from './messages/pending-registrations.js';
-import type { Schedule } from './messages/port.js';
+import type { MessagePort, Schedule } from './messages/port.js';
 import { createRegistration } from './messages/registration.js';
 import { hostOptions } from './options.js';
 import { fingerprintOf, openAuthority } from './pki/authority.js';
@@ -26,6 +26,7 @@ import { ensurePrivateFolder, writePrivateFile } from './pki/key-files.js';
 import type { HostStore } from './storage/port.js';
 import { openSqliteStore } from './storage/sqlite.js';
 import { type HostVault, openVault } from './vault.js';
+import { createMemberPagesServer } from './web/server.js';
 
 const dayMs = 86_400_000;
 /** How often open reservations and expired coupons are looked at. */
@@ -63,6 +64,8 @@ export interface StartOptions extends Partial<HostSettings> {
 
 export interface RunningHost {
   readonly port: number;
+  /** Of the members' pages; null: there are none. */
+  readonly pagesPort: number | null;
   readonly adminSocket: string;
   /** Finishes what is under way and closes. Idempotent. */
   stop(): Promise<void>;
@@ -179,6 +182,35 @@ function openMessages(options: StartOptions, { host, store, vault, clock, schedu
   return { port, registration };
 }
 
+function readPem(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new TerminalError('config.invalid', `${file}: ${(error as NodeJS.ErrnoException).code ?? 'cannot be read'}`);
+  }
+}
+
+/** The members' pages; null where the merchant wants none. @returns their port and how to close them */
+async function openPages(
+  { host, schedule, logger, settings }: Opened,
+  messages: MessagePort,
+): Promise<{ readonly port: number; readonly close: () => Promise<void> } | null> {
+  const { pagesPort, pagesAddress, pagesNames, pagesCertificate, pagesKey } = settings;
+  if (pagesPort === 0) return null;
+  if ((pagesCertificate === '') !== (pagesKey === ''))
+    throw new TerminalError('config.invalid', 'pagesCertificate and pagesKey go together');
+  const server = await createMemberPagesServer({
+    pages: host.pages,
+    messages,
+    schedule,
+    logger,
+    hostNames: pagesNames,
+    tls: pagesKey === '' ? null : { certificate: readPem(pagesCertificate), key: readPem(pagesKey) },
+    secure: pagesKey !== '' || pagesNames.length > 0,
+  });
+  return { port: await server.listen(pagesPort, pagesAddress), close: () => server.close() };
+}
+
 /** A snapshot that a backup did not take away was left by a crash. */
 function clearSnapshots(folder: string): void {
   ensurePrivateFolder(folder);
@@ -274,14 +306,17 @@ export async function startHost(options: StartOptions): Promise<RunningHost> {
     });
     closers.push(() => server.close());
     port = await server.listen(settings.port, settings.listenAddress);
-    // 8. A code for the terminal beside this host.
+    // 8. The members' pages.
+    const pages = await openPages(opened, messages);
+    if (pages) closers.push(pages.close);
+    // 9. A code for the terminal beside this host.
     if (options.bootstrapEnrolment) {
       const { code } = await host.terminals.drawEnrolmentCode('embedded', bootstrapCodeMs);
       const authorityFingerprint = fingerprintOf(authority.certificate);
       writePrivateFile(options.bootstrapEnrolment, `${JSON.stringify({ code, authorityFingerprint, port })}\n`);
     }
     logger.info({ port, realm: options.realm }, 'host is ready');
-    return { port, adminSocket, stop };
+    return { port, pagesPort: pages?.port ?? null, adminSocket, stop };
   } catch (error) {
     await stop();
     throw error;

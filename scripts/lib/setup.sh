@@ -19,8 +19,8 @@ SHOULI_NPM_PACKAGE_VERSION=11.19.1
 SHOULI_PACKAGES='build-essential python3 libpcsclite-dev libudev-dev libusb-1.0-0 pcscd libccid'
 # The simulated set. Not for a box with a reader: vsmartcard-vpcd lets the network play a card (hardware.md).
 SHOULI_SIMULATED_PACKAGES='vsmartcard-vpcd socat iproute2'
-# What tests look with: flushes are counted, devices are feigned.
-SHOULI_TEST_PACKAGES="$SHOULI_SIMULATED_PACKAGES strace umockdev"
+# What tests look with: flushes are counted, devices are feigned, the members' pages are opened in a browser.
+SHOULI_TEST_PACKAGES="$SHOULI_SIMULATED_PACKAGES strace umockdev chromium fonts-wqy-microhei"
 # Devices in a virtual machine (npm run rig).
 if [ "$(uname -m)" = x86_64 ]; then SHOULI_TEST_PACKAGES="$SHOULI_TEST_PACKAGES qemu-system-x86"; fi
 SHOULI_MARKER=$SHOULI_ROOT/node_modules/.shouli-lock

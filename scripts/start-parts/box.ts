@@ -17,6 +17,7 @@ export interface TerminalReady {
 }
 export interface HostReady {
   readonly port: number;
+  readonly pagesPort: number | null;
   readonly adminSocket: string;
 }
 
@@ -43,12 +44,13 @@ const kebab = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${let
 
 /** The host's own options as its flags. */
 function hostFlags(config: Config, freePorts: boolean): string[] {
-  const { port, ...rest } = config.host;
+  const { port, pagesPort, ...rest } = config.host;
   const others = Object.entries(rest).flatMap(([key, value]) => {
     const text = Array.isArray(value) ? value.join(',') : String(value);
     return text === '' ? [] : [`--${kebab(key)}`, text];
   });
-  return ['--port', freePorts ? '0' : String(port), ...others];
+  const ports = freePorts ? [0, 0] : [port, pagesPort];
+  return ['--port', `${ports[0]}`, '--pages-port', `${ports[1]}`, ...others];
 }
 
 export async function startBox(options: BoxOptions): Promise<Box> {

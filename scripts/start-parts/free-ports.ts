@@ -13,6 +13,7 @@ const searchMax = 50;
 interface Wanted {
   readonly whose: string;
   readonly section: string;
+  readonly key: string;
   readonly address: string;
   readonly port: number;
 }
@@ -41,10 +42,18 @@ function wantedOf(config: Config, isEmbedded: boolean): readonly Wanted[] {
   const { host, localApi } = config;
   return [
     ...(isEmbedded && host.port !== 0
-      ? [{ whose: 'the host', section: 'host', address: host.listenAddress, port: host.port }]
+      ? [{ whose: 'the host', section: 'host', key: 'port', address: host.listenAddress, port: host.port }]
+      : []),
+    ...(isEmbedded && host.pagesPort !== 0
+      ? [
+          {
+            ...{ whose: 'the members’ pages', section: 'host', key: 'pagesPort' },
+            ...{ address: host.pagesAddress, port: host.pagesPort },
+          },
+        ]
       : []),
     ...(localApi.enabled
-      ? [{ whose: 'the local API', section: 'localApi', address: '127.0.0.1', port: localApi.port }]
+      ? [{ whose: 'the local API', section: 'localApi', key: 'port', address: '127.0.0.1', port: localApi.port }]
       : []),
   ];
 }
@@ -53,7 +62,7 @@ function wantedOf(config: Config, isEmbedded: boolean): readonly Wanted[] {
 export async function requireFreePorts(config: Config, isEmbedded: boolean, configFile: string): Promise<void> {
   const problems: string[] = [];
   const lines: string[] = [];
-  for (const { whose, section, address, port } of wantedOf(config, isEmbedded)) {
+  for (const { whose, section, key, address, port } of wantedOf(config, isEmbedded)) {
     const code = await listenProblem(address, port);
     if (code === null) continue;
     if (code !== 'EADDRINUSE') {
@@ -61,7 +70,7 @@ export async function requireFreePorts(config: Config, isEmbedded: boolean, conf
       continue;
     }
     problems.push(`TCP port ${port} of ${whose} is taken by another program: ss -ltnp 'sport = :${port}' names it`);
-    lines.push(`    [${section}]`, `    port = ${(await freeAbove(address, port)) ?? port + searchMax}`);
+    lines.push(`    [${section}]`, `    ${key} = ${(await freeAbove(address, port)) ?? port + searchMax}`);
   }
   if (problems.length === 0) return;
   const advice =

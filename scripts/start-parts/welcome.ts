@@ -35,6 +35,9 @@ export function welcome(facts: WelcomeFacts): readonly string[] {
     box.host
       ? row('host', `https://localhost:${box.host.ready.port}`, 'scripts/shouli host --help')
       : row('host', facts.hostUrl, 'elsewhere, by sync.hostUrl'),
+    ...(box.host && box.host.ready.pagesPort !== null
+      ? [row('members', `http://localhost:${box.host.ready.pagesPort}`, 'their pages; the code comes by message')]
+      : []),
     row('local API', api, localApi ? 'docs/protocols/local-api.md' : ''),
     ...(localApi ? [row('till token', localApi.tokenFile)] : []),
     consoleSocket

@@ -19,6 +19,7 @@ import {
 import { boxConfigurationSchema, envelopeSchema, productSchema, rulesSchema } from '../../protocol/sync.js';
 import { numberPattern } from '../messages/port.js';
 import type { Registration } from '../messages/registration.js';
+import { offerTextMax, offerTitleMax } from '../service/offers.js';
 import type { CouponView, Host, MemberView, Refusal } from '../service/types.js';
 import { CatalogueStaging, rowsPerCallMax } from './catalogue-staging.js';
 import { type Command, command, nothing, page } from './command.js';
@@ -129,6 +130,8 @@ function memberCommands({ host, registration }: AdminContext): readonly Command[
           const set = await host.members.setKeyState(keyId, state);
           if (!set.ok) return set;
         }
+        // A lost phone has the member's pages open as well.
+        if (state === 'blocked') await host.pages.closeAll(member.memberCode);
         return ok({ memberCode: member.memberCode, state, keys: keys.map(({ keyId }) => keyId) });
       },
     ),
@@ -170,6 +173,24 @@ function couponCommands({ host, registration }: AdminContext): readonly Command[
       z.strictObject({ code: couponCodeSchema, state: z.enum(['active', 'blocked']).default('blocked') }),
       ({ code, state }) => host.coupons.setState(code, state),
     ),
+  ];
+}
+
+function offerCommands({ host }: AdminContext): readonly Command[] {
+  const id = z.string().regex(/^[0-9]{15}-[0-9a-f]{12}$/);
+  return [
+    command(
+      'offer.publish',
+      z.strictObject({
+        title: plainText(offerTitleMax),
+        text: plainText(offerTextMax),
+        tier: plainText(32).nullable().default(null),
+        expiresAtMs: z.int().min(1),
+      }),
+      (offer) => host.offers.publish(offer),
+    ),
+    command('offer.withdraw', z.strictObject({ id }), ({ id: offer }) => host.offers.withdraw(offer)),
+    command('offer.list', z.strictObject(page), (options) => done(host.offers.list(options))),
   ];
 }
 
@@ -304,6 +325,7 @@ export const createCommands = (context: AdminContext): readonly Command[] => [
   ...terminalCommands(context),
   ...memberCommands(context),
   ...couponCommands(context),
+  ...offerCommands(context),
   ...catalogueCommands(context),
   ...rulesCommands(context),
   ...recordCommands(context),

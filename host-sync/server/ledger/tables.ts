@@ -346,6 +346,41 @@ export const tables = {
     },
     lookups: ['terminalId', 'sameness'],
   },
+  /** The code that a member was last sent for the member's pages; id is the member's. */
+  pageLogin: {
+    columns: {
+      id: text,
+      /** SHA-256 of member, salt and code in hex. */
+      codeHash: text,
+      salt: text,
+      expiresAtMs: integer,
+      /** Wrong codes given for it. */
+      failures: integer,
+      /** Messages sent since `countedFromMs`. */
+      sent: integer,
+      countedFromMs: integer,
+    },
+    lookups: [],
+  },
+  /** An open session of the member's pages; id is the SHA-256 of its token in hex. */
+  pageSession: {
+    columns: { id: text, memberId: text, openedAtMs: integer, expiresAtMs: integer },
+    lookups: ['memberId'],
+  },
+  /** What the merchant offers members from a tier on; id sorts by when it was published. */
+  offer: {
+    columns: {
+      id: text,
+      title: text,
+      text: text,
+      /** Points earned in all from which on a member sees it. */
+      earnedPointsMin: integer,
+      publishedAtMs: integer,
+      expiresAtMs: integer,
+      withdrawnAtMs: integerOrNull,
+    },
+    lookups: [],
+  },
   /** Keys of the site, wrapped by the vault. */
   secret: { columns: { id: text, wrapped: bytes }, lookups: [] },
 } as const;

@@ -295,6 +295,56 @@ export interface ConsumptionAdmin {
   months(memberCode: string, options?: PageOptions): Promise<Page<Row<'consumptionMonth'>>>;
 }
 
+export interface OfferAdmin {
+  /**
+   * Shows members from a tier on (null: all) an offer until it ends. Title 1…64 characters, text 1…500.
+   * `input.malformed` · `input.outOfRange` · `input.tooLong` (50 run already).
+   */
+  publish(request: {
+    readonly title: string;
+    readonly text: string;
+    readonly tier: string | null;
+    readonly expiresAtMs: number;
+  }): Answered<Row<'offer'>>;
+  /** Idempotent. `input.outOfRange`: there is none. */
+  withdraw(id: string): Answered<void>;
+  /** The newest first. */
+  list(options?: PageOptions): Promise<Page<Row<'offer'>>>;
+}
+
+/** What one member sees of the own accounts, all at one time. */
+export interface MemberOverview {
+  readonly atMs: number;
+  readonly merchant: string;
+  readonly memberCode: string;
+  readonly name: string;
+  readonly tier: string;
+  readonly points: number;
+  readonly pointsOwed: number;
+  readonly pointsReserved: number;
+  readonly coupons: readonly CouponView[];
+  /** The newest first. */
+  readonly statement: readonly StatementLine[];
+  readonly offers: readonly Row<'offer'>[];
+}
+
+export interface MemberPages {
+  /** A code for this number's member, to be sent there; null: no such member, or too many were sent. Callers answer both alike. */
+  drawCode(phone: string): Promise<{ readonly to: string; readonly code: string; readonly merchant: string } | null>;
+  /** Opens a session by the code that was sent; it counts once, for 5 minutes, and not after 5 wrong ones. `access.denied`. */
+  open(
+    phone: string,
+    code: string,
+  ): Answered<{ readonly token: string; readonly memberCode: string; readonly expiresAtMs: number }>;
+  /** The member code behind a session's token; null: none, or it ended. */
+  memberOf(token: string): Promise<string | null>;
+  /** Idempotent. */
+  close(token: string): Promise<void>;
+  /** Ends all sessions of a member (a lost phone). @returns how many there were */
+  closeAll(memberCode: string): Promise<number>;
+  overview(memberCode: string): Promise<MemberOverview | null>;
+}
+
 export interface LedgerReport {
   readonly entries: number;
   readonly lines: number;
@@ -317,6 +367,8 @@ export interface Host extends TerminalFacing {
   risk(): Promise<RiskReport>;
   readonly deadLetters: DeadLetterAdmin;
   readonly consumption: ConsumptionAdmin;
+  readonly offers: OfferAdmin;
+  readonly pages: MemberPages;
   alarms(options?: PageOptions & { readonly terminalId?: string }): Promise<Page<Row<'alarm'>>>;
   /** Raises an alarm of the shell's own (a foreign certificate, a guessed code). Repeats only count up. */
   alarm(code: string, terminalId: string | null, subject: string, detail: string): Promise<void>;

@@ -2,7 +2,9 @@
  * A whole host on a temporary folder for tests: a clock and a schedule that the test turns, and its administration socket.
  * For tests only.
  */
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pino } from 'pino';
@@ -34,6 +36,16 @@ export interface TestHost {
   /** Runs everything that waits for its time now. */
   tick(): void;
   stop(): Promise<void>;
+}
+
+/** A port that is free now, for a listener that takes no 0. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 /** Starts a host on a free port. `test.teardown` stops it and removes its folder. */

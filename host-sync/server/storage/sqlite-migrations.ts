@@ -317,5 +317,33 @@ UPDATE allowance SET heldBy = terminalId WHERE state = 'open';
 CREATE INDEX allowanceByHeld ON allowance (heldBy, id) WHERE heldBy IS NOT NULL;
 `;
 
+const sixth = `
+CREATE TABLE pageLogin (
+  id TEXT NOT NULL PRIMARY KEY,
+  codeHash TEXT NOT NULL,
+  salt TEXT NOT NULL,
+  expiresAtMs INTEGER NOT NULL,
+  failures INTEGER NOT NULL CHECK (failures >= 0),
+  sent INTEGER NOT NULL CHECK (sent >= 0),
+  countedFromMs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE pageSession (
+  id TEXT NOT NULL PRIMARY KEY,
+  memberId TEXT NOT NULL,
+  openedAtMs INTEGER NOT NULL,
+  expiresAtMs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pageSessionByMember ON pageSession (memberId, id);
+CREATE TABLE offer (
+  id TEXT NOT NULL PRIMARY KEY,
+  title TEXT NOT NULL,
+  text TEXT NOT NULL,
+  earnedPointsMin INTEGER NOT NULL CHECK (earnedPointsMin >= 0),
+  publishedAtMs INTEGER NOT NULL,
+  expiresAtMs INTEGER NOT NULL,
+  withdrawnAtMs INTEGER
+) STRICT, WITHOUT ROWID;
+`;
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
-export const migrations: readonly string[] = [first, second, third, fourth, fifth];
+export const migrations: readonly string[] = [first, second, third, fourth, fifth, sixth];

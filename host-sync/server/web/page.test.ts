@@ -1,0 +1,146 @@
+/**
+ * The member's pages in Debian's Chromium at a phone's size, against a whole host: log in by the message, points and coupons,
+ * the code as a picture, offline, both languages, the keyboard alone, and the names a screen reader is given.
+ * With SHOULI_SCREENSHOTS=folder it leaves pictures there.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import t from 'tap';
+import { freePort, openTestHost, type TestHost } from '../sim/running-host.js';
+
+const chromiumFile = '/usr/bin/chromium';
+const phone = '13800138000';
+const skip = existsSync(chromiumFile) ? false : 'Debian’s chromium is not installed';
+
+async function seed(host: TestHost): Promise<void> {
+  await host.run('merchant.set', { merchant: '好味餐厅 Haowei', location: '人民路店' });
+  await host.run('member.enlist', { phone, name: '王芳' });
+  const issue = { holder: 'host', member: phone, currency: 'CNY', amountMinor: 30_000 };
+  await host.run('coupon.issue', issue);
+  const blocked = await host.run<{ code: string }>('coupon.issue', {
+    ...issue,
+    amountMinor: 5_000,
+    limitCategory: 'cake',
+  });
+  await host.run('coupon.block', { code: blocked.code });
+  const expiresAtMs = Date.now() + 7 * 86_400_000;
+  await host.run('offer.publish', {
+    title: '下午茶半价 Tea at half price',
+    text: '周一至周五 14:00–17:00',
+    expiresAtMs,
+  });
+}
+
+/** The code in the newest message to the phone. */
+function codeSent(host: TestHost): string {
+  const folder = path.join(host.dataFolder, 'messages', 'out');
+  const texts = readdirSync(folder)
+    .sort()
+    .map((name) => readFileSync(path.join(folder, name), 'utf8'));
+  return /验证码 ([0-9]{6})/.exec(texts.at(-1) ?? '')?.[1] ?? '';
+}
+
+async function picture(page: Page, name: string): Promise<void> {
+  const folder = process.env['SHOULI_SCREENSHOTS'];
+  if (folder) await page.screenshot({ path: path.join(folder, `${name}.png`) });
+}
+
+t.test('the member’s pages in a browser', { skip, timeout: 90_000 }, async (t) => {
+  const pagesPort = await freePort();
+  // Waits are real here: the browser's own are.
+  const schedule = (delayMs: number, run: () => void): (() => void) => {
+    const timer = setTimeout(run, delayMs);
+    return () => clearTimeout(timer);
+  };
+  const host = await openTestHost(t, { pagesPort, schedule });
+  await seed(host);
+  let browser: Browser | undefined;
+  t.teardown(() => browser?.close());
+  browser = await chromium.launch({
+    executablePath: chromiumFile,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-sync'],
+  });
+  const context = await browser.newContext({
+    viewport: { width: 390, height: 844 },
+    locale: 'zh-CN',
+    deviceScaleFactor: 2,
+  });
+  const page = await context.newPage();
+  const problems: string[] = [];
+  page.on('pageerror', (error) => problems.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !/403|ERR_INTERNET_DISCONNECTED|ERR_FAILED/.test(message.text()))
+      problems.push(message.text());
+  });
+  await page.goto(`http://localhost:${pagesPort}/`);
+
+  // With the keyboard alone: number, Enter, a wrong code, the right one.
+  await page.getByLabel('手机号').focus();
+  await page.keyboard.type(phone);
+  await page.keyboard.press('Enter');
+  const code = page.getByLabel('验证码（6 位数字）');
+  await code.waitFor();
+  await picture(page, 'login');
+  const right = codeSent(host);
+  t.match(right, /^[0-9]{6}$/, 'the code came by message');
+  await page.keyboard.type(right === '000000' ? '000001' : '000000');
+  await page.keyboard.press('Enter');
+  await page.getByText('验证码不正确或已失效，请重新获取。').waitFor();
+  await code.fill(right);
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: '优惠券' }).waitFor();
+  t.equal(await page.title(), '好味餐厅 Haowei 会员');
+  t.equal(await page.locator('html').getAttribute('lang'), 'zh');
+  t.ok(await page.getByText('¥300.00').first().isVisible());
+  t.ok(await page.getByText('已停用 · 仅限 cake').isVisible(), 'why a coupon cannot be used');
+  t.ok(await page.getByRole('heading', { name: '下午茶半价 Tea at half price' }).isVisible());
+  await picture(page, 'account-zh');
+
+  // The code at the till: opened and closed by the keyboard, focus goes back.
+  const show = page.getByRole('button', { name: /^出示 SLC/ });
+  t.equal(await show.count(), 1, 'a blocked coupon cannot be shown');
+  await show.focus();
+  await page.keyboard.press('Enter');
+  const shown = page.getByRole('dialog', { name: '¥300.00' });
+  const image = shown.getByRole('img');
+  await image.waitFor();
+  t.match(await image.getAttribute('aria-label'), /^SLC[0-9]{13}$/);
+  await picture(page, 'code');
+  await page.keyboard.press('Escape');
+  await shown.waitFor({ state: 'hidden' });
+  t.equal(await page.evaluate('document.activeElement.textContent'), '出示', 'focus is where it was');
+
+  await page.getByRole('button', { name: 'English' }).click();
+  await page.getByRole('heading', { name: 'Coupons' }).waitFor();
+  t.equal(await page.locator('html').getAttribute('lang'), 'en');
+  await picture(page, 'account-en');
+
+  // Every control has a name, and nothing is wider than the phone.
+  const nameless = await page
+    .locator('button, input')
+    .evaluateAll(
+      (found) =>
+        found.filter((it) => !(it.textContent?.trim() || it.getAttribute('aria-label') || it.closest('label'))).length,
+    );
+  t.equal(nameless, 0);
+  t.ok(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), 'nothing is cut off');
+
+  // Without a network: the page itself and what it last saw.
+  await page.evaluate('navigator.serviceWorker.ready.then(() => undefined)');
+  await page.reload();
+  await page.getByRole('heading', { name: 'Coupons' }).waitFor();
+  await context.setOffline(true);
+  await page.reload();
+  await page.getByText(/^Offline: as of/).waitFor();
+  t.ok(await page.getByText('¥300.00').first().isVisible());
+  await picture(page, 'offline');
+  await context.setOffline(false);
+
+  // A lost phone: an operator blocks the member, and the page forgets.
+  await host.run('member.block', { who: phone });
+  await page.reload();
+  await page.getByLabel('Phone number').waitFor();
+  t.equal(await page.evaluate("localStorage.getItem('overview')"), null, 'nothing of the member stays on the phone');
+  t.same(problems, [], 'no error in the page, none of the content policy');
+});
