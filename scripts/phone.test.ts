@@ -217,3 +217,16 @@ t.test('tap from the command line', { timeout: 60_000 }, async (t) => {
   await t.rejects(run('tap', '--state', state, '--port', '1'), 'no reader there');
   await t.rejects(run('tap', '--state', state, '--seconds', '0x5'), /whole number/);
 });
+
+t.test('a phone with a wallet answers the selection, and says what it was asked', async (t) => {
+  const slot = await ReaderSlot.open();
+  t.teardown(() => slot.close());
+  const key = `02${'00'.repeat(31)}05`;
+  const words = ['wallet', 'google', '--collector', '7', '--key', key, '--number', '1', '--misbehave', 'mustChoose'];
+  const ran = run(...words, '--seconds', '1', '--port', String(slot.port));
+  await slot.card();
+  const selected = await slot.ask(Buffer.from('00a404000a4f53452e5641532e303100', 'hex'));
+  t.match(selected.toString('latin1'), /AndroidPay/);
+  t.match(await ran, /command 00a40400, status 9000[\s\S]*left the reader/);
+  await t.rejects(run('wallet', 'google', '--collector', '7', '--key', '05', '--number', '1'), /a point of P-256/);
+});

@@ -11,6 +11,7 @@ import { FileMemory, lockPhone, newPhoneState } from '../drivers/sim/phone/phone
 import { createVirtualCard, type VirtualCard, vpcdPorts } from '../drivers/sim/vpcd.js';
 import { maskPhone, printable } from '../terminal/kernel/redaction.js';
 import { type Currency, formatAmount, isCurrency } from '../terminal/kernel/units.js';
+import { walletCommand } from './phone-parts/wallet.js';
 
 type Until = 'presented' | 'result' | 'removed';
 
@@ -266,6 +267,8 @@ program
     if ((options.in === undefined) !== (options.out === undefined)) command.error('--in and --out go together');
     return serve(options);
   });
+
+program.addCommand(walletCommand());
 
 try {
   await program.parseAsync();
