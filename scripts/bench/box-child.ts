@@ -6,7 +6,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { loadConfig } from '../../config/load.js';
-import { checkDigit } from '../../terminal/core/codes.js';
+import { checkDigit } from '../../drivers/protocols/gs1/check-digits.js';
 import type { Effect } from '../../terminal/core/effect.js';
 import { nativeIds } from '../../terminal/kernel/native.js';
 import type { AmountMinor } from '../../terminal/kernel/units.js';

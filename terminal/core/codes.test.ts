@@ -4,7 +4,8 @@
  */
 import fc from 'fast-check';
 import t from 'tap';
-import { checkDigit, classifyCode } from './codes.js';
+import { checkDigit } from '../../drivers/protocols/gs1/check-digits.js';
+import { classifyCode } from './codes.js';
 
 const withCheck = (digits: string): string => digits + String(checkDigit(digits));
 

@@ -1,6 +1,7 @@
 /**
  * Codes: what a scanned text is: a member, a coupon, a command for the box, or a product. Pure classification.
  */
+import { hasCheckDigit } from '../../drivers/protocols/gs1/check-digits.js';
 
 /** `SL!` begins a command barcode; what follows names the command. Printed for clerks, see docs/console.md. */
 const commandPrefix = 'SL!';
@@ -36,21 +37,12 @@ const plainCommands: Readonly<Record<string, CommandBarcode>> = {
   REMOVE: { command: 'removeLast' },
 };
 
-/** The GS1 modulo-10 check digit of a run of digits (GS1 General Specifications §7.9). */
-export function checkDigit(digits: string): number {
-  let sum = 0;
-  for (let i = 0; i < digits.length; i++)
-    sum += (digits.charCodeAt(digits.length - 1 - i) - 48) * (i % 2 === 0 ? 3 : 1);
-  return (10 - (sum % 10)) % 10;
-}
-const checked = (digits: string): boolean => checkDigit(digits.slice(0, -1)) === Number(digits.at(-1));
-
 /** Takes 1…256 characters as a scanner sent them. A member or coupon code with a wrong check digit is unreadable, not a product. */
 export function classifyCode(text: string): ScannedCode {
   if (text.startsWith(commandPrefix)) return classifyCommand(text.slice(commandPrefix.length));
   const own = /^SL([MC])([0-9]{13})$/.exec(text);
   if (own?.[2])
-    return checked(own[2]) ? { kind: own[1] === 'M' ? 'member' : 'coupon', code: text } : { kind: 'unreadable' };
+    return hasCheckDigit(own[2]) ? { kind: own[1] === 'M' ? 'member' : 'coupon', code: text } : { kind: 'unreadable' };
   return /^[\x21-\x7e]{1,48}$/.test(text) ? { kind: 'product', code: text } : { kind: 'unreadable' };
 }
 

@@ -2,15 +2,9 @@
  * Codes that people and scanners read: member (SLM) and coupon (SLC) codes with a GS1 check digit, enrolment codes.
  * Pure; the caller brings the random bytes. Must not know who a code belongs to.
  */
+import { checkDigit, hasCheckDigit } from '../../../drivers/protocols/gs1/check-digits.js';
 import { type Bytes, readUintBE } from '../../../terminal/kernel/bytes.js';
 import { assert } from '../../../terminal/kernel/result.js';
-
-/** Check digit by GS1 General Specifications §7.9: weights 3,1,3… from the right. Takes 1…17 digits. */
-export function checkDigit(digits: string): string {
-  let sum = 0;
-  for (let i = 0; i < digits.length; i++) sum += Number(digits.at(-1 - i)) * (i % 2 === 0 ? 3 : 1);
-  return String((10 - (sum % 10)) % 10);
-}
 
 /** Random bytes that `drawCode` needs. */
 export const codeRandomBytes = 6;
@@ -25,8 +19,7 @@ export const drawMemberCode = (random: Bytes): string => drawCode('SLM', random)
 export const drawCouponCode = (random: Bytes): string => drawCode('SLC', random);
 
 /** Is the check digit right? Takes SLM or SLC codes of the right form. */
-export const codeIsSound = (code: string): boolean =>
-  /^SL[MC][0-9]{13}$/.test(code) && checkDigit(code.slice(3, 15)) === code.slice(15);
+export const codeIsSound = (code: string): boolean => /^SL[MC][0-9]{13}$/.test(code) && hasCheckDigit(code.slice(3));
 /** The 13 digits of a coupon's code as the card's record holds them. */
 export const couponNumber = (code: string): number => Number(code.slice(3));
 
