@@ -36,6 +36,8 @@ export const productCodeSchema = z
   .regex(/^[\x21-\x7e]{1,48}$/, '1 to 48 printable ASCII characters without spaces');
 export const couponCodeSchema = z.string().regex(/^SLC[0-9]{13}$/);
 export const memberCodeSchema = z.string().regex(/^SLM[0-9]{13}$/);
+/** A rotating screen code: handle, one-time code, check digit (docs/protocols/screen-code.md). */
+export const screenCodeSchema = z.string().regex(/^SLR[0-9]{18}$/);
 export const referenceSchema = z
   .string()
   .regex(/^[\x21-\x7e]{1,64}$/, '1 to 64 printable ASCII characters without spaces');
@@ -80,9 +82,18 @@ export const credentialSchema = z.discriminatedUnion('method', [
   z.strictObject({ method: z.literal('memberCode'), code: memberCodeSchema }),
   /** A coupon's code from a screen: bears the coupon. */
   z.strictObject({ method: z.literal('couponCode'), code: couponCodeSchema }),
+  /** A rotating code from the member's page: good for about a minute, once. */
+  z.strictObject({ method: z.literal('screenCode'), code: screenCodeSchema }),
 ]);
 export type Credential = z.infer<typeof credentialSchema>;
 export type TapCredential = Extract<Credential, { method: 'tap' }>;
+
+/** A scanned or typed code as a credential, by its first letters; null: it is none. Form and check digit are not looked at. */
+export function credentialOfCode(code: string): Exclude<Credential, TapCredential> | null {
+  if (code.startsWith('SLM')) return { method: 'memberCode', code };
+  if (code.startsWith('SLC')) return { method: 'couponCode', code };
+  return code.startsWith('SLR') ? { method: 'screenCode', code } : null;
+}
 
 const base = {
   version: z.literal(protocolVersion),

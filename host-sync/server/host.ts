@@ -54,7 +54,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     members,
     coupons,
     offers: createOffers({ store, random, clock }),
-    pages: createMemberPages({ store, crypto: options.crypto, random, clock, members, coupons }),
+    pages: createMemberPages({ store, vault, crypto: options.crypto, random, clock, members, coupons }),
     catalogue: createCatalogue(store, clock),
     rules: createRules(store, clock),
     deadLetters: createDeadLetters(store, clock),

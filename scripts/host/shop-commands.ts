@@ -202,22 +202,31 @@ function policyCommand({ run }: Tools): Command {
     .addOption(
       yesNo('--site-key-on-boxes', 'do boxes enrolled from now on get the key to take card-held coupons offline?'),
     )
+    .addOption(yesNo('--screen-code-spends', 'may a rotating code from the member’s page pay, or only earn?'))
     .option(
       '--reservation-seconds <seconds>',
       'how long a reservation waits for its completion',
       integerBetween(10, 86_400),
     )
     .option('--typed-points-max <points>', 'most points that a clerk may type', integerBetween(0, 1_000_000_000))
-    .action((options: { siteKeyOnBoxes?: string; reservationSeconds?: number; typedPointsMax?: number }) =>
+    .action((options: PolicyOptions) =>
       run(async ({ call, show }) => {
         const policy = await call<Policy>('policy.set', {
           ...(options.siteKeyOnBoxes === undefined ? {} : { siteKeyOnBoxes: options.siteKeyOnBoxes === 'yes' }),
+          ...(options.screenCodeSpends === undefined ? {} : { screenCodeSpends: options.screenCodeSpends === 'yes' }),
           ...(options.reservationSeconds === undefined ? {} : { reservationMs: options.reservationSeconds * 1000 }),
           ...(options.typedPointsMax === undefined ? {} : { typedPointsMax: options.typedPointsMax }),
         });
         show(policy, () => fields({ ...policy }));
       }),
     );
+}
+
+interface PolicyOptions {
+  readonly siteKeyOnBoxes?: string;
+  readonly screenCodeSpends?: string;
+  readonly reservationSeconds?: number;
+  readonly typedPointsMax?: number;
 }
 
 interface BoxesOptions {

@@ -13,7 +13,7 @@ import { type CommandName, type CommandRow, commandRow, listRowsMax } from './co
 export const lineLengthMax = 256;
 const referencePattern = /^[\x21-\x7e]{1,64}$/;
 const productCodePattern = /^[\x21-\x7e]{1,48}$/;
-const credentialPattern = /^SL[MC][0-9]{13}$/;
+const credentialPattern = /^SL([MC][0-9]{13}|R[0-9]{18})$/;
 const couponPattern = /^SLC[0-9]{13}$/;
 const filePattern = /^\/[\x20-\x7e]{1,200}$/;
 const devicePattern = /^[a-zA-Z0-9-]{1,64}$/;
@@ -254,7 +254,7 @@ function readSale(given: Arguments, currency: Currency): Parsed<Command> {
   if (!clerk.ok) return clerk;
   const code = given.options.get('code');
   if (code !== undefined && !credentialPattern.test(code))
-    return refuse('command.malformed', '--code is SLM or SLC and 13 digits');
+    return refuse('command.malformed', '--code is SLM or SLC and 13 digits, or SLR and 18');
   const sale: SaleCommand = {
     command: command.value,
     purchase: bought.value.purchase,

@@ -31,6 +31,8 @@ t.test('member and coupon codes, and each single wrong digit', (t) => {
       },
     ),
   );
+  t.equal(classifyCode('SLR123456789461192462').kind, 'member', 'a rotating code (RFC 6238 appendix B at 59 s)');
+  t.equal(classifyCode('SLR123456789461192463').kind, 'unreadable');
   t.equal(classifyCode('SLM12').kind, 'product', 'another length is somebody else’s code');
   t.end();
 });

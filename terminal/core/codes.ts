@@ -2,6 +2,7 @@
  * Codes: what a scanned text is: a member, a coupon, a command for the box, or a product. Pure classification.
  */
 import { hasCheckDigit } from '../../drivers/protocols/gs1/check-digits.js';
+import { handleOf } from '../../drivers/protocols/screen-code/screen-code.js';
 
 /** `SL!` begins a command barcode; what follows names the command. Printed for clerks, see docs/console.md. */
 const commandPrefix = 'SL!';
@@ -40,6 +41,8 @@ const plainCommands: Readonly<Record<string, CommandBarcode>> = {
 /** Takes 1…256 characters as a scanner sent them. A member or coupon code with a wrong check digit is unreadable, not a product. */
 export function classifyCode(text: string): ScannedCode {
   if (text.startsWith(commandPrefix)) return classifyCommand(text.slice(commandPrefix.length));
+  if (/^SLR[0-9]{18}$/.test(text))
+    return handleOf(text) === null ? { kind: 'unreadable' } : { kind: 'member', code: text };
   const own = /^SL([MC])([0-9]{13})$/.exec(text);
   if (own?.[2])
     return hasCheckDigit(own[2]) ? { kind: own[1] === 'M' ? 'member' : 'coupon', code: text } : { kind: 'unreadable' };

@@ -2,7 +2,12 @@
  * The handlers of the acceptance machine, in the order of a sale: what each step makes of the state and which effects
  * follow. Pure. Which phase takes which event is the table's word alone (transition.ts).
  */
-import type { CardWrite, Credential, TapCredential } from '../../host-sync/protocol/record.js';
+import {
+  type CardWrite,
+  type Credential,
+  credentialOfCode,
+  type TapCredential,
+} from '../../host-sync/protocol/record.js';
 import type { ErrorCode } from '../kernel/errors.js';
 import { assert } from '../kernel/result.js';
 import type { Effect } from './effect.js';
@@ -68,9 +73,8 @@ export function present(
 export function takeCode(state: StateOf<'awaitingCredential'>, event: EventOf<'codeScanned'>): Step {
   const service = serviceOf(state.request);
   if (service.rules.identify === 'card') return stay(state);
-  const credential = event.code.startsWith('SLM')
-    ? ({ method: 'memberCode', code: event.code } as const)
-    : ({ method: 'couponCode', code: event.code } as const);
+  const credential = credentialOfCode(event.code);
+  if (!credential) return stay(state);
   const refusal = service.refusal(credential);
   if (refusal) return endRefused(state, refusal);
   return decideOrAsk(state, event, credential, null);

@@ -30,8 +30,11 @@ const dayMs = 86_400_000;
 const refuse = (code: ErrorCode): OfflineOffer => ({ offer: 'refuses', code });
 
 /** The name a credential is counted and blocked under. */
-export const subjectOf = (credential: Credential): string =>
-  credential.method === 'tap' ? credential.keyId : credential.code;
+export function subjectOf(credential: Credential): string {
+  if (credential.method === 'tap') return credential.keyId;
+  // Of a rotating code what stays: its handle.
+  return credential.method === 'screenCode' ? credential.code.slice(0, 12) : credential.code;
+}
 
 /**
  * What the box decides without its host. Sales whose service asks for neither points nor a coupon are not limited.
@@ -48,6 +51,8 @@ export function offerOffline(
   if (reading.isBlocked) return refuse('credential.blocked');
   if (lastContactMs !== null && nowMs - lastContactMs > limits.daysMax * dayMs) return refuse('offline.tooLong');
   if (name === 'pointsEarn') return offerEarn(request, credential, reading);
+  // Nobody but the host can tell whether a screen code was shown before.
+  if (credential.method === 'screenCode') return refuse('host.unreachable');
   return offerAllowance(request, credential, reading) ?? offerFloor(request, credential, reading);
 }
 

@@ -60,9 +60,9 @@ const sale = {
   lines: z.array(billLine).min(1).max(billLinesMax).optional(),
   code: z
     .string()
-    .regex(/^SL[MC][0-9]{13}$/, 'SLM or SLC and 13 digits')
+    .regex(/^SL([MC][0-9]{13}|R[0-9]{18})$/, 'SLM or SLC and 13 digits, or SLR and 18')
     .optional()
-    .describe('A member or coupon code that the till has scanned already: nobody needs to tap.'),
+    .describe('A member, screen or coupon code that the till has scanned already: nobody needs to tap.'),
 };
 const oneOfBoth = (value: { amountMinor?: number | undefined; lines?: unknown }) =>
   (value.amountMinor === undefined) !== (value.lines === undefined);

@@ -10,7 +10,7 @@ import type {
   Schedule,
   UnclaimedDevice,
 } from '../../drivers/contract/driver.js';
-import type { Credential } from '../../host-sync/protocol/record.js';
+import { type Credential, credentialOfCode } from '../../host-sync/protocol/record.js';
 import type {
   AllowanceRequest,
   AllowanceResponse,
@@ -430,7 +430,7 @@ export class Terminal implements TerminalPort {
 
   #takeCode(code: string): void {
     const hostReachable = this.#parts.host.reachable();
-    const scanned = credentialOf(code);
+    const scanned = credentialOfCode(code);
     const offlineOffer = hostReachable || !scanned ? null : this.#offerOffline(scanned, null);
     this.#runner.deliver({ type: 'codeScanned', code, hostReachable, offlineOffer });
   }
@@ -515,10 +515,4 @@ export class Terminal implements TerminalPort {
   #publish(event: TerminalEvent): void {
     this.#ring.publish(event);
   }
-}
-
-/** A shown code as a credential; null where it is none. */
-function credentialOf(code: string): Credential | null {
-  if (code.startsWith('SLM')) return { method: 'memberCode', code };
-  return code.startsWith('SLC') ? { method: 'couponCode', code } : null;
 }

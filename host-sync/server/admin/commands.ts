@@ -242,6 +242,7 @@ function rulesCommands({ host }: AdminContext): readonly Command[] {
       typedPointsMax: z.int().min(0).max(1_000_000_000),
       utcOffsetMinutes: z.int().min(-720).max(840),
       siteKeyOnBoxes: z.boolean(),
+      screenCodeSpends: z.boolean(),
     })
     .partial();
   const tierSchema = z.strictObject({

@@ -12,7 +12,7 @@ import { hasGapBelow } from './chain.js';
 import { applyConsumption, planConsumption } from './consumption.js';
 import type { ApplyContext } from './context.js';
 import { applyDeduct, planDeduct } from './coupon.js';
-import { tapKey } from './credential.js';
+import { usedKey } from './credential.js';
 import { Draft } from './draft.js';
 import type { Collector, Facts, Write } from './facts.js';
 import { applyEarn, applySpend, planEarn, planSpend } from './points.js';
@@ -125,9 +125,9 @@ function decide(draft: Draft, record: RecordBody, context: ApplyContext): Outcom
   return outcome;
 }
 
-/** A tap counts as used once its proof held, whatever came of it after. */
+/** A tap or rotating code counts as used once its proof held, whatever came of it after. */
 function tapUsed(record: RecordBody, outcome: Exclude<Outcome, { outcome: 'later' }>): string | null {
-  if (!('credential' in record) || record.credential.method !== 'tap') return null;
+  if (!('credential' in record)) return null;
   const unproven: readonly string[] = [
     'credential.unknown',
     'credential.blocked',
@@ -139,5 +139,5 @@ function tapUsed(record: RecordBody, outcome: Exclude<Outcome, { outcome: 'later
     'bill.wrongTotal',
     'original.unknown',
   ];
-  return outcome.outcome === 'refused' && unproven.includes(outcome.code) ? null : tapKey(record.credential);
+  return outcome.outcome === 'refused' && unproven.includes(outcome.code) ? null : usedKey(record.credential);
 }

@@ -36,6 +36,8 @@ export interface Policy {
   readonly utcOffsetMinutes: number;
   /** Do boxes get the site key, so that card-held coupons pay offline? */
   readonly siteKeyOnBoxes: boolean;
+  /** Does a rotating code from the member's page pay with points and coupons, or only earn? Online in either case. */
+  readonly screenCodeSpends: boolean;
 }
 export const policyDefault: Policy = {
   reservationMs: 10 * 60_000,
@@ -43,6 +45,7 @@ export const policyDefault: Policy = {
   typedPointsMax: 100_000,
   utcOffsetMinutes: 480,
   siteKeyOnBoxes: false,
+  screenCodeSpends: false,
 };
 
 export interface ApplyContext {

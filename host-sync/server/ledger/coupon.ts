@@ -11,7 +11,7 @@ import { accepted, couponBalances, noBalances, type Outcome, refused } from './a
 import { billAddsUp, eligibleMinor, type Priced, planBill, priceBill } from './catalogue.js';
 import type { ApplyContext } from './context.js';
 import { planCouponAccounts, refreshCoupon } from './coupon-accounts.js';
-import { type Identity, identify, planCredential } from './credential.js';
+import { type Identity, identify, planCredential, screenCodeMaySpend } from './credential.js';
 import type { Draft } from './draft.js';
 import type { Collector, Facts } from './facts.js';
 import { balanceOf, type Movement, move } from './posting.js';
@@ -86,8 +86,11 @@ function candidates(facts: Facts, record: RecordOf<'couponDeduct'>, who: Identit
  */
 export function applyDeduct(draft: Draft, record: RecordOf<'couponDeduct'>, context: ApplyContext): Outcome {
   const { credential } = record;
-  if (credential.method === 'memberCode' || (credential.method === 'tap' && credential.key === 'card'))
-    return refused('credential.tooWeak', 'a host-held coupon is paid with the phone or its own code');
+  const isTooWeak =
+    credential.method === 'memberCode' ||
+    (credential.method === 'tap' && credential.key === 'card') ||
+    (credential.method === 'screenCode' && !screenCodeMaySpend(record, context));
+  if (isTooWeak) return refused('credential.tooWeak', 'a host-held coupon is paid with the phone or its own code');
   const who = identify(draft, record, credential, context);
   if (!who.ok) return refused(who.code);
   if (record.offline) return applyOfflineDeduct(draft, record, record.offline, who.identity);

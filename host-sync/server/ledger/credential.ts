@@ -5,8 +5,15 @@
 
 import { encodeContext, type Operation, type PresentationContext } from '../../../drivers/protocols/member/layout.js';
 import { cardKey, type Transcript, verifyPhoneProof } from '../../../drivers/protocols/member/proof.js';
+import { handleOf, screenCodeHolds } from '../../../drivers/protocols/screen-code/screen-code.js';
 import { type Bytes, hex } from '../../../terminal/kernel/bytes.js';
-import { type Credential, type RecordBody, type TapCredential, transactionIdBytes } from '../../protocol/record.js';
+import {
+  type Credential,
+  type RecordBody,
+  type RecordOf,
+  type TapCredential,
+  transactionIdBytes,
+} from '../../protocol/record.js';
 import type { RefusalCode } from '../../protocol/sync.js';
 import type { ApplyContext } from './context.js';
 import type { Collector, Facts } from './facts.js';
@@ -27,6 +34,12 @@ const refusal = (code: RefusalCode, alarm = false): Identified => ({ ok: false, 
 export const tapKey = (tap: Pick<TapCredential, 'key' | 'keyId' | 'counter'>): string =>
   `${tap.key}:${tap.keyId}:${tap.counter}`;
 
+/** How a shown code is used up: as its text, once. */
+export const usedKey = (credential: Credential): string | null => {
+  if (credential.method === 'tap') return tapKey(credential);
+  return credential.method === 'screenCode' ? `screen:${credential.code}` : null;
+};
+
 /** States what `identify` reads. @returns the member as far as the facts tell yet */
 export function planCredential(need: Collector, credential: Credential): string | null {
   switch (credential.method) {
@@ -34,6 +47,11 @@ export function planCredential(need: Collector, credential: Credential): string 
       return need.get('member', credential.code)?.id ?? null;
     case 'couponCode':
       return need.get('coupon', credential.code)?.memberId ?? null;
+    case 'screenCode': {
+      need.find('record', 'tap', `screen:${credential.code}`);
+      const key = need.get('screenKey', handleOf(credential.code) ?? '');
+      return key ? (need.get('member', key.memberId)?.id ?? null) : null;
+    }
     case 'tap': {
       need.find('record', 'tap', tapKey(credential));
       if (credential.key === 'card') return need.find('coupon', 'cardKeyId', credential.keyId)[0]?.memberId ?? null;
@@ -122,6 +140,7 @@ export function identify(
     const coupon = facts.get('coupon', credential.code);
     return coupon ? { ok: true, identity: { memberId: coupon.memberId, coupon } } : refusal('coupon.unknown');
   }
+  if (credential.method === 'screenCode') return identifyScreen(facts, record, credential.code, context);
   const key = keyOfTap(facts, credential, context);
   const shown = contextOf(record, originalCurrency);
   if (!key || !shown) return refusal('credential.unknown');
@@ -137,3 +156,24 @@ export function identify(
 
 const wasBefore = (record: RecordBody, blockedAtMs: number | null): boolean =>
   record.kind === 'pointsEarn' && !record.clockDoubtful && blockedAtMs !== null && record.atWallMs < blockedAtMs;
+
+/** May a rotating code pay this? Where the merchant says so, and only with the host's word: replays are known to it alone. */
+export const screenCodeMaySpend = (
+  record: RecordOf<'pointsSpend' | 'couponDeduct'>,
+  { policy }: Pick<ApplyContext, 'policy'>,
+): boolean => record.credential.method === 'screenCode' && policy.screenCodeSpends && record.offline === undefined;
+
+/**
+ * A rotating code: of the seed behind its handle, at the host's time or the sale's, not used before. Another box may have
+ * read it off the same screen: that is nobody's attack yet, so only a used one is alarmed.
+ */
+function identifyScreen(facts: Facts, record: RecordBody, code: string, context: ApplyContext): Identified {
+  const key = facts.get('screenKey', handleOf(code) ?? '');
+  if (!key) return refusal('credential.unknown');
+  const times = record.clockDoubtful ? [context.nowMs] : [context.nowMs, record.atWallMs];
+  if (context.nowMs >= key.endsAtMs && !wasBefore(record, key.endsAtMs)) return refusal('credential.blocked');
+  if (!screenCodeHolds(context.crypto, context.unwrap(key.wrapped), code, times))
+    return refusal('credential.wrongProof');
+  if (facts.find('record', 'tap', `screen:${code}`).length > 0) return refusal('credential.replayed', true);
+  return { ok: true, identity: { memberId: key.memberId, coupon: null } };
+}

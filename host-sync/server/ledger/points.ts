@@ -17,7 +17,7 @@ import { planAllowance, postOffline } from './allowance.js';
 import { accepted, later, memberBalances, type Outcome, refused } from './answer.js';
 import { billAddsUp } from './catalogue.js';
 import type { ApplyContext } from './context.js';
-import { identify, planCredential } from './credential.js';
+import { identify, planCredential, screenCodeMaySpend } from './credential.js';
 import type { Draft } from './draft.js';
 import type { Collector } from './facts.js';
 import { giveToMember, planPointsAccounts, takeFromMember } from './member-points.js';
@@ -77,9 +77,11 @@ export const planSpend = (need: Collector, record: RecordOf<'pointsSpend'>): voi
   if (memberId !== null) planPointsAccounts(need, memberId, record.terminalId);
 };
 
-/** Reserves points for a bill; only the member's own key may. */
+/** Reserves points for a bill; only the member's own key may, and a rotating code where the merchant lets it. */
 export function applySpend(draft: Draft, record: RecordOf<'pointsSpend'>, context: ApplyContext): Outcome {
-  if (record.credential.method !== 'tap' || record.credential.key !== 'member') return refused('credential.tooWeak');
+  const { credential } = record;
+  if (!(credential.method === 'tap' && credential.key === 'member') && !screenCodeMaySpend(record, context))
+    return refused('credential.tooWeak');
   if (!billAddsUp(record.bill)) return refused('bill.wrongTotal');
   const who = identify(draft, record, record.credential, context);
   if (!who.ok) return refused(who.code);

@@ -364,7 +364,19 @@ export const tables = {
   },
   /** An open session of the member's pages; id is the SHA-256 of its token in hex. */
   pageSession: {
-    columns: { id: text, memberId: text, openedAtMs: integer, expiresAtMs: integer },
+    columns: { id: text, memberId: text, handle: text, openedAtMs: integer, expiresAtMs: integer },
+    lookups: ['memberId'],
+  },
+  /** Seed of the rotating codes that a session's page shows; id is their handle. */
+  screenKey: {
+    columns: {
+      id: text,
+      memberId: text,
+      /** The seed as the vault wrapped it. */
+      wrapped: bytes,
+      /** When its session ends. What was shown before still earns. */
+      endsAtMs: integer,
+    },
     lookups: ['memberId'],
   },
   /** What the merchant offers members from a tier on; id sorts by when it was published. */

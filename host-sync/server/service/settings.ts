@@ -28,6 +28,8 @@ export const policySchema = z.strictObject({
   typedPointsMax: z.int().min(0).max(999_999_999_999),
   utcOffsetMinutes: z.int().min(-720).max(840),
   siteKeyOnBoxes: z.boolean(),
+  /** Absent in what older hosts have stored. */
+  screenCodeSpends: z.boolean().default(false),
 });
 export const tiersSchema = z
   .array(

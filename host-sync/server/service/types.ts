@@ -335,7 +335,14 @@ export interface MemberPages {
   open(
     phone: string,
     code: string,
-  ): Answered<{ readonly token: string; readonly memberCode: string; readonly expiresAtMs: number }>;
+  ): Answered<{
+    readonly token: string;
+    readonly memberCode: string;
+    readonly expiresAtMs: number;
+    /** Of the rotating codes that this session's page shows: handle, and seed in hex, given this once. */
+    readonly handle: string;
+    readonly seed: string;
+  }>;
   /** The member code behind a session's token; null: none, or it ended. */
   memberOf(token: string): Promise<string | null>;
   /** Idempotent. */

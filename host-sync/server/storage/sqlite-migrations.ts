@@ -330,10 +330,18 @@ CREATE TABLE pageLogin (
 CREATE TABLE pageSession (
   id TEXT NOT NULL PRIMARY KEY,
   memberId TEXT NOT NULL,
+  handle TEXT NOT NULL,
   openedAtMs INTEGER NOT NULL,
   expiresAtMs INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pageSessionByMember ON pageSession (memberId, id);
+CREATE TABLE screenKey (
+  id TEXT NOT NULL PRIMARY KEY,
+  memberId TEXT NOT NULL,
+  wrapped BLOB NOT NULL,
+  endsAtMs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX screenKeyByMember ON screenKey (memberId, id);
 CREATE TABLE offer (
   id TEXT NOT NULL PRIMARY KEY,
   title TEXT NOT NULL,

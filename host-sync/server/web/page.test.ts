@@ -111,6 +111,13 @@ t.test('the member’s pages in a browser', { skip, timeout: 90_000 }, async (t)
   await shown.waitFor({ state: 'hidden' });
   t.equal(await page.evaluate('document.activeElement.textContent'), '出示', 'focus is where it was');
 
+  // The member's own code: another one each half minute.
+  await page.getByRole('button', { name: '会员码' }).click();
+  const own = page.getByRole('dialog', { name: '会员码' });
+  t.match(await own.getByRole('img').getAttribute('aria-label'), /^SLR[0-9]{18}$/);
+  await picture(page, 'member-code');
+  await page.keyboard.press('Escape');
+
   await page.getByRole('button', { name: 'English' }).click();
   await page.getByRole('heading', { name: 'Coupons' }).waitFor();
   t.equal(await page.locator('html').getAttribute('lang'), 'en');
@@ -133,6 +140,11 @@ t.test('the member’s pages in a browser', { skip, timeout: 90_000 }, async (t)
   await context.setOffline(true);
   await page.reload();
   await page.getByText(/^Offline: as of/).waitFor();
+  await page.getByRole('button', { name: 'Member code' }).click();
+  const unseen = page.getByRole('dialog', { name: 'Member code' }).getByRole('img', { name: /^SLR/ });
+  await unseen.waitFor();
+  t.pass('the rotating code needs no network');
+  await page.keyboard.press('Escape');
   t.ok(await page.getByText('¥300.00').first().isVisible());
   await picture(page, 'offline');
   await context.setOffline(false);

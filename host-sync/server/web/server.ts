@@ -159,9 +159,9 @@ export async function createMemberPagesServer(options: MemberPagesOptions): Prom
       const opened = await pages.open(phone, code);
       await due;
       if (!opened.ok) throw new ProblemError(opened.error.code, '');
-      const { token, memberCode, expiresAtMs } = opened.value;
+      const { token, ...shown } = opened.value;
       reply.header('set-cookie', cookie(token, 30 * 86_400));
-      return { memberCode, expiresAtMs };
+      return shown;
     });
     app.delete('/v1/session', async (request, reply) => {
       const token = tokenOf(request);

@@ -85,7 +85,10 @@ export const pointsSpend: ServiceRules<'pointsSpend'> = {
   refusal: (request, credential) => {
     if (spendFor(request.terms.rules, request.service.points, request.bill.totalMinor).coveredMinor === 0)
       return 'points.notAllowed';
-    return credential !== null && credential.method !== 'tap' ? 'credential.tooWeak' : null;
+    // A rotating code may be strong enough: the host knows what its merchant wants.
+    return credential === null || credential.method === 'tap' || credential.method === 'screenCode'
+      ? null
+      : 'credential.tooWeak';
   },
   record: (request, credential, _card, at) => {
     if (!credential) throw new Error('invariant broken: a spend has a credential');

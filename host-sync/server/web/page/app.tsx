@@ -5,16 +5,21 @@
 import { type ComponentChildren, render } from 'preact';
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { create as createQr } from 'qrcode';
+import { stepSeconds } from '../../../../drivers/protocols/screen-code/screen-code.js';
 import {
   type Coupon,
   closeSession,
   fetchOverview,
   forget,
+  hostNowMs,
   keepOverview,
+  keepScreenKey,
   keptOverview,
+  keptScreenKey,
   type Overview,
   openSession,
   Refused,
+  screenCodeNow,
   sendCode,
 } from './host.js';
 import { amountText, causeText, dayText, type Language, refusalText, timeText, type Words, wordsOf } from './words.js';
@@ -46,20 +51,51 @@ function Qr({ text }: { readonly text: string }) {
 interface Shown {
   readonly title: string;
   readonly code: string;
+  /** When another code is shown, by the host's clock; null: this one stays. */
+  readonly endsAtMs: number | null;
+}
+const stepMs = stepSeconds * 1_000;
+
+/** The member's code: a new one every half minute, or the lasting one where this browser cannot make those. */
+function useMemberCode(memberCode: string): Pick<Shown, 'code' | 'endsAtMs'> {
+  const [shown, setShown] = useState<Pick<Shown, 'code' | 'endsAtMs'>>({ code: memberCode, endsAtMs: null });
+  useEffect(() => {
+    const screenKey = keptScreenKey();
+    if (!screenKey) return;
+    let timer: ReturnType<typeof setTimeout>;
+    const next = async (): Promise<void> => {
+      const code = await screenCodeNow(screenKey);
+      if (code === null) return;
+      const leftMs = stepMs - (hostNowMs() % stepMs);
+      setShown({ code, endsAtMs: hostNowMs() + leftMs });
+      timer = setTimeout(() => void next(), leftMs + 50);
+    };
+    void next();
+    return () => clearTimeout(timer);
+  }, []);
+  return shown;
+}
+
+/** A bar that runs out with the code. */
+function Left({ endsAtMs }: { readonly endsAtMs: number }) {
+  const goneMs = stepMs - (endsAtMs - hostNowMs());
+  return <div class="left" aria-hidden="true" style={{ animationDelay: `-${Math.max(0, goneMs)}ms` }} />;
 }
 
 /** The code large, for the scanner at the till; Escape or the button closes it, and focus goes back to where it was. */
 function CodeDialog({ shown, words, onClose }: { shown: Shown | null; words: Words; onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const isOpen = shown !== null;
   useEffect(() => {
-    if (shown) dialog.current?.showModal();
-  }, [shown]);
+    if (isOpen) dialog.current?.showModal();
+  }, [isOpen]);
   if (!shown) return null;
   return (
     <dialog ref={dialog} aria-labelledby="shown-title" onClose={onClose}>
       <h2 id="shown-title">{shown.title}</h2>
       <p class="quiet">{words.showAtTill}</p>
       <Qr text={shown.code} />
+      {shown.endsAtMs !== null && <Left key={shown.code} endsAtMs={shown.endsAtMs} />}
       <p class="code">{shown.code}</p>
       <button type="button" onClick={() => dialog.current?.close()}>
         {words.close}
@@ -93,7 +129,7 @@ function Login({ spoken, onOpened }: { spoken: Spoken; onOpened: () => Promise<v
         setSent(true);
         return;
       }
-      await openSession(phone.trim(), code.trim());
+      keepScreenKey(await openSession(phone.trim(), code.trim()));
       await onOpened();
     });
   };
@@ -174,7 +210,7 @@ function CouponRow({ coupon, words, onShow }: { coupon: Coupon; words: Words; on
         <button
           type="button"
           aria-label={`${words.showCode} ${coupon.code} ${amount}`}
-          onClick={() => onShow({ title: amount, code: coupon.code })}
+          onClick={() => onShow({ title: amount, code: coupon.code, endsAtMs: null })}
         >
           {words.showCode}
         </button>
@@ -194,7 +230,8 @@ function Section({ title, empty, children }: { title: string; empty: string; chi
 
 function Account({ overview, offline, spoken }: { overview: Overview; offline: boolean; spoken: Spoken }) {
   const { words, language } = spoken;
-  const [shown, setShown] = useState<Shown | null>(null);
+  const [shown, setShown] = useState<Shown | 'member' | null>(null);
+  const memberCode = { title: words.memberCode, ...useMemberCode(overview.memberCode) };
   return (
     <>
       {offline && (
@@ -217,7 +254,7 @@ function Account({ overview, offline, spoken }: { overview: Overview; offline: b
             .filter(Boolean)
             .join(' · ')}
         </p>
-        <button type="button" onClick={() => setShown({ title: words.memberCode, code: overview.memberCode })}>
+        <button type="button" onClick={() => setShown('member')}>
           {words.memberCode}
         </button>
       </section>
@@ -253,7 +290,7 @@ function Account({ overview, offline, spoken }: { overview: Overview; offline: b
           </li>
         ))}
       </Section>
-      <CodeDialog shown={shown} words={words} onClose={() => setShown(null)} />
+      <CodeDialog shown={shown === 'member' ? memberCode : shown} words={words} onClose={() => setShown(null)} />
     </>
   );
 }
