@@ -12,6 +12,7 @@ import type { ByteDirection, ByteSink, DeviceEvent, DeviceStatus, Driver, Schedu
 import { DeviceOrders } from '../contract/orders.js';
 import type { DeviceError } from '../contract/transport.js';
 import { emptyLine, endOfGap, readScanLine, type ScanLineState } from '../protocols/scan-line/scan-line.js';
+import { nothingAround, scannedText } from '../protocols/scan-line/scanned-text.js';
 import { CardLink, type LinkPort } from '../supervised/card-link.js';
 import type { LifeFrame } from '../supervised/frame-codec.js';
 import type { SpawnChild } from '../supervised/spawn-child.js';
@@ -362,9 +363,11 @@ export class BleDriver implements Driver {
     const step = readScanLine(scanner.read, data);
     scanner.read = step.state;
     scanner.row.count('dropped', step.dropped);
-    for (const code of step.codes) {
+    for (const text of step.codes) {
+      const scanned = scannedText(text, nothingAround);
+      if (!scanned) continue;
       scanner.row.count('codes');
-      this.#tell({ type: 'codeScanned', device: scanner.row.device, code });
+      this.#tell({ type: 'codeScanned', device: scanner.row.device, ...scanned });
     }
     if (step.state.partial === '' && !step.state.spoilt) return;
     scanner.cancelGap = this.setup.schedule(this.setup.options.idleGapMs, () => this.#dropHalf(scanner));

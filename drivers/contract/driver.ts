@@ -58,7 +58,13 @@ export type DeviceEvent =
   | { readonly type: 'cardPresented'; readonly device: string; readonly link: ApduLink }
   | { readonly type: 'cardRemoved'; readonly device: string; readonly linkId: string }
   /** Text of 1…256 printable characters; what a scanner adds around it is gone, what it cannot mean was counted and dropped. */
-  | { readonly type: 'codeScanned'; readonly device: string; readonly code: string };
+  | {
+      readonly type: 'codeScanned';
+      readonly device: string;
+      readonly code: string;
+      /** AIM symbology identifier (ISO/IEC 15424) such as `]C1`; null where the scanner does not say what it read. */
+      readonly aim: string | null;
+    };
 
 /** What the member is told at the tap, by LED, buzzer or display: keep holding, done, tap again, refused, or nothing. */
 export type MemberSignal = 'hold' | 'done' | 'tapAgain' | 'refused' | 'idle';

@@ -23,6 +23,7 @@ export interface HidScannerOptions {
   readonly keyboardEnd: TypingRules['end'];
   readonly keyboardGapMs: number;
   readonly keyboardPrefixes: readonly string[];
+  readonly keyboardSuffixes: readonly string[];
 }
 
 export const hidScannerOptionsDefault = Object.fromEntries(
@@ -89,10 +90,11 @@ export function judgeDevice(device: HidDevice, options: HidScannerOptions): HidV
 function judgeKeyboard(device: HidDevice, options: HidScannerOptions): HidVerdict {
   const layout = keyReportLayout(device.descriptor);
   if (!layout) return { verdict: 'unsupported' };
-  const rules = { layout: options.keyboardLayout, end: options.keyboardEnd, prefixes: options.keyboardPrefixes };
+  const rules = { layout: options.keyboardLayout, end: options.keyboardEnd };
+  const around = { prefixes: options.keyboardPrefixes, suffixes: options.keyboardSuffixes };
   return {
     verdict: 'scanner',
-    reading: { reader: () => keyboardReader(layout, rules), gapMs: options.keyboardGapMs, types: true },
+    reading: { reader: () => keyboardReader(layout, rules, around), gapMs: options.keyboardGapMs, types: true },
   };
 }
 

@@ -68,6 +68,12 @@ export const hidOptions = [
     key: 'keyboardPrefixes',
     type: 'list',
     default: [],
-    help: 'Texts that scanners in keyboard mode put before a code, taken off: a code id or an AIM identifier such as ]C1.',
+    help: 'Texts that scanners in keyboard mode put before a code, taken off. AIM identifiers such as ]C1 need no line: they are always known and taken off.',
+  },
+  {
+    key: 'keyboardSuffixes',
+    type: 'list',
+    default: [],
+    help: 'Texts that scanners in keyboard mode put behind a code, before the end key, taken off.',
   },
 ] as const;

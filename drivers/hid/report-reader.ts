@@ -10,13 +10,14 @@ import {
   nothingTyped,
   readTypedReport,
   type TypingRules,
+  type TypingStep,
 } from '../protocols/hid-keyboard/typed-code.js';
 import type { ScanLayout } from '../protocols/hid-pos/scan-layout.js';
 import { emptyJoin, endOfScanGap, readScanReport } from '../protocols/hid-pos/scan-report.js';
+import { type AroundCode, type ScannedText, scannedText } from '../protocols/scan-line/scanned-text.js';
 
 export interface ReadCodes {
-  /** 1…256 characters each. */
-  readonly codes: readonly string[];
+  readonly codes: readonly ScannedText[];
   readonly dropped: number;
 }
 
@@ -41,7 +42,7 @@ export function posReader(layout: ScanLayout): ReportReader {
     read: (report) => {
       const step = readScanReport(layout, join, report);
       join = step.state;
-      return { codes: step.code ? [step.code.text] : [], dropped: step.dropped };
+      return { codes: step.code ? [{ code: step.code.text, aim: step.code.aim || null }] : [], dropped: step.dropped };
     },
     get isOpen() {
       return join.isOpen;
@@ -51,13 +52,17 @@ export function posReader(layout: ScanLayout): ReportReader {
   };
 }
 
-export function keyboardReader(layout: KeyReportLayout, rules: TypingRules): ReportReader {
+export function keyboardReader(layout: KeyReportLayout, rules: TypingRules, around: AroundCode): ReportReader {
   let state = nothingTyped;
+  const read = ({ codes, dropped }: TypingStep): ReadCodes => ({
+    codes: codes.flatMap((text) => scannedText(text, around) ?? []),
+    dropped,
+  });
   return {
     read: (report) => {
       const step = readTypedReport(layout, rules, state, report);
       state = step.state;
-      return step;
+      return read(step);
     },
     get isOpen() {
       return isTyping(state);
@@ -65,7 +70,7 @@ export function keyboardReader(layout: KeyReportLayout, rules: TypingRules): Rep
     gap: () => {
       const step = endOfTypingGap(rules, state);
       state = step.state;
-      return step;
+      return read(step);
     },
     end: () => {
       const dropped = isTyping(state) ? 1 : 0;

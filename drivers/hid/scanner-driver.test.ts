@@ -381,8 +381,8 @@ t.test('rows are bounded; a new scanner takes the row of one that is gone', asyn
 t.test('a scanner in keyboard mode: only the one that is named, and only once nothing else hears it', async (t) => {
   let refusal: DeviceError | null = { code: 'device.denied', detail: 'its keys would reach the console' };
   const silenced: string[] = [];
-  const { bus, start, look, rows, codes, counters, time, driver } = openDriver(
-    { keyboards: ['0c2e:0b61:S1'], keyboardGapMs: 150, keyboardPrefixes: [']E0'] },
+  const { bus, events, start, look, rows, codes, counters, time, driver } = openDriver(
+    { keyboards: ['0c2e:0b61:S1'], keyboardGapMs: 150, keyboardPrefixes: ['~'], keyboardSuffixes: ['#'] },
     {
       silence: (device) => {
         silenced.push(device.path);
@@ -390,7 +390,7 @@ t.test('a scanner in keyboard mode: only the one that is named, and only once no
       },
     },
   );
-  const scannerKeys = [...typeReports('us', ']E04006381333931'), enterReport];
+  const scannerKeys = [...typeReports('us', '~]E04006381333931#'), enterReport];
   bus.plug('hidraw0', keyboardDescriptor, { productId: '0b61' });
   bus.plug('hidraw1', keyboardDescriptor, { productId: '0b61', serial: 'S2' });
   bus.plug('hidraw2', keyboardDescriptor, { vendorId: '046d', serial: '' });
@@ -406,6 +406,7 @@ t.test('a scanner in keyboard mode: only the one that is named, and only once no
   t.same(rows()[0], ['hid-scanner-1', 'ready', null]);
   bus.scan('hidraw0', ...scannerKeys);
   t.same(codes(), ['hid-scanner-1 4006381333931']);
+  t.match(events.at(-1), { type: 'codeScanned', aim: ']E0' });
   bus.scan('hidraw0', ...typeReports('us', 'HALF'));
   time.advance(150);
   t.match(counters(), { codes: 1, dropped: 1 });

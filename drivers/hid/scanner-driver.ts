@@ -297,7 +297,7 @@ export class HidScannerDriver implements Driver {
   #report(scanner: Scanner, { codes, dropped }: ReadCodes): void {
     scanner.dropped += dropped;
     scanner.codes += codes.length;
-    for (const code of codes) this.#emit({ type: 'codeScanned', device: scanner.device, code });
+    for (const code of codes) this.#emit({ type: 'codeScanned', device: scanner.device, ...code });
   }
 
   #set(scanner: Scanner, state: DeviceState, error: DeviceStatus['error']): void {

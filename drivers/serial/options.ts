@@ -28,4 +28,16 @@ export const serialOptions = [
     unit: 'ms',
     help: 'A code without CR or LF is dropped when nothing follows for so long; half a code is never used.',
   },
+  {
+    key: 'prefixes',
+    type: 'list',
+    default: [],
+    help: 'Texts that scanners put before a code, taken off. AIM identifiers such as ]C1 need no line: they are always known and taken off.',
+  },
+  {
+    key: 'suffixes',
+    type: 'list',
+    default: [],
+    help: 'Texts that scanners put behind a code, before CR or LF, taken off.',
+  },
 ] as const;

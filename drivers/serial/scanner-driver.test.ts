@@ -10,6 +10,7 @@ import t from 'tap';
 import { nativeClock } from '../../terminal/kernel/native.js';
 import { driverConformance } from '../contract/conformance.js';
 import type { DeviceEvent } from '../contract/driver.js';
+import { nothingAround } from '../protocols/scan-line/scanned-text.js';
 import { openPtyPair, type PtyPair } from '../sim/pty.js';
 import { SerialScannerDriver } from './scanner-driver.js';
 import { openSerialTransport } from './serial-transport.js';
@@ -19,7 +20,7 @@ async function openRig() {
   const paths = [path.join(folder, 'line'), path.join(folder, 'device')] as const;
   let pair: PtyPair = await openPtyPair(...paths);
   const driver = new SerialScannerDriver(
-    { paths: [pair.line], ignoredPaths: [], baud: 9_600, idleGapMs: 100 },
+    { paths: [pair.line], ignoredPaths: [], baud: 9_600, idleGapMs: 100, ...nothingAround },
     {
       open: openSerialTransport,
       look: () => [],

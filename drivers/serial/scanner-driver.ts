@@ -10,6 +10,7 @@ import { DeviceOrders } from '../contract/orders.js';
 import type { ByteTransport, DeviceError } from '../contract/transport.js';
 import { serialFingerprint } from '../fingerprints.js';
 import { emptyLine, endOfGap, readScanLine, type ScanLineState } from '../protocols/scan-line/scan-line.js';
+import { scannedText } from '../protocols/scan-line/scanned-text.js';
 import { identityOfLine, type UsbLine } from './tty-sysfs.js';
 
 export interface ScannerOptions {
@@ -17,6 +18,8 @@ export interface ScannerOptions {
   readonly ignoredPaths: readonly string[];
   readonly baud: number;
   readonly idleGapMs: number;
+  readonly prefixes: readonly string[];
+  readonly suffixes: readonly string[];
 }
 
 export interface ScannerPorts {
@@ -249,9 +252,11 @@ export class SerialScannerDriver implements Driver {
     const step = readScanLine(line.read, chunk);
     line.read = step.state;
     line.dropped += step.dropped;
-    for (const code of step.codes) {
+    for (const text of step.codes) {
+      const scanned = scannedText(text, this.options);
+      if (!scanned) continue;
       line.codes += 1;
-      this.#emit({ type: 'codeScanned', device: line.device, code });
+      this.#emit({ type: 'codeScanned', device: line.device, ...scanned });
     }
     if (step.state.partial === '' && !step.state.spoilt) return;
     line.cancelGap = this.ports.schedule(this.options.idleGapMs, () => {

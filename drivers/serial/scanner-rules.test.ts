@@ -8,6 +8,7 @@ import { type Bytes, utf8 } from '../../terminal/kernel/bytes.js';
 import { err, ok, type Result } from '../../terminal/kernel/result.js';
 import type { DeviceEvent } from '../contract/driver.js';
 import type { ByteTransport, DeviceError } from '../contract/transport.js';
+import { type AroundCode, nothingAround } from '../protocols/scan-line/scanned-text.js';
 import { ManualTime } from '../sim/manual-time.js';
 import { SerialScannerDriver, scannersMax } from './scanner-driver.js';
 import { openSerialTransport } from './serial-transport.js';
@@ -51,12 +52,12 @@ class FeignedBus {
   };
 }
 
-async function openDriver(paths: readonly string[] = []) {
+async function openDriver(paths: readonly string[] = [], around: AroundCode = nothingAround) {
   const bus = new FeignedBus();
   const time = new ManualTime();
   const events: DeviceEvent[] = [];
   const driver = new SerialScannerDriver(
-    { paths, ignoredPaths: [], baud: 9_600, idleGapMs: 100 },
+    { paths, ignoredPaths: [], baud: 9_600, idleGapMs: 100, ...around },
     { ...{ open: bus.open, look: bus.look, exists: bus.exists }, ...time, isSimulated: () => false },
   );
   const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -90,6 +91,26 @@ t.test('plugged in after the start, out, and in at another socket under another 
   bus.type('ttyACM3', 'TWO\r');
   bus.type('ttyACM0', 'THREE\r');
   t.same(codes(), ['scanner-1 ONE', 'scanner-1 TWO', 'scanner-2 THREE']);
+  await driver.stop();
+});
+
+t.test('what surrounds a code comes off, its symbol is said, and half a code before silence is dropped', async (t) => {
+  const around = { prefixes: ['~'], suffixes: ['#'] };
+  const { bus, start, events, time, driver } = await openDriver([], around);
+  bus.plug('ttyACM0', 'S1');
+  await start();
+  bus.type('ttyACM0', '~]C10109506000134352#\r4006381333931\r~#\r~40063');
+  time.advance(100);
+  bus.type('ttyACM0', ']E04006381333931\r');
+  t.same(
+    events.flatMap((event) => (event.type === 'codeScanned' ? [[event.aim, event.code]] : [])),
+    [
+      [']C1', '0109506000134352'],
+      [null, '4006381333931'],
+      [']E0', '4006381333931'],
+    ],
+  );
+  t.match(driver.statuses()[0]?.counters, { codes: 3, dropped: 1 });
   await driver.stop();
 });
 

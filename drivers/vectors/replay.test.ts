@@ -18,6 +18,7 @@ import { hidScannerOptionsDefault } from '../hid/device-rules.js';
 import { HidScannerDriver } from '../hid/scanner-driver.js';
 import { type Frame, readerFrames } from '../pcsc/frames.js';
 import { PcscDriver } from '../pcsc/pcsc-driver.js';
+import { nothingAround } from '../protocols/scan-line/scanned-text.js';
 import { SerialScannerDriver } from '../serial/scanner-driver.js';
 import { ManualTime } from '../sim/manual-time.js';
 
@@ -36,7 +37,7 @@ interface Stage {
 function serialStage(time: ManualTime): Stage {
   let feed: (chunk: Bytes) => void = () => {};
   const driver = new SerialScannerDriver(
-    { paths: ['/dev/recorded'], ignoredPaths: [], baud: 9_600, idleGapMs: 100 },
+    { paths: ['/dev/recorded'], ignoredPaths: [], baud: 9_600, idleGapMs: 100, ...nothingAround },
     {
       ...time,
       ...{ look: () => [], exists: () => true, isSimulated: () => true },

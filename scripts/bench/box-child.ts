@@ -76,7 +76,7 @@ function tap(): () => number {
   return link.cardMs;
 }
 function scan(): () => number {
-  driver.report({ type: 'codeScanned', device: 'bench', code: memberCode });
+  driver.report({ type: 'codeScanned', device: 'bench', code: memberCode, aim: null });
   return () => 0;
 }
 const timed = (act: () => void) => async (): Promise<number> => {

@@ -343,7 +343,7 @@ export function eventLine(event: TerminalEvent, language: Language): string {
       case 'sync':
         return `sync    ${say(language, `sync.${event.sync.state}`)}  ${event.sync.lastError?.code ?? ''}`;
       case 'scan':
-        return `scan    ${event.device}  ${event.code}`;
+        return `scan    ${event.device}  ${event.code}  ${event.problem ?? ''}`;
     }
   };
   return fit(text().trimEnd(), screenColumns);

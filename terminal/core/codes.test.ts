@@ -72,7 +72,7 @@ t.test('commands', (t) => {
 });
 
 t.test('products are 1 to 48 printable ASCII characters without spaces', (t) => {
-  t.same(classifyCode('6901234567892'), { kind: 'product', code: '6901234567892' });
+  t.same(classifyCode('6901234567892'), { kind: 'product', code: '6901234567892', marks: null, weighed: null });
   t.equal(classifyCode("'); DROP TABLE product;--").kind, 'unreadable', 'spaces');
   t.equal(classifyCode("';DROP/**/TABLE--").kind, 'product', 'text like any other: it is bound, never pasted');
   for (const text of [
@@ -111,5 +111,30 @@ t.test('command barcodes that undo a sale name it and the amount', (t) => {
   });
   for (const bad of ['SL!VOID', 'SL!VOID ', 'SL!REFUND 0 x', 'SL!REFUND -1 x', 'SL!REFUND 12.5 x', 'SL!REFUND 1250'])
     t.equal(classifyCode(bad).kind, 'unreadable', bad);
+  t.end();
+});
+
+t.test('a symbol that says what it is, is that or is refused', (t) => {
+  const found = (text: string, aim: string | null = null) => {
+    const scanned = classifyCode(text, { aim, weighedForms: ['21IIIIIVVVVVC'] });
+    return scanned.kind === 'product' ? scanned.code : scanned.kind;
+  };
+  const gtin = '06901234567892';
+  t.equal(found(`01${gtin}1726123110L1`, ']C1'), '6901234567892');
+  t.equal(found(`01${gtin}10L1\u001d21S`), '6901234567892', 'a separator says it too');
+  t.equal(found(`https://example.cn/01/${gtin}/21/S`, ']Q1'), '6901234567892');
+  t.equal(found('0000073513537', ']E0'), '0000073513537', 'a number goes on as scanned');
+  t.equal(found('6901234567892', ']C0'), '6901234567892');
+  t.equal(found('6901234567893', ']E0'), 'unreadable');
+  t.equal(found('6901234567893'), '6901234567893', 'a merchant’s own number');
+  t.equal(found(`01${gtin}`.replace('2', '3'), ']C1'), 'unreadable');
+  t.equal(found('00106141411234567897', ']C1'), 'unreadable', 'a pallet');
+  t.equal(found('https://pay.example/x'), 'unreadable');
+  t.equal(found('SLM1234567890128', ']Q1'), 'member');
+  t.match(classifyCode(withCheck('211234500999'), { aim: ']E0', weighedForms: ['21IIIIIVVVVVC'] }), {
+    code: withCheck('211234500999'),
+    weighed: { item: '2112345', priceMinor: 999 },
+  });
+  t.match(classifyCode(withCheck('211234500999')), { weighed: null });
   t.end();
 });

@@ -173,3 +173,28 @@ t.test('any bill that is made adds up and fits the wire', (t) => {
   t.match(keyedBill(minor(5), 'JPY'), { currency: 'JPY', totalMinor: 5, lines: [], catalogueVersion: null });
   t.end();
 });
+
+t.test(
+  'a product is found under its trade item number, whatever form catalogue and scan have; as written goes first',
+  async (t) => {
+    const rows = ['6901234567892', '00012345000065', '73513537', '4006381333931', '04006381333931', 'C1'];
+    const listed: ProductLookup = {
+      byCode: (code) => (rows.includes(code) ? { code, name: code, priceMinor: 100, category: '' } : null),
+      byName: () => [],
+    };
+    const found = (code: string): string | null => {
+      const bill = priceBill([{ code, quantity: 1 }], 'CNY', 1, listed);
+      return bill.ok ? (bill.value.lines[0]?.code ?? null) : bill.error.code;
+    };
+    t.equal(found('06901234567892'), '6901234567892');
+    t.equal(found('010690123456789217261231'), '6901234567892', 'an element string without a word about it');
+    t.equal(found('https://id.gs1.org/01/06901234567892'), '6901234567892', 'from a till that passes on what it read');
+    t.equal(found('01234565'), '00012345000065', 'UPC-E');
+    t.equal(found('012345000065'), '00012345000065', 'UPC-A');
+    t.equal(found('0000073513537'), '73513537', 'EAN-8');
+    t.equal(found('4006381333931'), '4006381333931');
+    t.equal(found('04006381333931'), '04006381333931');
+    t.equal(found('16901234567899'), 'product.unknown', 'a case');
+    t.equal(found('6901234567893'), 'product.unknown', 'a wrong digit');
+  },
+);

@@ -1,6 +1,7 @@
 /**
  * Pricing: from what was bought to a bill whose lines add up. Products are found through a look-up the shell gives.
  */
+import { catalogueCodes } from '../../drivers/protocols/gs1/product-code.js';
 import { type Bill, billLinesMax, bodyBytesMax } from '../../host-sync/protocol/record.js';
 import type { Product } from '../../host-sync/protocol/sync.js';
 import { utf8 } from '../kernel/bytes.js';
@@ -80,8 +81,11 @@ export function priceBill(
 
 function findProduct(line: WantedLine, products: ProductLookup): Result<Product, PricingProblem> {
   if (line.code !== undefined) {
-    const product = products.byCode(line.code);
-    return product ? ok(product) : err({ code: 'product.unknown', detail: line.code });
+    for (const code of catalogueCodes(line.code)) {
+      const product = products.byCode(code);
+      if (product) return ok(product);
+    }
+    return err({ code: 'product.unknown', detail: line.code });
   }
   const name = line.name ?? '';
   const found = name === '' ? [] : products.byName(name, 2);

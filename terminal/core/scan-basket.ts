@@ -2,11 +2,14 @@
  * The scan basket: products and command barcodes scanned at the counter become a purchase. Pure reducer; bounded.
  */
 import { billLinesMax } from '../../host-sync/protocol/record.js';
+import type { AmountMinor } from '../kernel/units.js';
 import type { CommandBarcode, ScannedCode } from './codes.js';
 
 export interface BasketLine {
   readonly code: string;
   readonly quantity: number;
+  /** Price of one piece where a scale's label holds it. */
+  readonly unitPriceMinor?: AmountMinor;
 }
 export interface Basket {
   readonly lines: readonly BasketLine[];
@@ -37,7 +40,11 @@ export function scanInto(basket: Basket, scanned: ScannedCode): readonly [Basket
   const none = { wish: 'none' } as const;
   if (scanned.kind === 'product') {
     if (basket.lines.length >= billLinesMax) return [basket, { wish: 'refused' }];
-    const line = { code: scanned.code, quantity: basket.nextQuantity };
+    const { weighed } = scanned;
+    const article = weighed
+      ? { code: weighed.item, unitPriceMinor: weighed.priceMinor as AmountMinor }
+      : { code: scanned.code };
+    const line = { ...article, quantity: basket.nextQuantity };
     return [{ lines: [...basket.lines, line], nextQuantity: 1 }, none];
   }
   if (scanned.kind === 'unreadable') return [basket, { wish: 'refused' }];

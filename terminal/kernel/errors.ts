@@ -58,6 +58,7 @@ export const errorTable = {
   'sale.notAllowed': row('warning', 'operator', 'This clerk may not do that.', '该收银员无此权限。'),
   'sale.empty': row('warning', 'never', 'Nothing to pay: the amount is zero.', '金额为零。'),
   'product.unknown': row('warning', 'never', 'The product is not in the catalogue.', '商品不存在。'),
+  'product.expired': row('warning', 'never', 'The use-by date of this item has passed.', '该商品已过保质期。'),
   'product.ambiguous': row(
     'warning',
     'never',

@@ -147,7 +147,12 @@ export function eventBody(event: TerminalEvent): unknown {
     case 'sync':
       return syncBody(event.sync);
     case 'scan':
-      return { device: event.device, code: event.code };
+      return {
+        device: event.device,
+        code: event.code,
+        ...event.marks,
+        ...(event.problem ? { problem: event.problem } : {}),
+      };
   }
 }
 

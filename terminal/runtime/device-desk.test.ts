@@ -91,6 +91,19 @@ t.test('a trial sees cards and codes, sales do not; a member’s code is not sho
   t.match((await box.ended(sale.transactionId)).outcome, { result: 'accepted' }, 'the reader is back with the sales');
 });
 
+t.test('a trial says what symbol was read, and its data in the form for people', async (t) => {
+  const box = await openBox(t);
+  const seen: TrialSight[] = [];
+  const trial = box.terminal.deviceDesk.tryOut('reader-1', 30_000, (sight) => seen.push(sight));
+  t.ok(trial.ok);
+  box.reader.scanSymbol(']C1', '010950600013435210L1\u001d21S', 'reader-1');
+  box.reader.scanSymbol(']E0', '4006381333931', 'reader-1');
+  t.same(seen, [
+    { type: 'code', text: '(01)09506000134352(10)L1(21)S  ]C1' },
+    { type: 'code', text: '4006381333931  ]E0' },
+  ]);
+});
+
 t.test('a sale ends a trial and has the device; while one is open there is no trial', async (t) => {
   const box = await openBox(t);
   const trial = box.terminal.deviceDesk.tryOut('reader-1', 30_000, () => t.fail('the sale has it'));

@@ -3,6 +3,8 @@
  * to sales meanwhile; a sale ends the trial. Must not decide when a device is served: the supervisor does.
  */
 import type { DeviceEvent, DeviceStatus, Driver, Schedule, UnclaimedDevice } from '../../drivers/contract/driver.js';
+import { bracketed, decodeElementString } from '../../drivers/protocols/gs1/element-string.js';
+import { saysElementString } from '../../drivers/protocols/gs1/product-code.js';
 import { classifyCode } from '../core/codes.js';
 import { type Bytes, toHex, utf8 } from '../kernel/bytes.js';
 import type { Clock } from '../kernel/ports.js';
@@ -22,6 +24,8 @@ export interface DeskParts {
   /** Stores the devices that a person disabled. @throws TerminalError of the store */
   readonly remember: (disabled: readonly string[]) => void;
 }
+
+type EventOf<T extends DeviceEvent['type']> = Extract<DeviceEvent, { type: T }>;
 
 interface Trial {
   readonly device: string;
@@ -124,7 +128,7 @@ export class DeviceDesk implements DeviceDeskPort {
     if (this.#recorder?.recorder.device === event.device) this.#record(event);
     const trial = this.#trial;
     if (trial?.device !== event.device) return false;
-    if (event.type === 'codeScanned') trial.see({ type: 'code', text: shownCode(event.code) });
+    if (event.type === 'codeScanned') trial.see({ type: 'code', text: shownCode(event) });
     if (event.type === 'cardPresented') {
       trial.see({ type: 'card', atr: toHex(event.link.atr) });
       void event.link.close();
@@ -153,7 +157,10 @@ export class DeviceDesk implements DeviceDeskPort {
 }
 
 /** A member's or coupon's code is a credential: it is named, not shown. */
-function shownCode(code: string): string {
+function shownCode({ code, aim }: EventOf<'codeScanned'>): string {
   const { kind } = classifyCode(code);
-  return kind === 'member' || kind === 'coupon' ? `${code.slice(0, 3)}… (${kind})` : code;
+  const symbol = aim === null ? '' : `  ${aim}`;
+  if (kind === 'member' || kind === 'coupon') return `${code.slice(0, 3)}… (${kind})${symbol}`;
+  const elements = saysElementString(code, aim) ? decodeElementString(code) : null;
+  return `${elements?.ok ? bracketed(elements.value) : code}${symbol}`;
 }

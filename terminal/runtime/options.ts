@@ -36,6 +36,22 @@ export const terminalOptions = [
     help: 'The clerk named on sales that the scanner started.',
   },
   {
+    key: 'expiredRefused',
+    type: 'boolean',
+    default: true,
+    help: 'Is an item whose symbol says that its use-by date (AI 17) is past kept out of the basket? A till’s `scan` event names the date either way.',
+  },
+  {
+    key: 'weighedForms',
+    type: 'list',
+    default: [],
+    form: {
+      pattern: /^(?=.{13}$)2[0-9]I+X?V+C$/,
+      says: '13 characters: prefix 20 to 29, I for the article, X for a digit not read, V for the price in minor units, C',
+    },
+    help: 'Forms of the labels that this shop’s scales print, like 21IIIIIVVVVVC. The catalogue lists such an article as prefix and I digits (2112345); its price is the label’s.',
+  },
+  {
     key: 'credentialTimeoutMs',
     type: 'integer',
     default: 60_000,

@@ -72,7 +72,23 @@ export type TerminalEvent =
   | { readonly type: 'device'; readonly device: DeviceStatus }
   | { readonly type: 'sync'; readonly sync: SyncStatus }
   /** A product code was scanned while no sale was open: tills in this box's series may want it. */
-  | { readonly type: 'scan'; readonly device: string; readonly code: string };
+  | {
+      readonly type: 'scan';
+      readonly device: string;
+      readonly code: string;
+      /** Only where the symbol says more than the number. */
+      readonly marks?: ItemMarks;
+      /** Not put into the box's own basket. */
+      readonly problem?: 'product.expired';
+    };
+
+/** What a symbol says of one item: GTIN of 14 digits, batch, serial number, last day of use as `2026-12-31`. */
+export interface ItemMarks {
+  readonly gtin: string;
+  readonly batch: string | null;
+  readonly serial: string | null;
+  readonly expiresOn: string | null;
+}
 
 /** Rises by one per event; `boot` changes with each start, so that a follower knows when numbers began anew. */
 export interface NumberedEvent {

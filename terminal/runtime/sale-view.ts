@@ -45,6 +45,14 @@ export function storedView(row: SaleRow, terminalId: string, lines: BoxConfigura
   };
 }
 
+const two = (part: number): string => String(part).padStart(2, '0');
+
+/** The day as the shop reads it, like `2026-12-31`: the box's own time zone. */
+export function shopDay(atWallMs: number): string {
+  const time = new Date(atWallMs);
+  return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+}
+
 /** Time as the shop reads it: the box's own time zone, minutes. */
 export function receiptContext(
   terminalId: string,
@@ -53,10 +61,14 @@ export function receiptContext(
   lines: BoxConfiguration | undefined,
 ): ReceiptContext {
   const time = new Date(atWallMs);
-  const two = (part: number): string => String(part).padStart(2, '0');
-  const date = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
   const { receiptHead: head = [], receiptFoot: foot = [] } = lines ?? {};
-  return { terminalId, copy, head, foot, time: `${date} ${two(time.getHours())}:${two(time.getMinutes())}` };
+  return {
+    terminalId,
+    copy,
+    head,
+    foot,
+    time: `${shopDay(atWallMs)} ${two(time.getHours())}:${two(time.getMinutes())}`,
+  };
 }
 
 export function serviceOfBarcode(barcode: StartBarcode): ServiceCommand {

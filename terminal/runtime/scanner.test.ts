@@ -3,7 +3,9 @@
  * that is no code (control characters, SQL, unknown products, too many) into a refusal that the clerk sees.
  */
 import t from 'tap';
+import { checkDigit } from '../../drivers/protocols/gs1/check-digits.js';
 import { type BoxDouble, openBox, until } from '../sim/box-double.js';
+import { shopDay } from './sale-view.js';
 
 const cake = '6901234567892';
 const noodles = '6909876543210';
@@ -191,4 +193,68 @@ t.test('a barcode undoes nothing unless the merchant allows it', async (t) => {
   t.match(box.terminal.sale('S-1'), { voided: false, refundedMinor: 0 });
   t.same(box.reader.signals.slice(-2), ['refused', 'refused']);
   t.notOk(box.kinds.includes('void') || box.kinds.includes('refund'));
+});
+
+t.test(
+  'one product in four symbols is one product, and what the symbol says of the item reaches the till',
+  async (t) => {
+    const box = await openBox(t);
+    box.reader.scanSymbol(']E0', cake);
+    box.reader.scanSymbol(']C1', `010${cake}10L1\u001d21S1`);
+    box.reader.scanSymbol(']d2', `010${cake}`);
+    box.reader.scanSymbol(']Q1', `https://example.cn/01/0${cake}`);
+    box.reader.scan('SL!PLAIN');
+    t.equal(box.terminal.sales(1, null)[0]?.totalMinor, 40_000);
+    t.same(scansOf(box), [cake, cake, cake, cake]);
+    const [, marked] = box.events.flatMap(({ event }) => (event.type === 'scan' ? [event] : []));
+    t.same(marked?.marks, { gtin: `0${cake}`, batch: 'L1', serial: 'S1', expiresOn: null });
+    box.reader.scanSymbol(']E0', '6901234567893');
+    box.reader.scanSymbol(']C1', `010${cake}1`);
+    t.same(box.reader.signals.slice(-2), ['refused', 'refused'], 'a misread digit, a cut string');
+  },
+);
+
+t.test(
+  'an item past its use-by date stays out of the basket, unless the merchant or a doubtful clock says otherwise',
+  async (t) => {
+    const box = await openBox(t);
+    const day = (after: number): string =>
+      shopDay(box.clock.wallMs() + after * 86_400_000)
+        .replaceAll('-', '')
+        .slice(2);
+    const symbol = (after: number): string => `010${cake}17${day(after)}`;
+    box.reader.scanSymbol(']C1', symbol(-1));
+    t.equal(box.reader.signals.at(-1), 'refused');
+    t.match(box.events.at(-1)?.event, { type: 'scan', code: cake, problem: 'product.expired' });
+    box.reader.scanSymbol(']C1', symbol(0));
+    box.reader.scanSymbol(']C1', symbol(1));
+    box.reader.scan('SL!PLAIN');
+    t.equal(box.terminal.sales(1, null)[0]?.totalMinor, 20_000, 'the last day still counts');
+
+    const open = await openBox(t, { options: { expiredRefused: false } });
+    open.reader.scanSymbol(']C1', symbol(-1));
+    open.reader.scan('SL!PLAIN');
+    t.equal(open.terminal.sales(1, null)[0]?.totalMinor, 10_000);
+
+    const late = await openBox(t);
+    late.wallStepMs = 86_400_000;
+    late.reader.scanSymbol(']C1', symbol(0));
+    late.reader.scan('SL!PLAIN');
+    t.equal(late.terminal.sales(1, null)[0]?.totalMinor, 10_000, 'somebody set the clock: it proves nothing');
+  },
+);
+
+t.test('a scale’s label is its article at the label’s price, where the merchant asked for it', async (t) => {
+  const digits = '690123401999';
+  const label = digits + String(checkDigit(digits));
+  const weighed = `21${'12345'}01999`;
+  const scale = weighed + String(checkDigit(weighed));
+  const box = await openBox(t, { options: { weighedForms: ['21IIIIIVVVVVC'] } });
+  box.reader.scan(scale, 'SL!PLAIN');
+  t.match(box.records[0], {
+    bill: { totalMinor: 1_999, lines: [{ code: '2112345', unitPriceMinor: 1_999, priceSource: 'override' }] },
+  });
+  t.same(scansOf(box), [scale], 'the till hears the label');
+  box.reader.scan(label, 'SL!PLAIN');
+  t.equal(box.reader.signals.at(-1), 'refused', 'another prefix is a product like any other');
 });

@@ -10,6 +10,7 @@ import type {
   Schedule,
   UnclaimedDevice,
 } from '../../drivers/contract/driver.js';
+import { expiryDay, type ProductCode } from '../../drivers/protocols/gs1/product-code.js';
 import { type Credential, credentialOfCode } from '../../host-sync/protocol/record.js';
 import type {
   AllowanceRequest,
@@ -37,6 +38,7 @@ import { DeviceSupervisor } from './device-supervisor.js';
 import { EventRing } from './event-ring.js';
 import { type DeviceKeys, OfflineDesk, type Tap } from './offline-desk.js';
 import type {
+  ItemMarks,
   NumberedEvent,
   OfflineView,
   Refusal,
@@ -49,7 +51,7 @@ import type {
 } from './port.js';
 import { type DeskOptions, SaleDesk } from './sale-desk.js';
 import { type HostReply, type RunnerPorts, SaleRunner } from './sale-runner.js';
-import { receiptContext, serviceOfBarcode, storedView, viewOf } from './sale-view.js';
+import { receiptContext, serviceOfBarcode, shopDay, storedView, viewOf } from './sale-view.js';
 import { WallClock } from './wall-clock.js';
 
 /** What the terminal needs of the sync client. */
@@ -70,6 +72,10 @@ export interface ScannerRights {
   readonly scannerSells: boolean;
   /** Anybody can show a barcode to the scanner: undoing by one is the merchant's choice. */
   readonly scannerUndoes: boolean;
+  /** Items whose symbol says that their use-by date is past are kept out of the basket. */
+  readonly expiredRefused: boolean;
+  /** Forms of the labels that this shop's scales print, like `21IIIIIVVVVVC`. */
+  readonly weighedForms: readonly string[];
 }
 
 export interface TerminalParts {
@@ -385,7 +391,7 @@ export class Terminal implements TerminalPort {
         this.#runner.deliver({ type: 'cardRemoved', linkId: event.linkId });
         return;
       case 'codeScanned':
-        this.#onScan(event.device, event.code);
+        this.#onScan(event.device, event.code, event.aim);
     }
   }
 
@@ -393,19 +399,39 @@ export class Terminal implements TerminalPort {
     this.#runner.deliver({ type: 'cardPresented', linkId, terminalNonce: toHex(this.#parts.random.bytes(16)) });
   }
 
-  #onScan(device: string, code: string): void {
-    const scanned = classifyCode(code);
+  #onScan(device: string, code: string, aim: string | null): void {
+    const scanned = classifyCode(code, { aim, weighedForms: this.#parts.options.weighedForms });
     if (scanned.kind === 'member' || scanned.kind === 'coupon') {
       this.#takeCode(code);
       return;
     }
-    if (scanned.kind === 'product') this.#publish({ type: 'scan', device, code });
+    if (scanned.kind === 'product') {
+      const marks = scanned.marks && this.#marks(scanned.marks);
+      const isPast = marks !== null && this.#isPast(marks.expiresOn);
+      const more = { ...(marks ? { marks } : {}), ...(isPast ? { problem: 'product.expired' as const } : {}) };
+      this.#publish({ type: 'scan', device, code: scanned.code, ...more });
+      if (isPast) {
+        this.#signal('refused');
+        return;
+      }
+    }
     if (!this.#parts.options.scannerSells) return;
     const [basket, wish] = scanInto(this.#basket, scanned);
     this.#basket = basket;
     if (wish.wish === 'refused') this.#signal('refused');
     if (wish.wish === 'cancel') this.#runner.deliver({ type: 'cancelRequested' });
     if (wish.wish === 'start') this.#startScanned(wish.barcode);
+  }
+
+  #marks({ expiry, ...marks }: ProductCode): ItemMarks {
+    const thisYear = Number(shopDay(this.#clock.now().atWallMs).slice(0, 4));
+    return { ...marks, expiresOn: expiry && expiryDay(expiry, thisYear) };
+  }
+
+  /** By a clock that may be wrong nothing is past. */
+  #isPast(expiresOn: string | null): boolean {
+    if (expiresOn === null || !this.#parts.options.expiredRefused || this.#clock.doubtful) return false;
+    return expiresOn < shopDay(this.#clock.now().atWallMs);
   }
 
   /** At once, so that what the scanner sends right behind the command belongs to the next basket. */

@@ -113,6 +113,7 @@ export class BoxDouble {
         ...{ simulated: false, category: 'dining', typedPointsClerks: ['boss'], siteDailyMaxMinor: 20_000 },
         ...{ credentialTimeoutMs: 60_000, authorisationTimeoutMs: 5_000, balanceTimeoutMs: 1_500 },
         ...{ cardAgainTimeoutMs: 30_000, scannerClerk: 'scanner', scannerSells: true, scannerUndoes: true },
+        ...{ expiredRefused: true, weighedForms: [] },
         ...wish.options,
       },
       crashed: (error) => this.crashes.push(error),

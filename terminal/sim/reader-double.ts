@@ -157,7 +157,10 @@ export class ReaderDouble implements Driver {
   }
 
   scan(...codes: readonly string[]): void {
-    for (const code of codes) this.#emit({ type: 'codeScanned', device: 'scanner-1', code });
+    for (const code of codes) this.#emit({ type: 'codeScanned', device: 'scanner-1', code, aim: null });
+  }
+  scanSymbol(aim: string, code: string, device = 'scanner-1'): void {
+    this.#emit({ type: 'codeScanned', device, code, aim });
   }
 
   /** The next command of that name waits before it reaches its phone. */

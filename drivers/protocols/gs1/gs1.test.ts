@@ -13,7 +13,8 @@ import { checkDigit, expandUpcE, gtin14, hasCheckCharacters, hasCheckDigit, shor
 import { decodeDigitalLink } from './digital-link.js';
 import { bracketed, decodeElementString, encodeElementString } from './element-string.js';
 import { linters } from './linters.js';
-import { catalogueCodes, readProductCode } from './product-code.js';
+import { catalogueCodes, expiryDay, readProductCode } from './product-code.js';
+import { readWeighedCode, weighedForm } from './weighed-code.js';
 
 const gs = '\u001d';
 const dictionary = `${PROJECT_ROOT}/../shared/data/gs1-syntax-dictionary.txt`;
@@ -394,5 +395,31 @@ t.test('what a symbol or a separator promises is kept or refused', (t) => {
   t.equal(found('0112345678901234', null), null, 'sixteen digits of a merchant: the number inside is wrong');
   t.equal(aiAt('01', 0)?.ai, '01');
   t.equal(aiRule('9999'), null);
+  t.end();
+});
+
+t.test('expiry: the nearest century, the month’s last day', (t) => {
+  t.equal(expiryDay('261231', 2026), '2026-12-31');
+  t.equal(expiryDay('280200', 2026), '2028-02-29');
+  t.equal(expiryDay('270200', 2026), '2027-02-28');
+  t.equal(expiryDay('760101', 2026), '2076-01-01', '50 years ahead');
+  t.equal(expiryDay('770101', 2026), '1977-01-01', '51 years ahead are 49 years ago');
+  t.equal(expiryDay('100101', 2060), '2110-01-01', '50 years ago are 50 years ahead');
+  t.end();
+});
+
+t.test('weighed goods: only in the forms that were asked for, and only with a right check digit', (t) => {
+  const label = (digits: string): string => digits + String(checkDigit(digits));
+  const forms = ['21IIIIIVVVVVC', '22IIIIIXVVVVC'];
+  t.same(readWeighedCode(label('211234500999'), forms), { item: '2112345', priceMinor: 999 });
+  t.same(readWeighedCode(label('221234570150'), forms), { item: '2212345', priceMinor: 150 });
+  t.equal(readWeighedCode(label('231234500999'), forms), null, 'another prefix');
+  t.equal(readWeighedCode(label('211234500000'), forms), null, 'no price');
+  t.equal(readWeighedCode(label('211234500999'), []), null, 'not asked for');
+  t.equal(readWeighedCode(`${label('211234500999').slice(0, 12)}x`, forms), null);
+  const wrong = label('211234500999').replace('999', '899');
+  t.equal(readWeighedCode(wrong, forms), null, 'a price that was misread');
+  for (const form of ['21IIIIIVVVVV', '31IIIIIVVVVVC', '21VVVVVVVVVVC', '21IIIIIXXVVVC', '21IIIIVIVVVVC'])
+    t.equal(weighedForm.test(form), false, form);
   t.end();
 });

@@ -11,7 +11,8 @@ const inRange =
   (part) =>
     Number(part) >= from && Number(part) <= to;
 
-const daysOf = (year: number, month: number): number =>
+/** Days of a month, 1…12, of the Gregorian calendar. */
+export const daysOf = (year: number, month: number): number =>
   month === 2
     ? year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
       ? 29

@@ -7,6 +7,7 @@ import type { Element } from './ai-rules.js';
 import { expandUpcE, gtin14, hasCheckDigit } from './check-digits.js';
 import { decodeDigitalLink } from './digital-link.js';
 import { decodeElementString, groupSeparator } from './element-string.js';
+import { daysOf } from './linters.js';
 
 export interface ProductCode {
   /** GTIN of 14 digits with a right check digit. */
@@ -20,6 +21,10 @@ export interface ProductCode {
 
 /** AIM identifiers of symbols that hold GS1 data (§5.1.3): GS1-128, GS1 DataBar, GS1 DataMatrix, GS1 QR, GS1 DotCode. */
 const gs1Symbols: readonly string[] = [']C1', ']e0', ']d2', ']Q3', ']J1'];
+/** Does the symbol, or a separator in it, say that this is an element string? */
+export const saysElementString = (text: string, aim: string | null): boolean =>
+  (aim !== null && gs1Symbols.includes(aim)) || text.includes(groupSeparator);
+
 /** EAN-13 and UPC, and EAN-8. ITF has no check digit of its own, so that its codes may be anything. */
 const eanSymbol = ']E0';
 const ean8Symbol = ']E4';
@@ -33,8 +38,7 @@ const bare = (gtin: string): ProductCode => ({ gtin, batch: null, serial: null, 
  */
 export function readProductCode(text: string, aim: string | null): Result<ProductCode | null, DecodeError> {
   if (/^https?:\/\//i.test(text)) return withGtin(decodeDigitalLink(text));
-  if ((aim !== null && gs1Symbols.includes(aim)) || text.includes(groupSeparator))
-    return withGtin(decodeElementString(text));
+  if (saysElementString(text, aim)) return withGtin(decodeElementString(text));
   if (aim === eanSymbol || aim === ean8Symbol) return readEan(text, aim);
   const gtin = gtin14(text);
   if (gtin !== null) return ok(bare(gtin));
@@ -62,6 +66,19 @@ function withGtin(elements: Result<readonly Element[], DecodeError>): Result<Pro
   const gtin = said('01');
   if (gtin === null) return decodeError('input.unsupported', 0, 'no trade item: another thing of GS1 is marked');
   return ok({ gtin, batch: said('10'), serial: said('21'), expiry: said('17') });
+}
+
+/**
+ * The day of an expiry in `thisYear` (four digits) as `2026-12-31`: years of two digits are the nearest (§7.12), day 00 is the
+ * month's last. Takes what readProductCode gave.
+ */
+export function expiryDay(expiry: string, thisYear: number): string {
+  const ahead = Number(expiry.slice(0, 2)) - (thisYear % 100);
+  const century = Math.floor(thisYear / 100) + (ahead >= 51 ? -1 : ahead <= -50 ? 1 : 0);
+  const year = century * 100 + Number(expiry.slice(0, 2));
+  const month = expiry.slice(2, 4);
+  const day = expiry.slice(4, 6);
+  return `${year}-${month}-${day === '00' ? daysOf(year, Number(month)) : day}`;
 }
 
 /**

@@ -13,7 +13,7 @@ import { keyboardLayouts } from './layouts.js';
 import { endOfTypingGap, nothingTyped, readTypedReport, type TypingRules } from './typed-code.js';
 
 const boot = { reportId: 0 };
-const us: TypingRules = { layout: 'us', end: 'enter', prefixes: [] };
+const us: TypingRules = { layout: 'us', end: 'enter' };
 
 function type(rules: TypingRules, reports: readonly Bytes[], layout = boot) {
   let state = nothingTyped;
@@ -104,14 +104,11 @@ t.test('a lost report, a foreign key, a held Alt and silence drop the code, and 
   t.strictSame(type(us, [...typeReports('us', 'x'.repeat(257)), enterReport]).dropped, 1, 'too long');
 });
 
-t.test('other ends, prefixes, report ids', async (t) => {
+t.test('other ends, report ids', async (t) => {
   const tab = hex('00002b0000000000');
   t.strictSame(type({ ...us, end: 'tab' }, [...typeReports('us', 'A1'), tab]).codes, ['A1']);
   const gap: TypingRules = { ...us, end: 'gap' };
   t.strictSame(endOfTypingGap(gap, type(gap, typeReports('us', 'A1')).state).codes, ['A1']);
-  const prefixed: TypingRules = { ...us, prefixes: [']C', ']C1'] };
-  t.strictSame(type(prefixed, [...typeReports('us', ']C1A1'), enterReport]).codes, ['A1'], 'the longest');
-  t.strictSame(type(prefixed, [...typeReports('us', ']C1'), enterReport]).codes, [], 'a prefix alone is no code');
   const withId = [...typeReports('us', 'A1'), enterReport].map((report) => Uint8Array.of(3, ...report));
   const media = hex('02E90000');
   t.strictSame(

@@ -1,5 +1,5 @@
 /**
- * Typed codes: the keys of a scanner in keyboard mode to whole codes, by layout, end and prefix. What breaks off, is too
+ * Typed codes: the keys of a scanner in keyboard mode to whole codes, by layout and end. What breaks off, is too
  * long or holds a key that no code has is counted and dropped, never used in part. Pure.
  */
 import type { Bytes } from '../../../terminal/kernel/bytes.js';
@@ -11,8 +11,6 @@ export interface TypingRules {
   readonly layout: KeyboardLayout;
   /** The key behind a code; `gap`: none, so that silence ends it. */
   readonly end: 'enter' | 'tab' | 'gap';
-  /** Taken off where a code begins with one of them; the longest that fits. */
-  readonly prefixes: readonly string[];
 }
 
 export interface TypingState {
@@ -55,9 +53,8 @@ export function readTypedReport(
   for (const usage of read.strokes.usages) {
     if (usage === key.capsLock) isCapital = !isCapital;
     else if (endKeys[rules.end].includes(usage)) {
-      const code = withoutPrefix(text, rules.prefixes);
       if (isSpoilt) dropped += 1;
-      else if (code !== '') codes.push(code);
+      else if (text !== '') codes.push(text);
       text = '';
       isSpoilt = false;
     } else {
@@ -72,8 +69,8 @@ export function readTypedReport(
 /** Nothing followed for the gap: the code's end where rules say so, else half a code that is dropped. */
 export function endOfTypingGap(rules: TypingRules, state: TypingState): TypingStep {
   const rest: TypingState = { ...state, text: '', isSpoilt: false };
-  const code = withoutPrefix(state.text, rules.prefixes);
-  if (rules.end === 'gap' && !state.isSpoilt) return { state: rest, codes: code === '' ? [] : [code], dropped: 0 };
+  if (rules.end === 'gap' && !state.isSpoilt)
+    return { state: rest, codes: state.text === '' ? [] : [state.text], dropped: 0 };
   return { state: rest, codes: [], dropped: state.isSpoilt || state.text !== '' ? 1 : 0 };
 }
 
@@ -90,9 +87,4 @@ function typed(layout: KeyboardLayout, usage: number, held: HeldKeys, isCapital:
   const shift = isCapital && isLetter ? !held.shift : held.shift;
   const character = characterOf(layout, usage, { shift, altGr: held.altGr });
   return character !== null && isCodeByte(character.charCodeAt(0)) ? character : null;
-}
-
-function withoutPrefix(text: string, prefixes: readonly string[]): string {
-  const found = prefixes.filter((prefix) => text.startsWith(prefix)).sort((a, b) => b.length - a.length)[0] ?? '';
-  return text.slice(found.length);
 }

@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { PcscDriver } from '../../../drivers/pcsc/pcsc-driver.js';
+import { nothingAround } from '../../../drivers/protocols/scan-line/scanned-text.js';
 import { SerialScannerDriver } from '../../../drivers/serial/scanner-driver.js';
 import { openSerialTransport } from '../../../drivers/serial/serial-transport.js';
 import { lookAtLines } from '../../../drivers/serial/tty-sysfs.js';
@@ -82,7 +83,7 @@ export const usbScenarios: readonly Scenario[] = [
       const path = '/dev/serial/by-id/usb-QEMU_QEMU_USB_SERIAL_RIG1-if00-port0';
       const watch = new DriverWatch(
         new SerialScannerDriver(
-          { paths: [path], ignoredPaths: [], baud: 9_600, idleGapMs: 2_000 },
+          { paths: [path], ignoredPaths: [], baud: 9_600, idleGapMs: 2_000, ...nothingAround },
           {
             ...shell,
             open: openSerialTransport,

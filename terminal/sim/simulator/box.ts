@@ -119,6 +119,7 @@ class Run {
         ...{ simulated: false, category: 'dining', typedPointsClerks: [], siteDailyMaxMinor: 1_000_000 },
         ...{ credentialTimeoutMs: patienceMs, authorisationTimeoutMs: 5_000, balanceTimeoutMs: 1_500 },
         ...{ cardAgainTimeoutMs: 60_000, scannerClerk: 'scanner', scannerSells: false, scannerUndoes: false },
+        ...{ expiredRefused: true, weighedForms: [] },
       },
       version: '0',
       crashed: (error) => {

@@ -57,7 +57,7 @@ export class SimReader implements Driver {
   signal(): void {}
 
   scan(code: string): void {
-    this.#emit({ type: 'codeScanned', device: 'scanner-1', code });
+    this.#emit({ type: 'codeScanned', device: 'scanner-1', code, aim: null });
   }
 
   /** Holds the phone to the reader for so long, unless it is elsewhere. */
