@@ -22,7 +22,7 @@ import { type AdminClient, openAdminClient } from '../host/admin-client.js';
 import type { HostReady } from '../start-parts/box.js';
 import { startProcess } from '../start-parts/process.js';
 import { HostLine } from './host-line.js';
-import { TerminalProcess } from './terminal-process.js';
+import { Dead, TerminalProcess } from './terminal-process.js';
 
 const memberNumber = '13800138000';
 const otherNumber = '13900139000';
@@ -71,6 +71,13 @@ export async function until<T>(what: string, look: () => Promise<T | null> | T |
   }
 }
 
+/** Where the box's data lie and what its process is given besides, where that is not the stage's own. */
+export interface BoxPlace {
+  readonly boxFolder?: string;
+  readonly environment?: NodeJS.ProcessEnv;
+  readonly giveBack?: () => void;
+}
+
 export class Stage {
   /** Starts of the box so far, and taps that had to be made again. */
   boxStarts = 0;
@@ -85,6 +92,9 @@ export class Stage {
 
   private constructor(
     private readonly dataFolder: string,
+    /** The box's own data: database, keys, audit. */
+    readonly boxFolder: string,
+    private readonly environment: NodeJS.ProcessEnv,
     /** pcscd and its virtual readers; null: the phone comes to a socket. */
     readonly rig: PcscRig | null,
     readonly phoneControl: PhoneControl,
@@ -95,11 +105,16 @@ export class Stage {
     private readonly stops: (() => Promise<unknown>)[],
   ) {}
 
-  /** Starts everything; a member with a phone, points and two coupons is there when it resolves. */
-  static async open(readers: 'pcsc' | 'socket'): Promise<Stage> {
+  /**
+   * Starts everything; a member with a phone, points and two coupons is there when it resolves. `prepare` gives the box a
+   * folder or an environment of its own, and how that is taken back.
+   */
+  static async open(readers: 'pcsc' | 'socket', prepare?: (folder: string) => BoxPlace): Promise<Stage> {
     const dataFolder = mkdtempSync(path.join(tmpdir(), 'shouli-kill-'));
     const stops: (() => Promise<unknown>)[] = [async () => rmSync(dataFolder, { recursive: true, force: true })];
     try {
+      const { boxFolder = dataFolder, environment = process.env, giveBack } = prepare?.(dataFolder) ?? {};
+      if (giveBack) stops.push(async () => giveBack());
       const rig = readers === 'pcsc' ? await openPcscRig() : null;
       if (rig) stops.push(() => rig.close());
       const port = rig ? rig.ports[0] : await freePort();
@@ -120,7 +135,7 @@ export class Stage {
       writeFileSync(path.join(dataFolder, 'shouli.toml'), configText(line.port));
       const admin = openAdminClient(hostFolder);
       stops.push(() => admin.close());
-      const stage = new Stage(dataFolder, rig, phone, admin, line, port, stops);
+      const stage = new Stage(dataFolder, boxFolder, environment, rig, phone, admin, line, port, stops);
       stops.push(() => stage.#stopBox());
       await stage.#furnish();
       return stage;
@@ -155,10 +170,12 @@ export class Stage {
 
   /** On the same data folder, also after a death. `dieAt`: it dies there while it recovers. @throws Dead */
   async startBox(dieAt: string | null = null): Promise<void> {
-    const { dataFolder } = this;
+    const { boxFolder, dataFolder, environment } = this;
     this.boxStarts += 1;
     const files = {
-      dataFolder,
+      dataFolder: boxFolder,
+      logFile: path.join(dataFolder, 'terminal.log'),
+      environment,
       configFile: path.join(dataFolder, 'shouli.toml'),
       bootstrapFile: path.join(dataFolder, 'bootstrap.json'),
       readerPort: this.rig ? 0 : this.port,
@@ -166,7 +183,13 @@ export class Stage {
     const box = this.#spare ?? TerminalProcess.load(files);
     this.#spare = TerminalProcess.load(files);
     this.#box = null;
-    await box.begin(dieAt);
+    try {
+      await box.begin(dieAt);
+    } catch (error) {
+      // One that does not start is gone, too: it may not hold the folder.
+      if (!(error instanceof Dead)) await box.kill();
+      throw error;
+    }
     this.#box = box;
   }
 
@@ -232,7 +255,7 @@ export class Stage {
   lookAtDead<T>(use: (store: TerminalStore) => T): T {
     const file = path.join(this.#lookFolder(), 'terminal.db');
     for (const side of ['', '-wal']) {
-      const from = path.join(this.dataFolder, `terminal.db${side}`);
+      const from = path.join(this.boxFolder, `terminal.db${side}`);
       if (existsSync(from)) copyFileSync(from, `${file}${side}`);
     }
     return readStore(file, use);

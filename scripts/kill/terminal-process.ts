@@ -28,6 +28,9 @@ export interface TerminalFiles {
   readonly dataFolder: string;
   readonly configFile: string;
   readonly bootstrapFile: string;
+  /** Outside the data folder: a full disk must not silence it. */
+  readonly logFile: string;
+  readonly environment: NodeJS.ProcessEnv;
   /** Where the phone comes to; 0: the readers that the configuration names. */
   readonly readerPort: number;
 }
@@ -67,11 +70,12 @@ export class TerminalProcess {
   }
 
   /** A process that has loaded the program and opens nothing before it begins: loading is most of a start. */
-  static load({ dataFolder, configFile, bootstrapFile, readerPort }: TerminalFiles): TerminalProcess {
-    const log = openSync(path.join(dataFolder, 'terminal.log'), 'a', 0o600);
+  static load(files: TerminalFiles): TerminalProcess {
+    const { dataFolder, configFile, bootstrapFile, readerPort, environment: env } = files;
+    const log = openSync(files.logFile, 'a', 0o600);
     const script = path.join(builtFolder, 'scripts', 'kill', 'doomed-terminal-child.js');
     const words = [dataFolder, configFile, bootstrapFile, String(readerPort)];
-    const child = fork(script, words, { stdio: ['ignore', log, log, 'ipc'] });
+    const child = fork(script, words, { env, stdio: ['ignore', log, log, 'ipc'] });
     closeSync(log);
     return new TerminalProcess(child);
   }
