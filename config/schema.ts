@@ -3,7 +3,7 @@
  */
 
 import { bleOptions } from '../drivers/ble/options.js';
-import { hidOptions } from '../drivers/hid/options.js';
+import { hidOptions, keypadOptions, stripeReaderOptions } from '../drivers/hid/options.js';
 import { pcscOptions } from '../drivers/pcsc/options.js';
 import { serialOptions } from '../drivers/serial/options.js';
 import { syncOptions } from '../host-sync/client/options.js';
@@ -19,6 +19,8 @@ const sections = {
   readers: { title: 'Contactless readers (PC/SC)', rows: pcscOptions },
   scanners: { title: 'Barcode scanners on serial lines', rows: serialOptions },
   hidScanners: { title: 'Barcode scanners in HID POS mode', rows: hidOptions },
+  stripeReaders: { title: 'Magnetic stripe readers (HID)', rows: stripeReaderOptions },
+  keypads: { title: 'Numeric keypads (HID)', rows: keypadOptions },
   bluetooth: { title: 'Scanners and phones over Bluetooth LE', rows: bleOptions },
   console: { title: 'The technician console', rows: consoleOptions },
   localApi: { title: 'The local API for tills', rows: localApiOptions },

@@ -31,6 +31,9 @@ export function serialFingerprint(
   );
 }
 
+/** MagTek: its stripe readers have usages of their own. From the public USB id list. */
+export const magTekVendorId = '0801';
+
 export interface HidFingerprint {
   /** USB vendor id, four lower-case hex digits. */
   readonly vendorId: string;

@@ -5,11 +5,11 @@ import { existsSync, realpathSync } from 'node:fs';
 import type { Clock } from '../terminal/kernel/ports.js';
 import { BleDriver, type BleOptions } from './ble/ble-driver.js';
 import type { Driver, Schedule, UnclaimedDevice } from './contract/driver.js';
-import type { HidScannerOptions } from './hid/device-rules.js';
+import type { HidScannerOptions, KeypadOptions, StripeReaderOptions } from './hid/device-rules.js';
 import { openHidTransport } from './hid/hid-transport.js';
 import { lookAtHidraw } from './hid/hidraw-sysfs.js';
 import { silenceInputs } from './hid/key-inputs.js';
-import { HidScannerDriver } from './hid/scanner-driver.js';
+import { HidScannerDriver, KeypadDriver, StripeReaderDriver } from './hid/scanner-driver.js';
 import type { PcscOptions } from './pcsc/options.js';
 import { PcscDriver } from './pcsc/pcsc-driver.js';
 import { lookAtUsbReaders } from './pcsc/usb-readers.js';
@@ -22,6 +22,8 @@ export interface DriverSettings {
   readonly readers: PcscOptions;
   readonly scanners: ScannerOptions;
   readonly hidScanners: HidScannerOptions;
+  readonly stripeReaders: StripeReaderOptions;
+  readonly keypads: KeypadOptions;
   readonly bluetooth: BleOptions;
 }
 
@@ -39,6 +41,7 @@ export function createDrivers(
   shell: { readonly clock: Clock; readonly schedule: Schedule },
 ): readonly Driver[] {
   const { clock, schedule } = shell;
+  const hid = { clock, schedule, look: lookAtHidraw, open: openHidTransport, silence: silenceInputs };
   return [
     new PcscDriver({ clock, schedule, options: settings.readers }),
     new SerialScannerDriver(settings.scanners, {
@@ -49,13 +52,9 @@ export function createDrivers(
       exists: existsSync,
       isSimulated: isPseudoTerminal,
     }),
-    new HidScannerDriver(settings.hidScanners, {
-      clock,
-      schedule,
-      look: lookAtHidraw,
-      open: openHidTransport,
-      silence: silenceInputs,
-    }),
+    new HidScannerDriver(settings.hidScanners, hid),
+    new StripeReaderDriver(settings.stripeReaders, hid),
+    new KeypadDriver(settings.keypads, hid),
     new BleDriver({ clock, schedule, options: settings.bluetooth }),
   ];
 }

@@ -38,6 +38,8 @@ function simulatedConfig(config: Config, scanner: string | undefined): Config {
     readers: { ...config.readers, enabled: true, virtualReaders: true, names: ['Virtual PCD'], ignoredNames: [] },
     scanners: { ...config.scanners, paths: scanner ? [scanner] : [], ignoredPaths: [] },
     hidScanners: { ...config.hidScanners, enabled: false },
+    stripeReaders: { ...config.stripeReaders, enabled: false },
+    keypads: { ...config.keypads, devices: [] },
   };
 }
 

@@ -64,7 +64,15 @@ export type DeviceEvent =
       readonly code: string;
       /** AIM symbology identifier (ISO/IEC 15424) such as `]C1`; null where the scanner does not say what it read. */
       readonly aim: string | null;
-    };
+    }
+  /** Tracks 1, 2, 3 without sentinels, sound by themselves; may hold a card's number: shown and logged by nobody. */
+  | {
+      readonly type: 'stripeRead';
+      readonly device: string;
+      readonly tracks: readonly [string | null, string | null, string | null];
+    }
+  /** 1…20 digits of a keypad, Enter taken off. May be a member's phone number: shown masked only. */
+  | { readonly type: 'numberKeyed'; readonly device: string; readonly digits: string };
 
 /** What the member is told at the tap, by LED, buzzer or display: keep holding, done, tap again, refused, or nothing. */
 export type MemberSignal = 'hold' | 'done' | 'tapAgain' | 'refused' | 'idle';

@@ -4,14 +4,15 @@
  * type unless the configuration names that very device.
  */
 import { printable } from '../../terminal/kernel/redaction.js';
-import { hidFingerprint } from '../fingerprints.js';
+import { hidFingerprint, magTekVendorId } from '../fingerprints.js';
 import { keyReportLayout } from '../protocols/hid-keyboard/key-report.js';
 import type { KeyboardLayout } from '../protocols/hid-keyboard/layouts.js';
 import type { TypingRules } from '../protocols/hid-keyboard/typed-code.js';
 import { hidRole, layoutWithAim, layoutWithoutAim } from '../protocols/hid-pos/scan-layout.js';
+import { stripeLayout } from '../protocols/magnetic-stripe/stripe-report.js';
 import type { HidDevice } from './hidraw-sysfs.js';
 import { hidOptions } from './options.js';
-import { keyboardReader, posReader, type ReportReader } from './report-reader.js';
+import { keyboardReader, keypadReader, posReader, type ReportReader, stripeReader } from './report-reader.js';
 
 export interface HidScannerOptions {
   readonly enabled: boolean;
@@ -24,6 +25,15 @@ export interface HidScannerOptions {
   readonly keyboardGapMs: number;
   readonly keyboardPrefixes: readonly string[];
   readonly keyboardSuffixes: readonly string[];
+}
+
+export interface StripeReaderOptions {
+  readonly enabled: boolean;
+  readonly devices: readonly string[];
+}
+export interface KeypadOptions {
+  readonly devices: readonly string[];
+  readonly gapMs: number;
 }
 
 export const hidScannerOptionsDefault = Object.fromEntries(
@@ -39,8 +49,8 @@ export interface Reading {
 }
 
 export type HidVerdict =
-  | { readonly verdict: 'scanner'; readonly reading: Reading }
-  /** A scanner that nobody here can read. */
+  | { readonly verdict: 'served'; readonly reading: Reading }
+  /** One that nobody here can read. */
   | { readonly verdict: 'unsupported' }
   /** Never opened. `maker` is set where it may be a scanner in keyboard mode. */
   | { readonly verdict: 'keyboard'; readonly maker: string | null }
@@ -83,7 +93,7 @@ export function judgeDevice(device: HidDevice, options: HidScannerOptions): HidV
   if (devices.length > 0 && !devices.some((pattern) => isMeant(pattern, device))) return { verdict: 'ignored' };
   if (role.role !== 'scanner') return { verdict: 'unsupported' };
   const { layout } = role;
-  return { verdict: 'scanner', reading: { reader: () => posReader(layout), gapMs: options.idleGapMs, types: false } };
+  return { verdict: 'served', reading: { reader: () => posReader(layout), gapMs: options.idleGapMs, types: false } };
 }
 
 /** A keyboard that the configuration names. One of its interfaces may have other keys: volume, calculator. */
@@ -93,9 +103,26 @@ function judgeKeyboard(device: HidDevice, options: HidScannerOptions): HidVerdic
   const rules = { layout: options.keyboardLayout, end: options.keyboardEnd };
   const around = { prefixes: options.keyboardPrefixes, suffixes: options.keyboardSuffixes };
   return {
-    verdict: 'scanner',
+    verdict: 'served',
     reading: { reader: () => keyboardReader(layout, rules, around), gapMs: options.keyboardGapMs, types: true },
   };
+}
+
+/** A stripe reader says what it is; one that also types is none. */
+export function judgeStripeReader(device: HidDevice, { devices }: StripeReaderOptions): HidVerdict {
+  const layout = stripeLayout(device.descriptor, device.vendorId === magTekVendorId);
+  const types = hidRole(device.descriptor, layoutWithAim).role === 'keyboard';
+  const isWanted = devices.length === 0 || devices.some((pattern) => isMeant(pattern, device));
+  if (!layout || types || !isWanted) return { verdict: 'ignored' };
+  return { verdict: 'served', reading: { reader: () => stripeReader(layout), gapMs: 0, types: false } };
+}
+
+/** A keypad is a keyboard: only one that the configuration names is taken from the rest of the system. */
+export function judgeKeypad(device: HidDevice, { devices, gapMs }: KeypadOptions): HidVerdict {
+  if (!devices.some((pattern) => isMeant(pattern, device))) return { verdict: 'ignored' };
+  const layout = keyReportLayout(device.descriptor);
+  if (!layout) return { verdict: 'unsupported' };
+  return { verdict: 'served', reading: { reader: () => keypadReader(layout), gapMs, types: true } };
 }
 
 /** What a technician sees of a device; printable. */

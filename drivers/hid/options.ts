@@ -77,3 +77,40 @@ export const hidOptions = [
     help: 'Texts that scanners in keyboard mode put behind a code, before the end key, taken off.',
   },
 ] as const;
+
+/** Magnetic stripe readers. */
+export const stripeReaderOptions = [
+  {
+    key: 'enabled',
+    type: 'boolean',
+    default: true,
+    help: 'Look for USB magnetic stripe readers that are no keyboard (usage page 8E, or MagTek’s own). What they read is never recorded or logged.',
+  },
+  {
+    key: 'devices',
+    type: 'list',
+    default: [],
+    form: identity,
+    help: 'Use only these readers, each as vendor:product or vendor:product:serial. Empty: every one.',
+  },
+] as const;
+
+/** Numeric keypads. */
+export const keypadOptions = [
+  {
+    key: 'devices',
+    type: 'list',
+    default: [],
+    form: identity,
+    help: 'USB keypads whose numbers the box takes, each as vendor:product or vendor:product:serial. They are taken from the rest of the system, like scanners in keyboard mode.',
+  },
+  {
+    key: 'gapMs',
+    type: 'integer',
+    default: 10_000,
+    min: 1_000,
+    max: 60_000,
+    unit: 'ms',
+    help: 'A number without Enter is forgotten when no key follows for so long.',
+  },
+] as const;

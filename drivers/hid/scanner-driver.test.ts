@@ -5,9 +5,8 @@
  */
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import type { Bytes } from '../../terminal/kernel/bytes.js';
 import { nativeClock } from '../../terminal/kernel/native.js';
-import { err, ok, type Result } from '../../terminal/kernel/result.js';
+import { err, ok } from '../../terminal/kernel/result.js';
 import { driverConformance } from '../contract/conformance.js';
 import type { DeviceEvent } from '../contract/driver.js';
 import type { DeviceError } from '../contract/transport.js';
@@ -22,72 +21,14 @@ import {
 } from '../protocols/hid-pos/hid-pos-fixtures.js';
 import { ManualTime } from '../sim/manual-time.js';
 import { type HidScannerOptions, hidScannerOptionsDefault, isMeant } from './device-rules.js';
-import { openHidTransport, type ReportTransport } from './hid-transport.js';
+import { FakeBus } from './hid-fixtures.js';
+import { openHidTransport } from './hid-transport.js';
 import type { HidDevice } from './hidraw-sysfs.js';
+import { type HidPorts, hidInputsMax } from './input-driver.js';
 import { silenceInputs } from './key-inputs.js';
-import { HidScannerDriver, type HidScannerPorts, hidScannersMax } from './scanner-driver.js';
+import { HidScannerDriver } from './scanner-driver.js';
 
 const optionsDefault = hidScannerOptionsDefault;
-
-interface FakeOpen {
-  report: (report: Bytes) => void;
-  fail: (error: DeviceError) => void;
-  closed: boolean;
-}
-
-/** A bus on which devices are plugged in and out. */
-class FakeBus {
-  #instances = 0;
-  readonly #plugged = new Map<string, HidDevice>();
-  /** Every opening, in order, by device file. */
-  readonly opens: string[] = [];
-  readonly open = new Map<string, FakeOpen>();
-  refusal: DeviceError | null = null;
-  /** Runs while a device is being opened. */
-  duringOpen: () => void = () => {};
-
-  readonly look = (): readonly HidDevice[] => [...this.#plugged.values()];
-
-  plug(name: string, descriptor: Bytes, more: Partial<HidDevice> = {}): void {
-    this.#instances += 1;
-    this.#plugged.set(name, {
-      path: `/dev/${name}`,
-      instance: `0003:0C2E:0B87.${this.#instances}`,
-      vendorId: '0c2e',
-      productId: '0b87',
-      serial: 'S1',
-      name: 'Scanner',
-      socket: `usb-1/${name}`,
-      descriptor,
-      ...more,
-    });
-  }
-  pull(name: string): void {
-    this.#plugged.delete(name);
-  }
-  scan(name: string, ...reports: readonly Bytes[]): void {
-    for (const report of reports) this.open.get(`/dev/${name}`)?.report(report);
-  }
-
-  readonly openDevice = async (path: string): Promise<Result<ReportTransport, DeviceError>> => {
-    this.opens.push(path);
-    this.duringOpen();
-    if (this.refusal) return err(this.refusal);
-    const opened: FakeOpen = { report: () => {}, fail: () => {}, closed: false };
-    this.open.set(path, opened);
-    return ok({
-      onReport: (listener) => {
-        opened.report = listener;
-      },
-      onClosed: (listener) => {
-        opened.fail = listener;
-      },
-      close: async () => {
-        opened.closed = true;
-      },
-    });
-  };
-}
 
 driverConformance(t, ['scan', 'plug'], async () => {
   const bus = new FakeBus();
@@ -114,7 +55,7 @@ driverConformance(t, ['scan', 'plug'], async () => {
 });
 
 /** A driver on a bus and a clock of its own; a second passes with look(). */
-function openDriver(options: Partial<HidScannerOptions> = {}, ports: Partial<HidScannerPorts> = {}) {
+function openDriver(options: Partial<HidScannerOptions> = {}, ports: Partial<HidPorts> = {}) {
   const bus = new FakeBus();
   const time = new ManualTime();
   const events: DeviceEvent[] = [];
@@ -365,15 +306,15 @@ t.test('a device that hangs while it is opened holds up neither the others nor t
 
 t.test('rows are bounded; a new scanner takes the row of one that is gone', async (t) => {
   const { bus, start, look, driver, rows } = openDriver();
-  for (let at = 0; at < hidScannersMax + 2; at++) bus.plug(`hidraw${at}`, scannerDescriptor, { serial: `${at}` });
+  for (let at = 0; at < hidInputsMax + 2; at++) bus.plug(`hidraw${at}`, scannerDescriptor, { serial: `${at}` });
   await start();
-  t.equal(rows().length, hidScannersMax);
-  t.equal(bus.opens.length, hidScannersMax);
+  t.equal(rows().length, hidInputsMax);
+  t.equal(bus.opens.length, hidInputsMax);
   bus.pull('hidraw3');
   await look();
   t.same(
     [rows().length, rows()[3], bus.opens.at(-1)],
-    [hidScannersMax, ['hid-scanner-4', 'ready', null], `/dev/hidraw${hidScannersMax}`],
+    [hidInputsMax, ['hid-scanner-4', 'ready', null], `/dev/hidraw${hidInputsMax}`],
   );
   await driver.stop();
 });

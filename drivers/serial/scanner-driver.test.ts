@@ -109,7 +109,7 @@ t.test('without udevadm: lines are looked for and served all the same, and the p
     const schedule = (ms, run) => { const timer = setTimeout(run, ms); return () => clearTimeout(timer); };
     const settings = (paths) => ({
       readers: { enabled: false }, hidScanners: { enabled: false, devices: [], ignoredDevices: [], keyboards: [] },
-      bluetooth: { scanners: [], phones: false },
+      bluetooth: { scanners: [], phones: false }, stripeReaders: { enabled: false, devices: [] }, keypads: { devices: [], gapMs: 1000 },
       scanners: { paths, ignoredPaths: [], baud: 9600, idleGapMs: 100 }, console: { serialPath: '' },
     });
     for (const paths of [[], [process.argv[1]]]) {

@@ -22,7 +22,7 @@ export async function realDevices(config: Config): Promise<string | null> {
   const scanner = lookAtLines().find(({ vendorId, productId }) => serialFingerprint(vendorId, productId));
   if (scanner) return `scanner: ${scanner.lastingPath ?? scanner.path}`;
   const hidScanner = hidScanners.enabled
-    ? lookAtHidraw().find((device) => judgeDevice(device, hidScanners).verdict === 'scanner')
+    ? lookAtHidraw().find((device) => judgeDevice(device, hidScanners).verdict === 'served')
     : undefined;
   return hidScanner ? `scanner: ${describeDevice(hidScanner)}` : null;
 }

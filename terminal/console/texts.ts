@@ -128,6 +128,14 @@ const texts = {
     'Hold a phone or card to the reader. 30 s; any key stops.',
     '请将手机或卡片贴近读卡器。30 秒，按任意键停止。',
   ],
+  'trial.wants.stripe': [
+    'Swipe any card. Its number is shown masked. 30 s; any key stops.',
+    '请刷任意磁条卡，卡号将部分隐藏。30 秒，按任意键停止。',
+  ],
+  'trial.wants.number': [
+    'Key a number, then Enter. It is shown masked. 30 s; any key stops.',
+    '请输入数字并按确认键，将部分隐藏。30 秒，按任意键停止。',
+  ],
   'trial.wants.code': ['Scan any code with it. 30 s; any key stops.', '请扫描任意条码。30 秒，按任意键停止。'],
   'trial.code': ['code    ', '条码    '],
   'trial.card': ['card    ATR ', '卡片    ATR '],

@@ -5,6 +5,7 @@
 import type { DeviceEvent, DeviceStatus, Driver, Schedule, UnclaimedDevice } from '../../drivers/contract/driver.js';
 import { bracketed, decodeElementString } from '../../drivers/protocols/gs1/element-string.js';
 import { saysElementString } from '../../drivers/protocols/gs1/product-code.js';
+import { describeSwipe, maskedNumber } from '../../drivers/protocols/magnetic-stripe/track.js';
 import { classifyCode } from '../core/codes.js';
 import { type Bytes, toHex, utf8 } from '../kernel/bytes.js';
 import type { Clock } from '../kernel/ports.js';
@@ -85,7 +86,7 @@ export class DeviceDesk implements DeviceDeskPort {
       };
     });
     this.#trial = { device, see, end };
-    return ok({ wants: status.bus === 'pcsc' ? 'card' : 'code', ended, stop: () => end('stopped') });
+    return ok({ wants: wantedBy(found.value), ended, stop: () => end('stopped') });
   }
 
   /** A sale begins: it has the devices. */
@@ -129,6 +130,8 @@ export class DeviceDesk implements DeviceDeskPort {
     const trial = this.#trial;
     if (trial?.device !== event.device) return false;
     if (event.type === 'codeScanned') trial.see({ type: 'code', text: shownCode(event) });
+    if (event.type === 'stripeRead') trial.see({ type: 'code', text: describeSwipe(event.tracks) });
+    if (event.type === 'numberKeyed') trial.see({ type: 'code', text: maskedNumber(event.digits) });
     if (event.type === 'cardPresented') {
       trial.see({ type: 'card', atr: toHex(event.link.atr) });
       void event.link.close();
@@ -143,7 +146,7 @@ export class DeviceDesk implements DeviceDeskPort {
     const recorder = this.#recorder?.recorder;
     if (event.type === 'codeScanned') recorder?.note('code', utf8(event.code));
     else if (event.type === 'cardPresented') recorder?.note('card', event.link.atr);
-    else recorder?.note('cardGone', nothing);
+    else if (event.type === 'cardRemoved') recorder?.note('cardGone', nothing);
   }
 
   #supervised(device: string): Result<Found, Refusal> {
@@ -155,6 +158,11 @@ export class DeviceDesk implements DeviceDeskPort {
       : ok({ ...found, identity });
   }
 }
+
+const wantedBy = ({ driver, status }: Found): DeviceTrial['wants'] => {
+  if (status.bus === 'pcsc') return 'card';
+  return driver.name === 'hid-stripe' ? 'stripe' : driver.name === 'hid-keypad' ? 'number' : 'code';
+};
 
 /** A member's or coupon's code is a credential: it is named, not shown. */
 function shownCode({ code, aim }: EventOf<'codeScanned'>): string {

@@ -150,7 +150,7 @@ export type TrialSight =
 
 export interface DeviceTrial {
   /** What to hold to it. */
-  readonly wants: 'card' | 'code';
+  readonly wants: 'card' | 'code' | 'stripe' | 'number';
   /** Resolves when the time is over, it was stopped, or a sale began. */
   readonly ended: Promise<'time' | 'stopped' | 'sale'>;
   stop(): void;

@@ -392,6 +392,11 @@ export class Terminal implements TerminalPort {
         return;
       case 'codeScanned':
         this.#onScan(event.device, event.code, event.aim);
+        return;
+      case 'stripeRead':
+      case 'numberKeyed':
+        // No service here asks for them; a technician's trial sees them.
+        return;
     }
   }
 
