@@ -8,11 +8,13 @@ import { hostOpenApi } from '../host-sync/server/http/openapi.js';
 import { consolePage } from '../terminal/console/page.js';
 import { localApiOpenApi } from '../terminal/local-api/openapi.js';
 import { acceptanceMachinePage } from './docs/acceptance-machine.js';
+import { assurancePage } from './docs/assurance.js';
 import { errorsPage } from './docs/errors.js';
 
 const documents: readonly { readonly path: string; readonly make: () => string | Promise<string> }[] = [
   { path: 'docs/acceptance-machine.md', make: acceptanceMachinePage },
   { path: 'docs/errors.md', make: errorsPage },
+  { path: 'docs/assurance.md', make: assurancePage },
   { path: 'docs/console.md', make: consolePage },
   { path: 'config/reference.md', make: configReference },
   { path: 'docs/protocols/local-api.openapi.json', make: async () => json(await localApiOpenApi()) },

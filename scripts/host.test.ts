@@ -92,6 +92,14 @@ t.test('the operator’s day', async (t) => {
   t.match(json(data, 'member', 'register', '13800000001', '--name', '张三'), { messageId: /./ });
   t.equal(readdirSync(path.join(data, 'host', 'messages', 'out')).length, 1);
   t.match(json(data, 'member', 'list'), { rows: [] });
+  const { memberCode } = json<{ memberCode: string }>(data, 'member', 'enlist', '13800000002', '--name', '李四');
+  const pass = ['--wallet', 'apple', '--issuer', 'pass.com.example.loyalty', '--number', 'M-17'];
+  const bound = json<{ passId: string }>(data, 'member', 'pass', 'add', memberCode, ...pass);
+  t.same(json(data, 'member', 'pass', 'add', '13800000002', ...pass), bound, 'the same pass again is the same');
+  t.match(json(data, 'member', 'show', bound.passId), { memberCode, keys: [{ keyId: bound.passId, state: 'active' }] });
+  json(data, 'member', 'enlist', '13800000003', '--name', '王五');
+  t.match(cli(hostCommand, data, ['member', 'pass', 'add', '13800000003', ...pass]).stderr, /record\.conflict/);
+  t.match(json(data, 'policy', '--passes-spend', 'yes'), { passesSpend: true });
   const coupon = json<{ code: string }>(
     data,
     'coupon',

@@ -12,12 +12,20 @@ import { createDrivers, lookForUnclaimed } from '../drivers/registry.js';
 import { startConsole } from './console/start.js';
 import type { Effect } from './core/effect.js';
 import { TerminalError } from './kernel/errors.js';
-import { nativeClock, nativeCrypto, nativeIds, nativeRandom } from './kernel/native.js';
+import {
+  nativeClock,
+  nativeCrypto,
+  nativeIds,
+  nativeKeyAgreement,
+  nativeRandom,
+  nativeWalletCrypto,
+} from './kernel/native.js';
 import type { WallMs } from './kernel/units.js';
 import { HostConnection } from './runtime/host-link.js';
 import { openSnapshotSocket } from './runtime/snapshot-socket.js';
 import { Terminal } from './runtime/terminal.js';
 import { startUpkeep } from './runtime/upkeep.js';
+import { walletSettings } from './runtime/wallet-settings.js';
 import { openTerminalStore } from './store/open.js';
 
 export interface TerminalStart {
@@ -45,6 +53,7 @@ export interface RunningTerminal {
   stop(): Promise<void>;
 }
 
+const walletCrypto = { ...nativeCrypto, ...nativeKeyAgreement, ...nativeWalletCrypto };
 const schedule: Schedule = (delayMs, run) => {
   const timer = setTimeout(run, delayMs);
   return () => clearTimeout(timer);
@@ -89,6 +98,7 @@ export async function startTerminal(start: TerminalStart): Promise<RunningTermin
     random: nativeRandom,
     ids: nativeIds,
     siteKey: () => host.siteKey,
+    wallets: { settings: walletSettings(config.wallet), crypto: walletCrypto },
     options: { ...config.terminal, simulated: start.simulated },
     version: start.version,
     crashed: start.crashed,

@@ -84,9 +84,30 @@ export const credentialSchema = z.discriminatedUnion('method', [
   z.strictObject({ method: z.literal('couponCode'), code: couponCodeSchema }),
   /** A rotating code from the member's page: good for about a minute, once. */
   z.strictObject({ method: z.literal('screenCode'), code: screenCodeSchema }),
+  z.strictObject({
+    /** A pass in a phone's wallet that the box opened with the merchant's key (docs/decisions/wallet-passes.md). */
+    method: z.literal('walletPass'),
+    wallet: z.enum(['apple', 'google']),
+    /** Names the pass; made of wallet, issuer and the pass's number. */
+    passId: hexOf(8),
+    /** Names this one answer of the phone: it counts once. */
+    answer: hexOf(16),
+    /** When the phone made it, by its own clock; null where the answer is bound to the box's own session instead. */
+    answeredAtMs: z.int().min(0).nullable(),
+  }),
+  z.strictObject({
+    /** A pass that the box could not open: the host holds the key. Apple's alone can be held back so. */
+    method: z.literal('sealedPass'),
+    /** The pass type id. */
+    issuer: z.string().regex(/^[\x21-\x7e]{1,128}$/),
+    answer: hexOf(16),
+    /** The answer as the phone sent it, in hex. */
+    sealed: z.string().regex(/^([0-9a-f]{2}){56,120}$/),
+  }),
 ]);
 export type Credential = z.infer<typeof credentialSchema>;
 export type TapCredential = Extract<Credential, { method: 'tap' }>;
+export type PassCredential = Extract<Credential, { method: 'walletPass' | 'sealedPass' }>;
 
 /** A scanned or typed code as a credential, by its first letters; null: it is none. Form and check digit are not looked at. */
 export function credentialOfCode(code: string): Exclude<Credential, TapCredential> | null {

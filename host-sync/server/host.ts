@@ -5,6 +5,7 @@
 
 import type { Bytes } from '../../terminal/kernel/bytes.js';
 import { TerminalError } from '../../terminal/kernel/errors.js';
+import type { OpenPass } from './ledger/context.js';
 import { expireDue, expiryBatchMax, planExpiry } from './ledger/expiry.js';
 import { put } from './ledger/facts.js';
 import { createAllowanceRequests, createAllowances } from './service/allowances.js';
@@ -84,8 +85,18 @@ export async function createHost(options: HostOptions): Promise<Host> {
   };
 }
 
+/** A host without the merchant's pass keys: it opens none. */
+const opensNothing: OpenPass = () => ({ ok: false, code: 'pass.unknownKey' });
+
 /** Realm and site key of this store, drawn once. */
-async function standingOf({ store, crypto, random, vault, realm }: HostOptions): Promise<Standing> {
+async function standingOf({
+  store,
+  crypto,
+  random,
+  vault,
+  realm,
+  openPass = opensNothing,
+}: HostOptions): Promise<Standing> {
   const drawn = random.bytes(siteKeyBytes);
   const kept = await store.transact<{ readonly realm: string; readonly siteKey: Bytes }>(
     (need) => {
@@ -103,5 +114,5 @@ async function standingOf({ store, crypto, random, vault, realm }: HostOptions):
     },
   );
   if (kept.realm !== realm) throw new TerminalError('record.wrongRealm', `the store is ${kept.realm}`);
-  return { crypto, unwrap: (wrapped) => vault.unwrap(wrapped), siteKey: kept.siteKey, realm };
+  return { crypto, unwrap: (wrapped) => vault.unwrap(wrapped), siteKey: kept.siteKey, realm, openPass };
 }

@@ -130,6 +130,13 @@ export const hostOptions = [
     help: 'PEM file with that certificate’s private key.',
   },
   {
+    key: 'walletKeyFiles',
+    type: 'list',
+    default: [],
+    form: { pattern: /^\/[^\p{Cc}]+$/u, says: 'a path from /' },
+    help: 'The merchant’s private keys (PEM, P-256, readable by the host alone) for Apple passes that boxes hold back because they have no such key.',
+  },
+  {
     key: 'logLevel',
     type: 'choice',
     default: 'info',

@@ -26,6 +26,7 @@ import { ensurePrivateFolder, writePrivateFile } from './pki/key-files.js';
 import type { HostStore } from './storage/port.js';
 import { openSqliteStore } from './storage/sqlite.js';
 import { type HostVault, openVault } from './vault.js';
+import { passOpener } from './wallet-keys.js';
 import { createMemberPagesServer } from './web/server.js';
 
 const dayMs = 86_400_000;
@@ -268,6 +269,7 @@ export async function startHost(options: StartOptions): Promise<RunningHost> {
       realm: options.realm,
       soon: (task) => void setImmediate(task),
       sign: (data) => authority.sign(data),
+      openPass: passOpener(settings.walletKeyFiles),
     });
     await publishFirstRules(host, settings);
     // 4. Messages and registration.

@@ -2,7 +2,7 @@
  * Host commands about members and their coupons: arguments in, a call, a table out.
  * Must hold no rule; the host decides.
  */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { CouponView, MemberView, Page, StatementLine } from '../../host-sync/server/host.js';
 import { formatAmount } from '../../terminal/kernel/units.js';
 import { fields, table, time } from './output.js';
@@ -29,7 +29,7 @@ const statementTable = (page: Page<StatementLine>): string =>
     })),
   ) + more(page);
 
-/** `member register|enlist|list|show|statement|block|unblock` */
+/** `member register|enlist|list|show|statement|pass|block|unblock` */
 export function memberCommand({ run }: Tools): Command {
   const member = new Command('member').description('members 会员 and their phones');
   member
@@ -100,6 +100,20 @@ export function memberCommand({ run }: Tools): Command {
         show(page, () => statementTable(page));
       }),
     );
+  const pass = new Command('pass').description('passes in phone wallets (docs/decisions/wallet-passes.md)');
+  pass
+    .command('add <who>')
+    .description('bind a pass to a member by its number; block and unblock work with the id that is shown')
+    .addOption(new Option('--wallet <wallet>').choices(['apple', 'google']).makeOptionMandatory())
+    .requiredOption('--issuer <id>', 'pass type id (Apple), or collector id (Google)')
+    .requiredOption('--number <text>', 'what the pass says to the terminal')
+    .action((who: string, options: { wallet: string; issuer: string; number: string }) =>
+      run(async ({ call, show }) => {
+        const bound = await call<{ memberCode: string; passId: string }>('member.addPass', { who, ...options });
+        show(bound, () => `pass ${bound.passId} is bound to ${bound.memberCode}`);
+      }),
+    );
+  member.addCommand(pass);
   for (const [word, state] of [
     ['block', 'blocked'],
     ['unblock', 'active'],

@@ -196,6 +196,14 @@ function rulesCommand({ run }: Tools): Command {
   return rules;
 }
 
+interface PolicyOptions {
+  readonly siteKeyOnBoxes?: string;
+  readonly passesSpend?: string;
+  readonly screenCodeSpends?: string;
+  readonly reservationSeconds?: number;
+  readonly typedPointsMax?: number;
+}
+
 function policyCommand({ run }: Tools): Command {
   return new Command('policy')
     .description('what the merchant chooses besides the rules')
@@ -209,24 +217,19 @@ function policyCommand({ run }: Tools): Command {
       integerBetween(10, 86_400),
     )
     .option('--typed-points-max <points>', 'most points that a clerk may type', integerBetween(0, 1_000_000_000))
+    .addOption(yesNo('--passes-spend', 'may a pass in a phone wallet spend points and coupons, with the host asked?'))
     .action((options: PolicyOptions) =>
       run(async ({ call, show }) => {
         const policy = await call<Policy>('policy.set', {
           ...(options.siteKeyOnBoxes === undefined ? {} : { siteKeyOnBoxes: options.siteKeyOnBoxes === 'yes' }),
           ...(options.screenCodeSpends === undefined ? {} : { screenCodeSpends: options.screenCodeSpends === 'yes' }),
+          ...(options.passesSpend === undefined ? {} : { passesSpend: options.passesSpend === 'yes' }),
           ...(options.reservationSeconds === undefined ? {} : { reservationMs: options.reservationSeconds * 1000 }),
           ...(options.typedPointsMax === undefined ? {} : { typedPointsMax: options.typedPointsMax }),
         });
         show(policy, () => fields({ ...policy }));
       }),
     );
-}
-
-interface PolicyOptions {
-  readonly siteKeyOnBoxes?: string;
-  readonly screenCodeSpends?: string;
-  readonly reservationSeconds?: number;
-  readonly typedPointsMax?: number;
 }
 
 interface BoxesOptions {

@@ -12,7 +12,7 @@ import type { PersistedSale, SaleOutcome, SaleRequest } from './sale.js';
 export type Effect =
   /** One commit: the sale's row and its records in the journal and outbox. → persisted · persistFailed */
   | { readonly type: 'persist'; readonly sale: PersistedSale; readonly records: readonly RecordDraft[] }
-  /** SELECT and PRESENT on a card. → proofReceived · linkFailed */
+  /** Asks the card, method by method in the merchant's order, who it is. → proofReceived · passRead · linkFailed */
   | {
       readonly type: 'presentCredential';
       readonly linkId: string;

@@ -2,7 +2,7 @@
  * Events: everything that can happen to a sale, in the past tense, with the times and random values the shell drew.
  */
 
-import type { CardWrite } from '../../host-sync/protocol/record.js';
+import type { CardWrite, PassCredential } from '../../host-sync/protocol/record.js';
 import type { Balances, FinalAnswer } from '../../host-sync/protocol/sync.js';
 import type { ErrorCode } from '../kernel/errors.js';
 import type { TransactionId } from '../kernel/ports.js';
@@ -43,6 +43,14 @@ export type SaleEvent = At &
         readonly proof: string;
         readonly hostReachable: boolean;
         /** Without the host: what the box may decide of it; null: the host is there, or nothing limits the sale. */
+        readonly offlineOffer: OfflineOffer | null;
+      }
+    /** A pass in the phone's wallet answered instead. */
+    | {
+        readonly type: 'passRead';
+        readonly linkId: string;
+        readonly credential: PassCredential;
+        readonly hostReachable: boolean;
         readonly offlineOffer: OfflineOffer | null;
       }
     /** The mutual session stands; by whose key. */

@@ -104,10 +104,19 @@ export function takeProof(state: StateOf<'presenting'>, event: EventOf<'proofRec
   return decideOrAsk(state, event, credential, state.linkId);
 }
 
+/** Only the application carries a card's record; whoever wants that is told to tap with it. */
+export function takePass(state: StateOf<'presenting'>, event: EventOf<'passRead'>): Step {
+  const service = serviceOf(state.request);
+  if (state.unsettled || service.rules.identify === 'card') return waitForCard(state);
+  const refusal = service.refusal(event.credential);
+  if (refusal) return endRefused(state, refusal);
+  return decideOrAsk(state, event, event.credential, state.linkId);
+}
+
 /** Decided here where the service, or without the host an offer, allows it; else the host is asked. */
 function decideOrAsk(
   state: StateOf<'awaitingCredential'> | StateOf<'presenting'>,
-  event: EventOf<'codeScanned'> | EventOf<'proofReceived'>,
+  event: EventOf<'codeScanned'> | EventOf<'proofReceived'> | EventOf<'passRead'>,
   credential: Credential,
   linkId: string | null,
 ): Step {

@@ -2,12 +2,13 @@
  * Offline policy: what the box may decide of a sale while it cannot reach its host: earning within limits, spending out of
  * an allowance that it holds, or on the merchant's floor limit. Pure; everything it knows is in the reading.
  */
+import { isStrongEnough } from '../../host-sync/protocol/assurance.js';
 import type { Credential } from '../../host-sync/protocol/record.js';
 import type { OfflineLimits } from '../../host-sync/protocol/sync.js';
 import type { ErrorCode } from '../kernel/errors.js';
 import type { HeldAllowance, OfflineOffer, OfflineUsage } from './offline-offer.js';
 import type { SaleRequest } from './sale.js';
-import { serviceOf } from './services/services.js';
+import { businessIdOf, serviceOf } from './services/services.js';
 
 export interface OfflineReading {
   readonly limits: OfflineLimits;
@@ -27,13 +28,17 @@ export interface OfflineReading {
 }
 
 const dayMs = 86_400_000;
+const operationOf = { pointsEarn: 'earnPoints', pointsSpend: 'spendPoints', couponHost: 'hostCoupon' } as const;
 const refuse = (code: ErrorCode): OfflineOffer => ({ offer: 'refuses', code });
 
-/** The name a credential is counted and blocked under. */
+/**
+ * The name a credential is counted and blocked under. Whose a sealed pass is, only the host can tell: all of them are counted
+ * as one member's, so that limits bind them too.
+ */
 export function subjectOf(credential: Credential): string {
-  if (credential.method === 'tap') return credential.keyId;
   // Of a rotating code what stays: its handle.
-  return credential.method === 'screenCode' ? credential.code.slice(0, 12) : credential.code;
+  if (credential.method === 'screenCode') return credential.code.slice(0, 12);
+  return businessIdOf(credential) ?? credential.method;
 }
 
 /**
@@ -49,10 +54,12 @@ export function offerOffline(
   if (name !== 'pointsEarn' && name !== 'pointsSpend' && name !== 'couponHost') return null;
   const { lastContactMs, nowMs, limits } = reading;
   if (reading.isBlocked) return refuse('credential.blocked');
+  const operation = operationOf[name];
+  // What the host might let pass, it alone can judge: whether a code or a pass was shown before, and what the merchant wants.
+  if (credential.method !== 'couponCode' && !isStrongEnough(operation, credential, 'offline'))
+    return refuse(isStrongEnough(operation, credential, 'maybe') ? 'host.unreachable' : 'credential.tooWeak');
   if (lastContactMs !== null && nowMs - lastContactMs > limits.daysMax * dayMs) return refuse('offline.tooLong');
   if (name === 'pointsEarn') return offerEarn(request, credential, reading);
-  // Nobody but the host can tell whether a screen code was shown before.
-  if (credential.method === 'screenCode') return refuse('host.unreachable');
   return offerAllowance(request, credential, reading) ?? offerFloor(request, credential, reading);
 }
 

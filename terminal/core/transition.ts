@@ -17,6 +17,7 @@ import {
   resume,
   settleCard,
   takeCode,
+  takePass,
   takeProof,
   waitForCard,
   withAnswer,
@@ -36,6 +37,7 @@ const stray = {
   cardRemoved: 'ignored',
   codeScanned: 'ignored',
   proofReceived: 'ignored',
+  passRead: 'ignored',
   sessionOpened: 'ignored',
   sessionRefused: 'ignored',
   cardRead: 'ignored',
@@ -71,6 +73,7 @@ export const table: Table = {
     cardRemoved: onLink((state) => waitForCard(state)),
     linkFailed: onLink(linkFailed),
     proofReceived: onLink(takeProof),
+    passRead: onLink(takePass),
     timerFired: onTime((state, event) => giveUp(state, event, 'sale.timedOut')),
   },
   openingSession: {

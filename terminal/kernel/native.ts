@@ -108,6 +108,16 @@ function pointOf(privateKey: Uint8Array): Buffer {
   return own.getPublicKey();
 }
 
+/** The 32 bytes of a P-256 private key in PEM (PKCS #8 or SEC 1); null where the text is none. */
+export function privateKeyOfPem(pem: string): Uint8Array | null {
+  try {
+    const { crv, d } = createPrivateKey(pem).export({ format: 'jwk' });
+    return crv === 'P-256' && d ? new Uint8Array(Buffer.from(d, 'base64url')) : null;
+  } catch {
+    return null;
+  }
+}
+
 export const nativeWalletCrypto: WalletCrypto = {
   publicKeyOf: (privateKey) => {
     if (privateKey.length !== 32) return null;

@@ -31,7 +31,13 @@ import {
   transcriptOf,
   writeSlotCommand,
 } from '../../drivers/protocols/member/session.js';
-import { type TapCredential, transactionIdBytes } from '../../host-sync/protocol/record.js';
+import type { Wallet } from '../../drivers/protocols/ose/ose.js';
+import {
+  type Credential,
+  type PassCredential,
+  type TapCredential,
+  transactionIdBytes,
+} from '../../host-sync/protocol/record.js';
 import type { SessionGrant, SessionRequest, SessionResponse } from '../../host-sync/protocol/sync.js';
 import { offerFromCard } from '../core/card-offer.js';
 import type { Effect } from '../core/effect.js';
@@ -44,6 +50,8 @@ import type { Crypto } from '../kernel/ports.js';
 import { type AmountMinor, type DurationMs, durationMs } from '../kernel/units.js';
 import type { Tap } from './offline-desk.js';
 import type { WallClock } from './wall-clock.js';
+import type { TapMethod } from './wallet-settings.js';
+import type { Wallets } from './wallets.js';
 
 /** An event before the shell stamps it. */
 type Unstamped<E> = E extends SaleEvent ? Omit<E, 'atMonotonicMs' | 'atWallMs' | 'clockDoubtful'> : never;
@@ -58,8 +66,12 @@ export interface CardLinksPorts {
   readonly siteSpentMinor: (cardKeyId: string) => AmountMinor;
   readonly categoryOf: (productCode: string) => string | null;
   readonly hostReachable: () => boolean;
-  /** Asked where the host is not: what the box may decide for this tap. */
-  readonly offlineOffer: (tap: TapCredential, proof: Tap) => OfflineOffer | null;
+  /** What a tap is asked for, in the merchant's order. */
+  readonly tapOrder: readonly TapMethod[];
+  /** Null: no wallet is asked. */
+  readonly wallets: Pick<Wallets, 'select' | 'readApple' | 'readGoogle'> | null;
+  /** Asked where the host is not: what the box may decide for this tap. `proof` null: a pass, which proves no key. */
+  readonly offlineOffer: (credential: Credential, proof: Tap | null) => OfflineOffer | null;
   /** Null: no answer within the deadline. */
   readonly askSession: (request: SessionRequest) => Promise<SessionResponse | null>;
 }
@@ -76,7 +88,11 @@ interface Card {
   transactionId: string | null;
   grant: Grant | null;
   channel: SecureChannel | null;
+  /** The wallet that is selected on the card now; null: something else is. */
+  wallet: Wallet | null;
 }
+
+type Presenting = Extract<Effect, { type: 'presentCredential' }>;
 
 class LinkProblem extends Error {
   constructor(readonly code: ErrorCode) {
@@ -90,7 +106,10 @@ export class CardLinks {
 
   /** A card came into the field. The oldest of too many is let go. */
   add(link: ApduLink): void {
-    this.#cards.set(link.id, { link, transcript: null, proof: null, transactionId: null, grant: null, channel: null });
+    this.#cards.set(link.id, {
+      link,
+      ...{ transcript: null, proof: null, transactionId: null, grant: null, channel: null, wallet: null },
+    });
     for (const [id, card] of this.#cards) {
       if (this.#cards.size <= linksMax) break;
       this.#cards.delete(id);
@@ -113,45 +132,94 @@ export class CardLinks {
     for (const card of this.#cards.values()) if (card.transactionId === transactionId) card.grant = grantFromHex(grant);
   }
 
-  async presentCredential(effect: Extract<Effect, { type: 'presentCredential' }>): Promise<ShellEvent> {
+  /**
+   * Asks who it is, method by method in the merchant's order, in one pass of the field; the first that answers is taken. Only
+   * the application carries a card's record, so nothing else is asked for one.
+   */
+  async presentCredential(effect: Presenting): Promise<ShellEvent> {
     return this.#guarded(effect.linkId, async (card) => {
-      const selected = value(decodeSelectAnswer(await this.#transmit(card, selectCommand())));
-      const keyId = keyIdOf(selected, effect.key);
-      if (!keyId) throw new LinkProblem('card.absent');
-      const context = encodeContext({
-        ...effect.context,
-        transactionId: transactionIdBytes(effect.context.transactionId),
-        terminal: hex(this.ports.terminalId().slice(2)),
-      });
-      const asked = { key: effect.key, terminalNonce: hex(effect.terminalNonce), context };
-      const presented = value(
-        decodePresentAnswer(await this.#transmit(card, presentCommand(effect.key, asked.terminalNonce, context))),
-      );
-      card.transcript = transcriptOf(selected, presented, asked);
-      card.proof = presented.proof;
-      card.transactionId = effect.context.transactionId;
-      card.grant = null;
-      card.channel = null;
-      const proved = {
-        keyId: toHex(keyId),
-        phoneNonce: toHex(selected.phoneNonce),
-        counter: presented.counter,
-        proof: toHex(presented.proof),
-      };
-      const hostReachable = this.ports.hostReachable();
-      const { key, terminalNonce } = effect;
-      const tap: TapCredential = { method: 'tap', key, terminalNonce, ...proved };
-      const { transcript } = card;
-      return {
-        type: 'proofReceived',
-        linkId: effect.linkId,
-        ...proved,
-        hostReachable,
-        offlineOffer: hostReachable
-          ? null
-          : this.ports.offlineOffer(tap, { transcript, localProof: presented.localProof }),
-      };
+      const order = effect.key === 'card' ? (['application'] as const) : this.ports.tapOrder;
+      let hindrance: ErrorCode | null = null;
+      for (const method of order) {
+        try {
+          return await this.#methods[method](card, effect);
+        } catch (error) {
+          if (!(error instanceof LinkProblem) || !passesOn(error.code)) throw error;
+          if (!isAbsent(error.code)) hindrance ??= error.code;
+        }
+      }
+      throw new LinkProblem(hindrance ?? 'card.noApplication');
     });
+  }
+
+  /** How each method asks. It throws where it is not on this card (`card.noApplication`, `pass.none`) or fails. */
+  readonly #methods: Readonly<Record<TapMethod, (card: Card, effect: Presenting) => Promise<ShellEvent>>> = {
+    application: (card, effect) => this.#presentApplication(card, effect),
+    vas: async (card, effect) => {
+      const { wallets, wallet } = await this.#wallet(card);
+      if (wallet.wallet !== 'apple') throw new LinkProblem('pass.none');
+      return this.#passRead(card, effect, value(await wallets.readApple(card.link)));
+    },
+    smartTap: async (card, effect) => {
+      const { wallets, wallet } = await this.#wallet(card);
+      if (wallet.wallet !== 'google') throw new LinkProblem('pass.none');
+      return this.#passRead(card, effect, value(await wallets.readGoogle(card.link, wallet)));
+    },
+  };
+
+  /** The wallet on the card, selected once as long as nothing else is. */
+  async #wallet(card: Card) {
+    const { wallets } = this.ports;
+    if (!wallets) throw new LinkProblem('pass.none');
+    card.wallet ??= value(await wallets.select(card.link));
+    return { wallets, wallet: card.wallet };
+  }
+
+  #passRead(card: Card, effect: Presenting, credential: PassCredential): ShellEvent {
+    card.transactionId = effect.context.transactionId;
+    const hostReachable = this.ports.hostReachable();
+    const offlineOffer = hostReachable ? null : this.ports.offlineOffer(credential, null);
+    return { type: 'passRead', linkId: effect.linkId, credential, hostReachable, offlineOffer };
+  }
+
+  async #presentApplication(card: Card, effect: Presenting): Promise<ShellEvent> {
+    card.wallet = null;
+    const selected = value(decodeSelectAnswer(await this.#transmit(card, selectCommand())));
+    const keyId = keyIdOf(selected, effect.key);
+    if (!keyId) throw new LinkProblem('card.absent');
+    const context = encodeContext({
+      ...effect.context,
+      transactionId: transactionIdBytes(effect.context.transactionId),
+      terminal: hex(this.ports.terminalId().slice(2)),
+    });
+    const asked = { key: effect.key, terminalNonce: hex(effect.terminalNonce), context };
+    const presented = value(
+      decodePresentAnswer(await this.#transmit(card, presentCommand(effect.key, asked.terminalNonce, context))),
+    );
+    card.transcript = transcriptOf(selected, presented, asked);
+    card.proof = presented.proof;
+    card.transactionId = effect.context.transactionId;
+    card.grant = null;
+    card.channel = null;
+    const proved = {
+      keyId: toHex(keyId),
+      phoneNonce: toHex(selected.phoneNonce),
+      counter: presented.counter,
+      proof: toHex(presented.proof),
+    };
+    const hostReachable = this.ports.hostReachable();
+    const { key, terminalNonce } = effect;
+    const tap: TapCredential = { method: 'tap', key, terminalNonce, ...proved };
+    const { transcript } = card;
+    return {
+      type: 'proofReceived',
+      linkId: effect.linkId,
+      ...proved,
+      hostReachable,
+      offlineOffer: hostReachable
+        ? null
+        : this.ports.offlineOffer(tap, { transcript, localProof: presented.localProof }),
+    };
   }
 
   /** By the host where it answers, else by the site key where both the box and the service have it. */
@@ -277,8 +345,13 @@ export class CardLinks {
   }
 }
 
+const isAbsent = (code: ErrorCode): boolean => code === 'card.noApplication' || code === 'pass.none';
+/** May another method be tried behind this? Not behind a link that failed, nor behind an application that is there. */
+const passesOn = (code: ErrorCode): boolean =>
+  isAbsent(code) || code.startsWith('pass.') || code === 'credential.replayed';
+
 function value<T>(
-  result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: AnswerError },
+  result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: Pick<AnswerError, 'code'> },
 ): T {
   if (!result.ok) throw new LinkProblem(result.error.code);
   return result.value;

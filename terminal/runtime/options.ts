@@ -1,5 +1,5 @@
 /**
- * Options of the box and its sales, as rows for the configuration schema. Data only.
+ * Options of the box and its sales, and of taps and wallet passes, as rows for the configuration schema. Data only.
  */
 export const terminalOptions = [
   {
@@ -95,5 +95,69 @@ export const terminalOptions = [
     max: 1_000_000_000,
     unit: 'minor units',
     help: 'Most that one card may pay offline in a day where this box holds the site key; 0: nothing.',
+  },
+] as const;
+
+const passTypeForm = { pattern: /^[\x21-\x7e]{1,128}$/, says: '1 to 128 printable ASCII characters without spaces' };
+const pathForm = { pattern: /^\/[^\p{Cc}]+$/u, says: 'a path from /' };
+
+export const walletOptions = [
+  {
+    key: 'tapOrder',
+    type: 'list',
+    default: ['application', 'vas', 'smartTap'],
+    form: { pattern: /^(application|vas|smartTap)$/, says: 'application, vas or smartTap' },
+    help: 'What a phone or card on the reader is asked for, in this order; the first that answers is taken. application: the member application; vas: Apple Wallet; smartTap: Google Wallet.',
+  },
+  {
+    key: 'passTypeIds',
+    type: 'list',
+    default: [],
+    form: passTypeForm,
+    help: 'Apple pass type ids to ask for, at most 8, the likeliest first; empty: Apple Wallet is not asked.',
+  },
+  {
+    key: 'passKeyFiles',
+    type: 'list',
+    default: [],
+    form: pathForm,
+    help: 'Private keys (PEM, P-256, mode 0600) that Apple passes are sealed for. Empty: the box holds the sealed answer back for its host, which has the keys (host.walletKeyFiles).',
+  },
+  {
+    key: 'passMode',
+    type: 'choice',
+    default: 'vasOnly',
+    choices: ['vasOnly', 'vasAndPayment', 'vasOrPayment'],
+    help: 'What an iPhone is told about this reader: passes only, a pass and then a payment, or either.',
+  },
+  {
+    key: 'signUpUrl',
+    type: 'text',
+    default: '',
+    form: { pattern: /^https:\/\/[\x21-\x7e]{1,56}$/, says: 'an https address of at most 64 characters' },
+    help: 'Address of the signed sign-up document that an iPhone without the pass is offered; empty: none.',
+  },
+  {
+    key: 'collectorId',
+    type: 'integer',
+    default: 0,
+    min: 0,
+    max: 4_294_967_295,
+    help: 'Collector id for Google Wallet as Google gave it; 0: Google Wallet is not asked.',
+  },
+  {
+    key: 'collectorKeyFile',
+    type: 'text',
+    default: '',
+    form: pathForm,
+    help: 'Private key (PEM, P-256, mode 0600) whose public half is registered for the collector id.',
+  },
+  {
+    key: 'collectorKeyVersion',
+    type: 'integer',
+    default: 1,
+    min: 0,
+    max: 4_294_967_295,
+    help: 'Version under which that key is registered with Google.',
   },
 ] as const;

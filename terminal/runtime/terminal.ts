@@ -53,6 +53,7 @@ import { type DeskOptions, SaleDesk } from './sale-desk.js';
 import { type HostReply, type RunnerPorts, SaleRunner } from './sale-runner.js';
 import { receiptContext, serviceOfBarcode, shopDay, storedView, viewOf } from './sale-view.js';
 import { WallClock } from './wall-clock.js';
+import { type WalletPorts, Wallets } from './wallets.js';
 
 /** What the terminal needs of the sync client. */
 export interface HostLink extends DeviceKeys {
@@ -90,6 +91,8 @@ export interface TerminalParts {
   readonly ids: Ids;
   readonly schedule: Schedule;
   readonly siteKey: () => Bytes | null;
+  /** What a tap is asked for besides the member application; absent: nothing. */
+  readonly wallets?: Pick<WalletPorts, 'settings' | 'crypto'>;
   readonly options: DeskOptions & ScannerRights;
   readonly version: string;
   readonly crashed: (error: unknown) => void;
@@ -160,6 +163,8 @@ export class Terminal implements TerminalPort {
       crypto,
       clock: this.#clock,
       siteKey: parts.siteKey,
+      tapOrder: parts.wallets?.settings.tapOrder ?? ['application'],
+      wallets: parts.wallets ? new Wallets({ ...parts.wallets, random, clock, wallClock: this.#clock }) : null,
       terminalId: () => store.identity()?.terminalId ?? '',
       siteSpentMinor: (cardKeyId) => {
         const { atWallMs, clockDoubtful } = this.#clock.now();

@@ -146,7 +146,14 @@ t.test(
     const [sale] = box.effects.flatMap((effect) => (effect.type === 'announce' ? [effect.request] : []));
     if (!sale) throw new Error('a sale was announced');
     const links = new CardLinks({
-      ...{ crypto: nativeCrypto, clock, terminalId: () => 't-0123456789ab', siteKey: () => null },
+      ...{
+        crypto: nativeCrypto,
+        clock,
+        terminalId: () => 't-0123456789ab',
+        siteKey: () => null,
+        tapOrder: ['application'],
+        wallets: null,
+      },
       ...{ siteSpentMinor: () => 0 as AmountMinor, categoryOf: () => null, hostReachable: () => false },
       offlineOffer: () => null,
       askSession: async () => null,

@@ -14,7 +14,7 @@ import type { Clock } from '../kernel/ports.js';
 import { type AmountMinor, wallMs } from '../kernel/units.js';
 import type { NumberedEvent, Purchase, Refusal, SaleCommand, SaleView, ServiceCommand } from '../runtime/port.js';
 import type { DeskOptions } from '../runtime/sale-desk.js';
-import { type ScannerRights, Terminal } from '../runtime/terminal.js';
+import { type ScannerRights, Terminal, type TerminalParts } from '../runtime/terminal.js';
 import { openTerminalStore, type SqliteStore } from '../store/open.js';
 import type { NewDirectives } from '../store/port.js';
 import { HostDouble } from './host-double.js';
@@ -53,6 +53,8 @@ interface BoxWish {
   readonly file?: string;
   readonly siteKey?: Bytes;
   readonly options?: Partial<DeskOptions & ScannerRights>;
+  /** What a tap is asked for; nothing: the member application. */
+  readonly wallets?: TerminalParts['wallets'];
   /** A box that never met its host: no identity, no directives. */
   readonly bare?: boolean;
   readonly time?: ManualTime;
@@ -109,6 +111,7 @@ export class BoxDouble {
       ...{ crypto: nativeCrypto, random: nativeRandom, ids: nativeIds, version: '0.0.0' },
       unclaimed: () => [],
       siteKey: () => wish.siteKey ?? null,
+      ...(wish.wallets && { wallets: wish.wallets }),
       options: {
         ...{ simulated: false, category: 'dining', typedPointsClerks: ['boss'], siteDailyMaxMinor: 20_000 },
         ...{ credentialTimeoutMs: 60_000, authorisationTimeoutMs: 5_000, balanceTimeoutMs: 1_500 },

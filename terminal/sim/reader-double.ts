@@ -20,6 +20,9 @@ const failure = (code: DeviceErrorCode): Result<never, DeviceError> => err({ cod
 const nameOf = (command: Bytes): InstructionName | null =>
   instructionNames[(command[1] ?? 0) as keyof typeof instructionNames] ?? null;
 
+/** What can be held to the reader. */
+export type FieldPhone = Pick<SimulatedPhone, 'atr' | 'respond' | 'entered' | 'left'>;
+
 /** One phone in the field. */
 class PhoneLink implements ApduLink {
   readonly atr: Bytes;
@@ -30,7 +33,7 @@ class PhoneLink implements ApduLink {
 
   constructor(
     readonly id: string,
-    readonly phone: SimulatedPhone,
+    readonly phone: FieldPhone,
     private readonly reader: ReaderDouble,
   ) {
     this.atr = phone.atr;
@@ -143,7 +146,7 @@ export class ReaderDouble implements Driver {
   }
 
   /** The phone is held to the reader. @returns its link's id */
-  tap(phone: SimulatedPhone): string {
+  tap(phone: FieldPhone): string {
     const link = new PhoneLink(`link-${this.links.length + 1}`, phone, this);
     this.links.push(link);
     phone.entered();

@@ -6,6 +6,9 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { z } from 'zod';
+import { passId } from '../../../drivers/protocols/wallet-pass/wallet-pass.js';
+import { hex } from '../../../terminal/kernel/bytes.js';
+import { nativeCrypto } from '../../../terminal/kernel/native.js';
 import type { Clock } from '../../../terminal/kernel/ports.js';
 import { err, ok, type Result } from '../../../terminal/kernel/result.js';
 import { amountMinorMax } from '../../../terminal/kernel/units.js';
@@ -96,6 +99,15 @@ function terminalCommands({ host }: AdminContext): readonly Command[] {
   ];
 }
 
+const passSchema = z.strictObject({
+  who: whoSchema,
+  wallet: z.enum(['apple', 'google']),
+  /** Pass type id, or the collector id in digits. */
+  issuer: z.string().regex(/^[\x21-\x7e]{1,128}$/),
+  /** What the pass says. */
+  number: plainText(128),
+});
+
 function memberCommands({ host, registration }: AdminContext): readonly Command[] {
   return [
     command(
@@ -118,6 +130,19 @@ function memberCommands({ host, registration }: AdminContext): readonly Command[
       ({ who, account, ...options }) =>
         withMember(host, who, ({ memberCode }) => host.members.statement(memberCode, account, options)),
     ),
+    command('member.addPass', passSchema, async ({ who, wallet, issuer, number }) => {
+      const member = await findMember(host, who);
+      if (!member) return refuse('credential.unknown', 'no member has this code, number or key');
+      const id = passId(nativeCrypto, wallet, issuer, number);
+      const owner = await host.members.byKey(id);
+      if (owner && owner.memberCode !== member.memberCode)
+        return refuse('record.conflict', 'this pass is bound to another member');
+      if (owner) return ok({ memberCode: owner.memberCode, passId: id });
+      // A pass is a business id whose key nobody has: no tap can ever prove it.
+      const key = new Uint8Array(randomBytes(16));
+      const bound = await host.members.register({ phone: member.phone, name: member.name, keyId: hex(id), key });
+      return bound.ok ? ok({ memberCode: bound.value.memberCode, passId: id }) : bound;
+    }),
     command(
       'member.block',
       z.strictObject({ who: whoSchema, state: z.enum(['active', 'blocked']).default('blocked') }),
@@ -243,6 +268,7 @@ function rulesCommands({ host }: AdminContext): readonly Command[] {
       utcOffsetMinutes: z.int().min(-720).max(840),
       siteKeyOnBoxes: z.boolean(),
       screenCodeSpends: z.boolean(),
+      passesSpend: z.boolean(),
     })
     .partial();
   const tierSchema = z.strictObject({

@@ -20,7 +20,7 @@ import type { Posting } from './posting.js';
 import { applyPlainSale } from './sale.js';
 import { applyCompletion, applyRefund, applyReversal, applyVoid, planAbout } from './settle.js';
 
-export type PlanContext = Pick<ApplyContext, 'nowMs' | 'policy'>;
+export type PlanContext = Pick<ApplyContext, 'nowMs' | 'policy' | 'openPass'>;
 interface Handler<Kind extends RecordKind> {
   /** States what `apply` will read. */
   readonly plan: (need: Collector, record: RecordOf<Kind>, context: PlanContext) => void;
@@ -36,9 +36,9 @@ const handlers: { readonly [Kind in RecordKind]: Handler<Kind> } = {
   couponDeduct: { plan: planDeduct, apply: applyDeduct },
   cardDebit: { plan: planDebit, apply: applyDebit },
   cardCredit: {
-    plan: (need, record) => {
+    plan: (need, record, context) => {
       planAbout(need, record.original);
-      planCredit(need, record);
+      planCredit(need, record, context);
     },
     apply: applyCredit,
   },
@@ -125,7 +125,7 @@ function decide(draft: Draft, record: RecordBody, context: ApplyContext): Outcom
   return outcome;
 }
 
-/** A tap or rotating code counts as used once its proof held, whatever came of it after. */
+/** A tap, a rotating code or a pass's answer counts as used once it held, whatever came of it after. */
 function tapUsed(record: RecordBody, outcome: Exclude<Outcome, { outcome: 'later' }>): string | null {
   if (!('credential' in record)) return null;
   const unproven: readonly string[] = [
@@ -134,6 +134,9 @@ function tapUsed(record: RecordBody, outcome: Exclude<Outcome, { outcome: 'later
     'credential.wrongProof',
     'credential.replayed',
     'credential.tooWeak',
+    'pass.unknownKey',
+    'pass.forged',
+    'pass.outOfTime',
     'record.reversed',
     'record.wrongRealm',
     'bill.wrongTotal',

@@ -44,14 +44,22 @@ type Card =
   | { readonly ok: false; readonly outcome: Outcome };
 const no = (outcome: Outcome): Card => ({ ok: false, outcome });
 
-export const planDebit = (need: Collector, record: RecordOf<'cardDebit'>): void => {
+export const planDebit = (
+  need: Collector,
+  record: RecordOf<'cardDebit'>,
+  context: Pick<ApplyContext, 'openPass'>,
+): void => {
   planBill(need, record.bill);
-  planCredential(need, record.credential);
+  planCredential(need, record.credential, context);
   planCard(need, record);
 };
 
-export function planCredit(need: Collector, record: RecordOf<'cardCredit'>): void {
-  planCredential(need, record.credential);
+export function planCredit(
+  need: Collector,
+  record: RecordOf<'cardCredit'>,
+  context: Pick<ApplyContext, 'openPass'>,
+): void {
+  planCredential(need, record.credential, context);
   planCard(need, record);
   const original = need.get('sale', record.original);
   if (original?.couponId && original.kind === 'cardDebit')

@@ -21,6 +21,10 @@ function memberOf(facts: Pick<Facts, 'get' | 'find'>, businessId: string): strin
   return facts.get('memberKey', id)?.memberId ?? card?.memberId ?? null;
 }
 
+/** Who bought: by the record's business id; a pass that only the host can open has none, and its sale tells. */
+const buyerOf = (facts: Pick<Facts, 'get' | 'find'>, record: RecordOf<'consumption'>): string | null =>
+  record.businessId === null ? (facts.get('sale', record.sale)?.memberId ?? null) : memberOf(facts, record.businessId);
+
 const dayMs = 86_400_000;
 /** The calendar month of a time, `2026-11`, by an offset from UTC. Gregorian, from days since 1970 (H. Hinnant, civil_from_days). */
 export function monthOf(atMs: number, utcOffsetMinutes: number): string {
@@ -49,13 +53,13 @@ export function planConsumption(
   context: Pick<ApplyContext, 'nowMs' | 'policy'>,
 ): void {
   need.get('consumption', record.sale);
-  const memberId = record.businessId === null ? null : memberOf(need, record.businessId);
+  const memberId = buyerOf(need, record);
   if (memberId !== null) need.get('consumptionMonth', sumKey(memberId, monthOfRecord(record, context), record));
 }
 
 export function applyConsumption(draft: Draft, record: RecordOf<'consumption'>, context: ApplyContext): Outcome {
   if (draft.get('consumption', record.sale)) return accepted(noBalances, { notices: ['consumption.known'] });
-  const memberId = record.businessId === null ? null : memberOf(draft, record.businessId);
+  const memberId = buyerOf(draft, record);
   draft.put('consumption', {
     id: record.sale,
     record: record.transactionId,

@@ -38,6 +38,8 @@ export interface Policy {
   readonly siteKeyOnBoxes: boolean;
   /** Does a rotating code from the member's page pay with points and coupons, or only earn? Online in either case. */
   readonly screenCodeSpends: boolean;
+  /** May a pass in a wallet spend points and host-held coupons, with the host asked? */
+  readonly passesSpend: boolean;
 }
 export const policyDefault: Policy = {
   reservationMs: 10 * 60_000,
@@ -46,11 +48,20 @@ export const policyDefault: Policy = {
   utcOffsetMinutes: 480,
   siteKeyOnBoxes: false,
   screenCodeSpends: false,
+  passesSpend: false,
 };
+
+/** What a pass said that the host opened, or why it does not open. */
+export type PassOpening =
+  | { readonly ok: true; readonly passId: string; readonly answeredAtMs: number }
+  | { readonly ok: false; readonly code: 'pass.unknownKey' | 'pass.forged' };
+/** Opens a pass that a box held back, with the merchant's keys. Pure: the same answer comes to the same. */
+export type OpenPass = (issuer: string, sealed: Bytes) => PassOpening;
 
 export interface ApplyContext {
   readonly crypto: Crypto;
   readonly unwrap: KeyVault['unwrap'];
+  readonly openPass: OpenPass;
   /** The site's key for card-held coupons, 16 bytes. */
   readonly siteKey: Bytes;
   readonly realm: Realm;

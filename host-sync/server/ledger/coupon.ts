@@ -3,6 +3,7 @@
  * Pure. A coupon has one holder for life; this file refuses to touch one that lives on a card.
  */
 import { utf8 } from '../../../terminal/kernel/bytes.js';
+import { isStrongEnough } from '../../protocol/assurance.js';
 import type { OfflineDecision, RecordOf } from '../../protocol/record.js';
 import type { RefusalCode } from '../../protocol/sync.js';
 import { couponBalance, couponRedeemed, couponReserved, riskBorne } from './accounts.js';
@@ -11,7 +12,7 @@ import { accepted, couponBalances, noBalances, type Outcome, refused } from './a
 import { billAddsUp, eligibleMinor, type Priced, planBill, priceBill } from './catalogue.js';
 import type { ApplyContext } from './context.js';
 import { planCouponAccounts, refreshCoupon } from './coupon-accounts.js';
-import { type Identity, identify, planCredential, screenCodeMaySpend } from './credential.js';
+import { type Identity, identify, planCredential, situationOf } from './credential.js';
 import type { Draft } from './draft.js';
 import type { Collector, Facts } from './facts.js';
 import { balanceOf, type Movement, move } from './posting.js';
@@ -24,10 +25,14 @@ export const cardLimitCategoryBytesMax = 16;
 export const fitsCardLimit = (category: string): boolean =>
   /^[\x20-\x7e]+$/.test(category) && utf8(category).length <= cardLimitCategoryBytesMax;
 
-export function planDeduct(need: Collector, record: RecordOf<'couponDeduct'>): void {
+export function planDeduct(
+  need: Collector,
+  record: RecordOf<'couponDeduct'>,
+  context: Pick<ApplyContext, 'openPass'>,
+): void {
   planBill(need, record.bill);
   if (record.offline?.by === 'allowance') planAllowance(need, record.offline.allowanceId);
-  const memberId = planCredential(need, record.credential);
+  const memberId = planCredential(need, record.credential, context);
   const code = record.couponCode ?? (record.credential.method === 'couponCode' ? record.credential.code : null);
   const named = code === null ? undefined : need.get('coupon', code);
   if (named) planCouponAccounts(need, named, record.terminalId);
@@ -86,11 +91,10 @@ function candidates(facts: Facts, record: RecordOf<'couponDeduct'>, who: Identit
  */
 export function applyDeduct(draft: Draft, record: RecordOf<'couponDeduct'>, context: ApplyContext): Outcome {
   const { credential } = record;
-  const isTooWeak =
-    credential.method === 'memberCode' ||
-    (credential.method === 'tap' && credential.key === 'card') ||
-    (credential.method === 'screenCode' && !screenCodeMaySpend(record, context));
-  if (isTooWeak) return refused('credential.tooWeak', 'a host-held coupon is paid with the phone or its own code');
+  const isEnough =
+    credential.method === 'couponCode' || isStrongEnough('hostCoupon', credential, situationOf(record, context));
+  if (!isEnough || (credential.method === 'tap' && credential.key === 'card'))
+    return refused('credential.tooWeak', 'a host-held coupon is paid with the phone or its own code');
   const who = identify(draft, record, credential, context);
   if (!who.ok) return refused(who.code);
   if (record.offline) return applyOfflineDeduct(draft, record, record.offline, who.identity);

@@ -6,16 +6,20 @@
 import { encodeContext, type Operation, type PresentationContext } from '../../../drivers/protocols/member/layout.js';
 import { cardKey, type Transcript, verifyPhoneProof } from '../../../drivers/protocols/member/proof.js';
 import { handleOf, screenCodeHolds } from '../../../drivers/protocols/screen-code/screen-code.js';
+import { freshnessDefault, isInTime } from '../../../drivers/protocols/vas/freshness.js';
+import { answerName } from '../../../drivers/protocols/wallet-pass/wallet-pass.js';
 import { type Bytes, hex } from '../../../terminal/kernel/bytes.js';
+import type { Situation } from '../../protocol/assurance.js';
 import {
   type Credential,
+  type PassCredential,
   type RecordBody,
   type RecordOf,
   type TapCredential,
   transactionIdBytes,
 } from '../../protocol/record.js';
 import type { RefusalCode } from '../../protocol/sync.js';
-import type { ApplyContext } from './context.js';
+import type { ApplyContext, OpenPass, PassOpening } from './context.js';
 import type { Collector, Facts } from './facts.js';
 import type { Row } from './tables.js';
 
@@ -34,15 +38,42 @@ const refusal = (code: RefusalCode, alarm = false): Identified => ({ ok: false, 
 export const tapKey = (tap: Pick<TapCredential, 'key' | 'keyId' | 'counter'>): string =>
   `${tap.key}:${tap.keyId}:${tap.counter}`;
 
-/** How a shown code is used up: as its text, once. */
-export const usedKey = (credential: Credential): string | null => {
-  if (credential.method === 'tap') return tapKey(credential);
-  return credential.method === 'screenCode' ? `screen:${credential.code}` : null;
-};
+/** What is used up when this credential is used; null for static codes, which may be shown again. */
+export function usedKey(credential: Credential): string | null {
+  switch (credential.method) {
+    case 'tap':
+      return tapKey(credential);
+    case 'screenCode':
+      return `screen:${credential.code}`;
+    case 'walletPass':
+    case 'sealedPass':
+      return `pass:${credential.answer}`;
+    default:
+      return null;
+  }
+}
+
+/** The pass's id, as the box or the host itself read it; null where it does not open. */
+function passIdOf(credential: PassCredential, openPass: OpenPass): string | null {
+  if (credential.method === 'walletPass') return credential.passId;
+  const opened = openPass(credential.issuer, hex(credential.sealed));
+  return opened.ok ? opened.passId : null;
+}
 
 /** States what `identify` reads. @returns the member as far as the facts tell yet */
-export function planCredential(need: Collector, credential: Credential): string | null {
+export function planCredential(
+  need: Collector,
+  credential: Credential,
+  { openPass }: Pick<ApplyContext, 'openPass'>,
+): string | null {
   switch (credential.method) {
+    case 'walletPass':
+    case 'sealedPass': {
+      need.find('record', 'tap', usedKey(credential) ?? '');
+      const passId = passIdOf(credential, openPass);
+      const key = passId === null ? undefined : need.get('memberKey', passId);
+      return key ? (need.get('member', key.memberId)?.id ?? null) : null;
+    }
     case 'memberCode':
       return need.get('member', credential.code)?.id ?? null;
     case 'couponCode':
@@ -141,6 +172,7 @@ export function identify(
     return coupon ? { ok: true, identity: { memberId: coupon.memberId, coupon } } : refusal('coupon.unknown');
   }
   if (credential.method === 'screenCode') return identifyScreen(facts, record, credential.code, context);
+  if (credential.method !== 'tap') return identifyPass(facts, record, credential, context);
   const key = keyOfTap(facts, credential, context);
   const shown = contextOf(record, originalCurrency);
   if (!key || !shown) return refusal('credential.unknown');
@@ -154,14 +186,41 @@ export function identify(
   return { ok: true, identity: { memberId: coupon?.memberId ?? null, coupon } };
 }
 
+/**
+ * Whose pass this is. Nothing binds its answer to this sale: it counts once, and near its time by the clock of whoever met it:
+ * the host's own while the box waits, else the box's as it noted it, unless that was doubtful.
+ */
+function identifyPass(facts: Facts, record: RecordBody, pass: PassCredential, context: ApplyContext): Identified {
+  const opened: PassOpening =
+    pass.method === 'walletPass'
+      ? { ok: true, passId: pass.passId, answeredAtMs: pass.answeredAtMs ?? record.atWallMs }
+      : context.openPass(pass.issuer, hex(pass.sealed));
+  if (!opened.ok) return refusal(opened.code, true);
+  if (pass.method === 'sealedPass' && answerName(context.crypto, hex(pass.sealed)) !== pass.answer)
+    return refusal('pass.forged', true);
+  const key = facts.get('memberKey', opened.passId);
+  if (!key) return refusal('credential.unknown');
+  if (key.state === 'blocked' && !wasBefore(record, key.blockedAtMs)) return refusal('credential.blocked');
+  const isBound = pass.method === 'walletPass' && pass.answeredAtMs === null;
+  const metAtMs = context.asked ? context.nowMs : record.clockDoubtful ? null : record.atWallMs;
+  if (!isBound && metAtMs !== null && !isInTime(opened.answeredAtMs, metAtMs, freshnessDefault.windowMs))
+    return refusal('pass.outOfTime');
+  if (facts.find('record', 'tap', usedKey(pass) ?? '').length > 0) return refusal('credential.replayed', true);
+  return { ok: true, identity: { memberId: key.memberId, coupon: null } };
+}
+
 const wasBefore = (record: RecordBody, blockedAtMs: number | null): boolean =>
   record.kind === 'pointsEarn' && !record.clockDoubtful && blockedAtMs !== null && record.atWallMs < blockedAtMs;
 
-/** May a rotating code pay this? Where the merchant says so, and only with the host's word: replays are known to it alone. */
-export const screenCodeMaySpend = (
+/** In which situation a spend is judged: without the host's word, or with it and what the merchant opted into. */
+export function situationOf(
   record: RecordOf<'pointsSpend' | 'couponDeduct'>,
   { policy }: Pick<ApplyContext, 'policy'>,
-): boolean => record.credential.method === 'screenCode' && policy.screenCodeSpends && record.offline === undefined;
+): Situation {
+  if (record.offline) return 'offline';
+  const mayFresh = record.credential.method === 'screenCode' ? policy.screenCodeSpends : policy.passesSpend;
+  return mayFresh ? 'optedIn' : 'online';
+}
 
 /**
  * A rotating code: of the seed behind its handle, at the host's time or the sale's, not used before. Another box may have

@@ -3,6 +3,7 @@
  * Pure. Repays what is owed first, whichever way points come to a member, so that points and owed never stand side by side.
  */
 import { pointsMax } from '../../../terminal/kernel/units.js';
+import { isStrongEnough } from '../../protocol/assurance.js';
 import type { OfflineDecision, RecordOf } from '../../protocol/record.js';
 import {
   memberOwed,
@@ -17,7 +18,7 @@ import { planAllowance, postOffline } from './allowance.js';
 import { accepted, later, memberBalances, type Outcome, refused } from './answer.js';
 import { billAddsUp } from './catalogue.js';
 import type { ApplyContext } from './context.js';
-import { identify, planCredential, screenCodeMaySpend } from './credential.js';
+import { identify, planCredential, situationOf } from './credential.js';
 import type { Draft } from './draft.js';
 import type { Collector } from './facts.js';
 import { giveToMember, planPointsAccounts, takeFromMember } from './member-points.js';
@@ -26,9 +27,13 @@ import { bonusFor, earnedFor, planRules, rulesFor, tierOf, worthOf } from './rul
 import { newSale } from './sale.js';
 import type { Row } from './tables.js';
 
-export const planEarn = (need: Collector, record: RecordOf<'pointsEarn'>): void => {
+export const planEarn = (
+  need: Collector,
+  record: RecordOf<'pointsEarn'>,
+  context: Pick<ApplyContext, 'openPass'>,
+): void => {
   planRules(need, record.rulesVersion);
-  const memberId = planCredential(need, record.credential);
+  const memberId = planCredential(need, record.credential, context);
   if (memberId !== null) planPointsAccounts(need, memberId, record.terminalId);
 };
 
@@ -70,17 +75,24 @@ export function applyEarn(draft: Draft, record: RecordOf<'pointsEarn'>, context:
   return accepted(memberBalances(draft, member.id), { pointsPosted: points, notices });
 }
 
-export const planSpend = (need: Collector, record: RecordOf<'pointsSpend'>): void => {
+export const planSpend = (
+  need: Collector,
+  record: RecordOf<'pointsSpend'>,
+  context: Pick<ApplyContext, 'openPass'>,
+): void => {
   planRules(need, record.rulesVersion);
   if (record.offline?.by === 'allowance') planAllowance(need, record.offline.allowanceId);
-  const memberId = planCredential(need, record.credential);
+  const memberId = planCredential(need, record.credential, context);
   if (memberId !== null) planPointsAccounts(need, memberId, record.terminalId);
 };
 
 /** Reserves points for a bill; only the member's own key may, and a rotating code where the merchant lets it. */
 export function applySpend(draft: Draft, record: RecordOf<'pointsSpend'>, context: ApplyContext): Outcome {
   const { credential } = record;
-  if (!(credential.method === 'tap' && credential.key === 'member') && !screenCodeMaySpend(record, context))
+  if (
+    !isStrongEnough('spendPoints', credential, situationOf(record, context)) ||
+    (credential.method === 'tap' && credential.key === 'card')
+  )
     return refused('credential.tooWeak');
   if (!billAddsUp(record.bill)) return refused('bill.wrongTotal');
   const who = identify(draft, record, record.credential, context);

@@ -13,7 +13,14 @@ import {
   offlineLimitsSchema,
   rulesSchema,
 } from '../../protocol/sync.js';
-import { type ApplyContext, type KeyVault, policyDefault, type Realm, tierDefault } from '../ledger/context.js';
+import {
+  type ApplyContext,
+  type KeyVault,
+  type OpenPass,
+  policyDefault,
+  type Realm,
+  tierDefault,
+} from '../ledger/context.js';
 import { type Collector, type Facts, put, type Write } from '../ledger/facts.js';
 import { planRules } from '../ledger/rules.js';
 
@@ -28,8 +35,9 @@ export const policySchema = z.strictObject({
   typedPointsMax: z.int().min(0).max(999_999_999_999),
   utcOffsetMinutes: z.int().min(-720).max(840),
   siteKeyOnBoxes: z.boolean(),
-  /** Absent in what older hosts have stored. */
+  /** Absent, as the next, in what older hosts have stored. */
   screenCodeSpends: z.boolean().default(false),
+  passesSpend: z.boolean().default(false),
 });
 export const tiersSchema = z
   .array(
@@ -124,6 +132,7 @@ export function planContext(need: Collector): void {
 export interface Standing {
   readonly crypto: Crypto;
   readonly unwrap: KeyVault['unwrap'];
+  readonly openPass: OpenPass;
   readonly siteKey: Bytes;
   readonly realm: Realm;
 }

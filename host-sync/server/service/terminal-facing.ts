@@ -147,7 +147,11 @@ export function createTerminalFacing(parts: TerminalFacingParts): RecordFacing {
   ): Work<Result<Taken, Refusal>> => ({
     weight: letters.length,
     plan: (need) => {
-      planLetters(need, terminalId, letters, { nowMs: clock.wallMs(), policy: planSettled(need) });
+      planLetters(need, terminalId, letters, {
+        nowMs: clock.wallMs(),
+        policy: planSettled(need),
+        openPass: standing.openPass,
+      });
       if (asked) for (const letter of letters) need.get('sale', letter.transactionId);
     },
     decide: (facts) => {
@@ -230,7 +234,7 @@ function openSession(
   const plan = (need: Collector): void => {
     planContext(need);
     need.get('terminal', terminalId);
-    planCredential(need, tap);
+    planCredential(need, tap, standing);
   };
   return store.read(plan, decide);
 }

@@ -338,7 +338,11 @@ async function applyHeld(
     store.transact(
       (need) => {
         planContext(need);
-        planLetters(need, terminalId, some, { nowMs: clock.wallMs(), policy: setting(need, 'policy') });
+        planLetters(need, terminalId, some, {
+          nowMs: clock.wallMs(),
+          policy: setting(need, 'policy'),
+          openPass: standing.openPass,
+        });
       },
       (facts) => {
         const context = contextOf(facts, standing, { nowMs: clock.wallMs(), asked: false, isAlone });

@@ -25,7 +25,7 @@ import type {
   SessionResponse,
   Watermark,
 } from '../../protocol/sync.js';
-import type { KeyVault, Policy, Realm, Tier } from '../ledger/context.js';
+import type { KeyVault, OpenPass, Policy, Realm, Tier } from '../ledger/context.js';
 import type { Judgement } from '../ledger/intake.js';
 import type { Row } from '../ledger/tables.js';
 import type { HostStore } from '../storage/port.js';
@@ -41,6 +41,8 @@ export interface HostOptions {
   readonly vault: KeyVault;
   /** Stamped on a new store; an old one must have it, else `record.wrongRealm` is thrown. */
   readonly realm: Realm;
+  /** Opens passes that boxes held back; absent: none opens here. */
+  readonly openPass?: OpenPass;
   /** Runs a task soon but after the requests already waiting (setImmediate); groups concurrent requests into one commit. */
   readonly soon: (task: () => void) => void;
   /** The host's own signature (ECDSA P-256, SHA-256, DER), which boxes check with the authority that they trust. */

@@ -1,6 +1,7 @@
 /**
  * Coupons: kept at the host (deducted there) or on the card (the card's record is written).
  */
+import { isStrongEnough } from '../../../host-sync/protocol/assurance.js';
 import type { AmountMinor } from '../../kernel/units.js';
 import { zeroAmount, zeroPoints } from '../../kernel/units.js';
 import { recordBase, restOf, type ServiceRules } from './service.js';
@@ -13,7 +14,10 @@ export const couponHost: ServiceRules<'couponHost'> = {
   key: 'member',
   operation: 'coupon',
   context: ({ bill }) => ({ amountMinor: bill.totalMinor as AmountMinor, points: zeroPoints }),
-  refusal: (_request, credential) => (credential?.method === 'memberCode' ? 'credential.tooWeak' : null),
+  refusal: (_request, credential) =>
+    credential === null || credential.method === 'couponCode' || isStrongEnough('hostCoupon', credential, 'maybe')
+      ? null
+      : 'credential.tooWeak',
   record: (request, credential, _card, at) => {
     if (!credential) throw new Error('invariant broken: a coupon deduction has a credential');
     return {

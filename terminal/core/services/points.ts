@@ -1,6 +1,7 @@
 /**
  * Points: earning on a bill by the rule or by the clerk's figure, and paying with points.
  */
+import { isStrongEnough } from '../../../host-sync/protocol/assurance.js';
 import type { Rules } from '../../../host-sync/protocol/sync.js';
 import {
   type AmountMinor,
@@ -85,10 +86,7 @@ export const pointsSpend: ServiceRules<'pointsSpend'> = {
   refusal: (request, credential) => {
     if (spendFor(request.terms.rules, request.service.points, request.bill.totalMinor).coveredMinor === 0)
       return 'points.notAllowed';
-    // A rotating code may be strong enough: the host knows what its merchant wants.
-    return credential === null || credential.method === 'tap' || credential.method === 'screenCode'
-      ? null
-      : 'credential.tooWeak';
+    return credential !== null && !isStrongEnough('spendPoints', credential, 'maybe') ? 'credential.tooWeak' : null;
   },
   record: (request, credential, _card, at) => {
     if (!credential) throw new Error('invariant broken: a spend has a credential');

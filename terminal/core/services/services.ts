@@ -72,9 +72,23 @@ export const reversalRecord = (request: SaleRequest, reason: RecordOf<'reversal'
   reason,
 });
 
-/** The member as the consumption record names it: a key id, or the shown code. */
-export const businessIdOf = (credential: Credential | null): string | null =>
-  credential === null ? null : credential.method === 'tap' ? credential.keyId : credential.code;
+/**
+ * The member as the consumption record names it: a key or pass id, or the static code; null where only the host can tell who
+ * it is, which then goes by the sale.
+ */
+export function businessIdOf(credential: Credential | null): string | null {
+  switch (credential?.method) {
+    case 'tap':
+      return credential.keyId;
+    case 'walletPass':
+      return credential.passId;
+    case 'memberCode':
+    case 'couponCode':
+      return credential.code;
+    default:
+      return null;
+  }
+}
 
 /** One purchase for the member's features; an undo is none. */
 export function consumptionRecords(

@@ -1,0 +1,40 @@
+/** Shows what each credential may do in each situation, written out by hand beside the table that judges. */
+import t from 'tap';
+import { isStrongEnough, needs, type Operation, type Situation } from './assurance.js';
+import type { Credential } from './record.js';
+
+const hex = (bytes: number): string => 'a5'.repeat(bytes);
+const credentials: Readonly<Record<string, Credential>> = {
+  code: { method: 'memberCode', code: 'SLM0000000000000' },
+  screen: { method: 'screenCode', code: 'SLR123456789461192462' },
+  pass: { method: 'walletPass', wallet: 'apple', passId: hex(8), answer: hex(16), answeredAtMs: 1 },
+  sealed: { method: 'sealedPass', issuer: 'pass.a', answer: hex(16), sealed: hex(60) },
+  tap: {
+    ...{ method: 'tap', key: 'member', keyId: hex(8), terminalNonce: hex(16), phoneNonce: hex(16) },
+    ...{ counter: 1, proof: hex(16) },
+  },
+};
+
+t.test('who may do what, with the host, where the merchant opted in, and without the host', (t) => {
+  const may: Readonly<Record<Operation, Readonly<Record<Exclude<Situation, 'maybe'>, string>>>> = {
+    identify: {
+      online: 'code screen pass sealed tap',
+      optedIn: 'code screen pass sealed tap',
+      offline: 'code screen pass sealed tap',
+    },
+    earnPoints: {
+      online: 'code screen pass sealed tap',
+      optedIn: 'code screen pass sealed tap',
+      offline: 'code screen pass sealed tap',
+    },
+    spendPoints: { online: 'tap', optedIn: 'screen pass sealed tap', offline: 'tap' },
+    hostCoupon: { online: 'tap', optedIn: 'screen pass sealed tap', offline: 'tap' },
+    cardCoupon: { online: 'tap', optedIn: 'tap', offline: 'tap' },
+  };
+  for (const operation of Object.keys(needs) as Operation[])
+    for (const situation of ['online', 'optedIn', 'offline'] as const) {
+      const able = Object.entries(credentials).filter(([, each]) => isStrongEnough(operation, each, situation));
+      t.equal(able.map(([name]) => name).join(' '), may[operation][situation], `${operation} ${situation}`);
+    }
+  t.end();
+});

@@ -1,0 +1,56 @@
+/**
+ * Assurance: how much a credential says about who is at the counter, and how much each operation needs. One table, by which
+ * box and host judge alike; docs/assurance.md is rendered from it. Pure. Must not know who a credential names.
+ */
+import type { Credential } from './record.js';
+
+/**
+ * The levels, weakest first.
+ * shown: something that anybody could copy: a code on a screen or on paper.
+ * fresh: what counts once and only near its time, but is bound neither to this box nor to this sale: a wallet's pass, a
+ * rotating code.
+ * proven: a key proved over this very sale: the member's own application.
+ */
+export const assuranceLevels = ['shown', 'fresh', 'proven'] as const;
+export type Assurance = (typeof assuranceLevels)[number];
+
+/** By which means each level comes. A new method does not compile until it has its level. */
+export const assuranceOfMethod: Readonly<Record<Credential['method'], Assurance>> = {
+  memberCode: 'shown',
+  couponCode: 'shown',
+  screenCode: 'fresh',
+  walletPass: 'fresh',
+  sealedPass: 'fresh',
+  tap: 'proven',
+};
+export const assuranceOf = (credential: Credential): Assurance => assuranceOfMethod[credential.method];
+
+export interface Need {
+  /** With the host answering. */
+  readonly online: Assurance;
+  /** With the host answering, where the merchant opts in for this method (`policy --passes-spend`, `--screen-code-spends`); null: no choice. */
+  readonly optedIn: Assurance | null;
+  /** Without the host; null: never. */
+  readonly offline: Assurance | null;
+}
+
+/** What each operation needs. A coupon's own code is a bearer paper and pays with that coupon whatever stands here. */
+export const needs = {
+  identify: { online: 'shown', optedIn: null, offline: 'shown' },
+  earnPoints: { online: 'shown', optedIn: null, offline: 'shown' },
+  spendPoints: { online: 'proven', optedIn: 'fresh', offline: 'proven' },
+  hostCoupon: { online: 'proven', optedIn: 'fresh', offline: 'proven' },
+  cardCoupon: { online: 'proven', optedIn: null, offline: 'proven' },
+} as const satisfies Readonly<Record<string, Need>>;
+export type Operation = keyof typeof needs;
+
+/** `maybe`: with the host answering, which knows whether the merchant opted in. */
+export type Situation = 'online' | 'optedIn' | 'maybe' | 'offline';
+
+/** Is the credential strong enough for the operation? */
+export function isStrongEnough(operation: Operation, credential: Credential, situation: Situation): boolean {
+  const need: Need = needs[operation];
+  const least =
+    situation === 'offline' ? need.offline : situation === 'online' ? need.online : (need.optedIn ?? need.online);
+  return least !== null && assuranceLevels.indexOf(assuranceOf(credential)) >= assuranceLevels.indexOf(least);
+}

@@ -1,0 +1,87 @@
+/**
+ * Wallet settings: the configuration's rows as the tap loop needs them, with the merchant's keys read from private files.
+ * Must not log or return a key to anything else. All that is wrong is said at once.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import type { Collector } from '../../drivers/protocols/smart-tap/channel.js';
+import { type PassKey, passKey } from '../../drivers/protocols/vas/pass-answer.js';
+import { passTypesMax, type VasMode } from '../../drivers/protocols/vas/session.js';
+import type { Bytes } from '../kernel/bytes.js';
+import { TerminalError } from '../kernel/errors.js';
+import { nativeCrypto, nativeWalletCrypto, privateKeyOfPem } from '../kernel/native.js';
+
+/** What a tap can be asked for. A new method is a name here, a row in card-links.ts and a choice in options.ts. */
+export type TapMethod = 'application' | 'vas' | 'smartTap';
+
+export interface WalletSettings {
+  readonly tapOrder: readonly TapMethod[];
+  /** Null: not asked. `keys` empty: answers are held back for the host. */
+  readonly apple: {
+    readonly passTypeIds: readonly string[];
+    readonly keys: readonly PassKey[];
+    readonly mode: VasMode;
+    readonly signUpUrl: string | null;
+  } | null;
+  readonly google: Collector | null;
+}
+export const noWallets: WalletSettings = { tapOrder: ['application'], apple: null, google: null };
+
+/** The section `wallet` as the configuration has it: one field for each row of walletOptions. */
+export interface WalletOptions {
+  readonly tapOrder: readonly string[];
+  readonly passTypeIds: readonly string[];
+  readonly passKeyFiles: readonly string[];
+  readonly passMode: VasMode;
+  readonly signUpUrl: string;
+  readonly collectorId: number;
+  readonly collectorKeyFile: string;
+  readonly collectorKeyVersion: number;
+}
+
+const keyFileBytesMax = 8_192;
+
+/** A key file's key, or what is wrong with the file. */
+function readKey(file: string): Bytes | string {
+  const name = path.basename(file);
+  try {
+    const { mode, size } = statSync(file);
+    if ((mode & 0o077) !== 0) return `${name} may be read by others: chmod 600 it, or replace the key`;
+    if (size > keyFileBytesMax) return `${name} is too long for a key`;
+    return privateKeyOfPem(readFileSync(file, 'utf8')) ?? `${name} is no private key on P-256 in PEM`;
+  } catch (error) {
+    return `${name} cannot be read (${(error as NodeJS.ErrnoException).code})`;
+  }
+}
+
+/** @throws TerminalError config.invalid with every problem */
+export function walletSettings(options: WalletOptions): WalletSettings {
+  const problems: string[] = [];
+  const keyOf = (file: string): Bytes | null => {
+    const key = readKey(file);
+    if (typeof key !== 'string') return key;
+    problems.push(`wallet: ${key}`);
+    return null;
+  };
+  const keys = options.passKeyFiles.flatMap((file) => {
+    const privateKey = keyOf(file);
+    const key = privateKey && passKey({ ...nativeCrypto, ...nativeWalletCrypto }, privateKey);
+    return key ? [key] : [];
+  });
+  const tapOrder = options.tapOrder as readonly TapMethod[];
+  if (new Set(tapOrder).size !== tapOrder.length) problems.push('wallet.tapOrder: a method stands twice');
+  if (options.passTypeIds.length > passTypesMax) problems.push(`wallet.passTypeIds: at most ${passTypesMax}`);
+  const { collectorId, collectorKeyFile, collectorKeyVersion: keyVersion } = options;
+  if (collectorId > 0 && collectorKeyFile === '')
+    problems.push('wallet.collectorKeyFile: a collector id needs its key');
+  const privateKey = collectorId > 0 && collectorKeyFile !== '' ? keyOf(collectorKeyFile) : null;
+  if (problems.length > 0) throw new TerminalError('config.invalid', problems.join('; '));
+  return {
+    tapOrder,
+    apple:
+      options.passTypeIds.length === 0
+        ? null
+        : { passTypeIds: options.passTypeIds, keys, mode: options.passMode, signUpUrl: options.signUpUrl || null },
+    google: privateKey && { collectorId, keyVersion, privateKey },
+  };
+}

@@ -1,0 +1,263 @@
+/**
+ * Shows the tap loop on the whole box: application, Apple's and Google's wallet asked in the merchant's order in one pass of
+ * the field, the first that answers taken; what a pass may do; and wallets that are locked, late, replaying or forged.
+ * With the shipped terminal and store, simulated phones behind a reader double, and a host and a clock moved by hand.
+ */
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { openPassAnswer, passKey, passTypeHash } from '../../drivers/protocols/vas/pass-answer.js';
+import { passId } from '../../drivers/protocols/wallet-pass/wallet-pass.js';
+import { type AppleMisbehaviour, AppleWallet } from '../../drivers/sim/wallet/apple-wallet.js';
+import { type GoogleMisbehaviour, GoogleWallet } from '../../drivers/sim/wallet/google-wallet.js';
+import { type SimulatedWallet, walletPhone } from '../../drivers/sim/wallet/wallet-phone.js';
+import type { RecordOf } from '../../host-sync/protocol/record.js';
+import { type Bytes, hex, toHex } from '../kernel/bytes.js';
+import { TerminalError } from '../kernel/errors.js';
+import { nativeCrypto, nativeKeyAgreement, nativeWalletCrypto } from '../kernel/native.js';
+import type { Points } from '../kernel/units.js';
+import { type BoxDouble, openBox, until } from '../sim/box-double.js';
+import { refusal } from '../sim/host-double.js';
+import type { FieldPhone } from '../sim/reader-double.js';
+import {
+  noWallets,
+  type TapMethod,
+  type WalletOptions,
+  type WalletSettings,
+  walletSettings,
+} from './wallet-settings.js';
+
+const crypto = { ...nativeCrypto, ...nativeKeyAgreement, ...nativeWalletCrypto };
+const merchant = nativeKeyAgreement.generateKeyPair();
+const key = passKey(crypto, merchant.privateKey);
+if (!key) throw new Error('a key');
+const issuer = 'pass.com.example.loyalty';
+const earn = { service: 'pointsEarn' } as const;
+const spend = { service: 'pointsSpend', points: 5_000 as Points } as const;
+
+const settings: WalletSettings = {
+  tapOrder: ['application', 'vas', 'smartTap'],
+  apple: { passTypeIds: ['pass.other', issuer], keys: [key], mode: 'vasOnly', signUpUrl: null },
+  google: { collectorId: 777, keyVersion: 1, privateKey: merchant.privateKey },
+};
+const openWith = (t: Test, change: Partial<WalletSettings> = {}) =>
+  openBox(t, { wallets: { settings: { ...settings, ...change }, crypto } });
+
+/** A phone for the reader double, with what it was asked. */
+function held(wallet: SimulatedWallet): FieldPhone & { readonly asked: readonly string[] } {
+  const asked: string[] = [];
+  const script = walletPhone({ wallet, onCommand: (header, status) => asked.push(`${header} ${status}`) });
+  return { ...script, asked, entered: () => {}, left: () => wallet.powerLost() } as FieldPhone & {
+    readonly asked: readonly string[];
+  };
+}
+const apple = (box: BoxDouble, how: AppleMisbehaviour = 'none'): AppleWallet => {
+  const pass = { passTypeId: issuer, merchantKey: merchant.publicKey, message: 'M-17' };
+  const wallet = new AppleWallet([pass], () => box.clock.wallMs(), randomBytes);
+  wallet.misbehaviour = how;
+  return wallet;
+};
+const google = (how: GoogleMisbehaviour = 'none'): GoogleWallet => {
+  const wallet = new GoogleWallet(
+    { collectorId: 777, keys: new Map([[1, merchant.publicKey]]), service: 'ly', number: 'L-88' },
+    randomBytes,
+  );
+  wallet.misbehaviour = how;
+  return wallet;
+};
+const credentialOf = (box: BoxDouble) =>
+  box.records.filter((r): r is RecordOf<'pointsEarn'> => r.kind === 'pointsEarn').at(-1)?.credential;
+
+t.test('an iPhone’s pass earns: the application is asked first, then the passes in their order', async (t) => {
+  const box = await openWith(t);
+  const { transactionId } = await box.start(earn);
+  const phone = held(apple(box));
+  box.reader.tap(phone);
+  t.match((await box.ended(transactionId)).outcome, { result: 'accepted', points: 300 });
+  t.same(phone.asked, ['00a40400 6a82', '00a40400 9000', '80ca0101 6a83', '80ca0101 9000']);
+  const id = passId(crypto, 'apple', issuer, 'M-17');
+  t.match(credentialOf(box), { method: 'walletPass', wallet: 'apple', passId: id, answer: /^[0-9a-f]{32}$/ });
+  t.match(box.records.at(-1), { kind: 'consumption', businessId: id });
+  t.notOk(JSON.stringify(box.records).includes('M-17'), 'the pass’s number stays on the box');
+  await until('the release', () => box.reader.links[0]?.closed);
+  t.same(box.crashes, []);
+});
+
+t.test('a Google wallet’s pass earns, by either selection', async (t) => {
+  const box = await openWith(t);
+  for (const nonceInOse of [true, false]) {
+    const wallet = google();
+    wallet.nonceInOse = nonceInOse;
+    const { transactionId } = await box.start(earn);
+    box.reader.tap(held(wallet));
+    t.match((await box.ended(transactionId)).outcome, { result: 'accepted' });
+    const credential = credentialOf(box);
+    t.match(credential, { wallet: 'google', passId: passId(crypto, 'google', '777', 'L-88'), answeredAtMs: null });
+  }
+  const [first, second] = box.records.flatMap((r) => (r.kind === 'pointsEarn' ? [r.credential] : []));
+  t.not(
+    first?.method === 'walletPass' && first.answer,
+    second?.method === 'walletPass' && second.answer,
+    'each session has its own name',
+  );
+});
+
+t.test('the order is the merchant’s, and the first that answers is taken', async (t) => {
+  const orders: readonly (readonly [readonly TapMethod[], string])[] = [
+    [['application', 'vas'], 'tap'],
+    [['vas', 'application'], 'walletPass'],
+    [['smartTap', 'vas', 'application'], 'walletPass'],
+    [['application'], 'tap'],
+  ];
+  for (const [tapOrder, method] of orders) {
+    const box = await openWith(t, { tapOrder });
+    const own = box.host.phone('13800138000');
+    const wallet = apple(box);
+    // One phone with both: what is for the member application goes there.
+    let selected: 'own' | 'wallet' = 'wallet';
+    const both: FieldPhone = {
+      atr: own.atr,
+      entered: () => own.entered(),
+      left: () => own.left(),
+      respond: (command: Bytes) => {
+        if (command[1] === 0xa4) selected = toHex(command).includes('53484f554c49') ? 'own' : 'wallet';
+        return selected === 'own' ? own.respond(command) : new Uint8Array(wallet.respond(command));
+      },
+    };
+    const { transactionId } = await box.start(earn);
+    box.reader.tap(both);
+    t.match((await box.ended(transactionId)).outcome, { result: 'accepted' }, tapOrder.join());
+    t.equal(credentialOf(box)?.method, method, tapOrder.join());
+  }
+});
+
+t.test('a card’s own coupon is asked of the application alone', async (t) => {
+  const box = await openWith(t);
+  await box.start({ service: 'couponCard' });
+  const phone = held(apple(box));
+  box.reader.tap(phone);
+  await until('the answer', () => box.prompts.at(-1) === 'tapAgain');
+  t.same(phone.asked, ['00a40400 6a82']);
+});
+
+t.test('what hinders a pass asks for another tap, under the same sale', async (t) => {
+  const cases: readonly (readonly [string, (box: BoxDouble) => SimulatedWallet])[] = [
+    ['locked', (box) => apple(box, 'locked')],
+    ['mustChoose', (box) => apple(box, 'mustChoose')],
+    ['wrong key', (box) => apple(box, 'wrongKey')],
+    ['wrong pass', (box) => apple(box, 'wrongPass')],
+    ['oversized', (box) => apple(box, 'oversized')],
+    ['an hour late', (box) => apple(box, 'stale')],
+    ['busy', () => google('busy')],
+    ['forged', () => google('flipped')],
+    ['bomb', () => google('bomb')],
+    ['chosen by the owner', () => google('mustChoose')],
+  ];
+  for (const [name, wallet] of cases) {
+    const box = await openWith(t);
+    const { transactionId } = await box.start(earn);
+    const link = box.reader.tap(held(wallet(box)));
+    await until('the answer', () => box.prompts.at(-1) === 'tapAgain');
+    box.reader.remove(link);
+    box.reader.tap(held(apple(box)));
+    t.match((await box.ended(transactionId)).outcome, { result: 'accepted' }, `${name}, then a good pass`);
+    t.equal(box.records.filter(({ kind }) => kind === 'pointsEarn').length, 1, name);
+  }
+});
+
+t.test('an answer that was taken is not taken again', async (t) => {
+  const box = await openWith(t);
+  const wallet = apple(box, 'replay');
+  const first = await box.start(earn);
+  box.reader.remove(box.reader.tap(held(wallet)));
+  box.reader.tap(held(wallet));
+  await box.ended(first.transactionId);
+  await box.start(earn);
+  box.reader.tap(held(wallet));
+  await until('the answer', () => box.prompts.at(-1) === 'tapAgain');
+  t.equal(box.records.filter(({ kind }) => kind === 'pointsEarn').length, 1);
+});
+
+t.test('a box without the key holds the answer back for its host', async (t) => {
+  const box = await openWith(t, { apple: { passTypeIds: [issuer], keys: [], mode: 'vasOnly', signUpUrl: null } });
+  const { transactionId } = await box.start(earn);
+  box.reader.tap(held(apple(box)));
+  t.match((await box.ended(transactionId)).outcome, { result: 'accepted' });
+  const credential = credentialOf(box);
+  t.match(credential, { method: 'sealedPass', issuer });
+  if (credential?.method !== 'sealedPass') return;
+  const opened = openPassAnswer(crypto, [key], passTypeHash(crypto, issuer), hex(credential.sealed));
+  t.match(opened, { ok: true, value: { message: 'M-17' } }, 'the host can open it');
+  t.match(box.records.at(-1), { kind: 'consumption', businessId: null });
+});
+
+t.test('a spend with a pass is the host’s to decide, and nobody’s without it', async (t) => {
+  const box = await openWith(t);
+  box.host.decide = (record) => refusal(record.transactionId, 'credential.tooWeak');
+  const asked = await box.start(spend);
+  box.reader.tap(held(apple(box)));
+  t.match((await box.ended(asked.transactionId)).outcome, { result: 'refused', code: 'credential.tooWeak' });
+  t.equal(box.host.asked.length, 1);
+  box.host.up = false;
+  const away = await box.start(spend);
+  box.reader.tap(held(apple(box)));
+  t.match((await box.ended(away.transactionId)).outcome, { result: 'refused', code: 'host.unreachable' });
+  const offline = await box.start(earn);
+  box.reader.tap(held(google()));
+  t.match(
+    (await box.ended(offline.transactionId)).outcome,
+    { result: 'accepted', authority: 'box' },
+    'an earn goes on',
+  );
+});
+
+t.test('settings: all that is wrong at once; keys that others may read are refused', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'shouli-wallet-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const pem = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'pem', type: 'pkcs8' });
+  const file = join(folder, 'good.pem');
+  writeFileSync(file, pem, { mode: 0o600 });
+  const open = join(folder, 'open.pem');
+  writeFileSync(open, pem, { mode: 0o644 });
+  const defaults: WalletOptions = {
+    tapOrder: ['application', 'vas', 'smartTap'],
+    passTypeIds: [],
+    passKeyFiles: [],
+    passMode: 'vasOnly',
+    signUpUrl: '',
+    collectorId: 0,
+    collectorKeyFile: '',
+    collectorKeyVersion: 1,
+  };
+  t.match(walletSettings(defaults), { apple: null, google: null });
+  t.same(noWallets.tapOrder, ['application']);
+  const whole = { ...defaults, passTypeIds: [issuer], passKeyFiles: [file], collectorId: 7, collectorKeyFile: file };
+  const read = walletSettings(whole);
+  t.equal(read.apple?.keys.length, 1);
+  t.match(read.google, { collectorId: 7, keyVersion: 1 });
+  const wrong = {
+    ...whole,
+    tapOrder: ['vas', 'vas'],
+    passKeyFiles: [open, join(folder, 'missing.pem')],
+    collectorKeyFile: '',
+  };
+  const said = (() => {
+    try {
+      walletSettings(wrong);
+      return '';
+    } catch (error) {
+      return error instanceof TerminalError ? `${error.code}: ${error.detail}` : String(error);
+    }
+  })();
+  for (const what of [
+    /^config\.invalid: /,
+    /twice/,
+    /open\.pem may be read by others/,
+    /missing\.pem/,
+    /needs its key/,
+  ])
+    t.match(said, what);
+  t.end();
+});
