@@ -96,8 +96,15 @@ t.test('the operator’s day', async (t) => {
   const pass = ['--wallet', 'apple', '--issuer', 'pass.com.example.loyalty', '--number', 'M-17'];
   const bound = json<{ passId: string }>(data, 'member', 'pass', 'add', memberCode, ...pass);
   t.same(json(data, 'member', 'pass', 'add', '13800000002', ...pass), bound, 'the same pass again is the same');
-  t.match(json(data, 'member', 'show', bound.passId), { memberCode, keys: [{ keyId: bound.passId, state: 'active' }] });
+  t.match(json(data, 'member', 'show', bound.passId), {
+    memberCode,
+    keys: [{ keyId: bound.passId, kind: 'pass', state: 'active' }],
+  });
   json(data, 'member', 'enlist', '13800000003', '--name', '王五');
+  const noPhone = cli(hostCommand, data, [
+    ...['coupon', 'issue', '--amount', '1.00', '--currency', 'GBP', '--card', '--member', memberCode],
+  ]);
+  t.match(noPhone.stderr, /phone is registered/, 'nothing is sealed to a pass');
   t.match(cli(hostCommand, data, ['member', 'pass', 'add', '13800000003', ...pass]).stderr, /record\.conflict/);
   t.match(json(data, 'policy', '--passes-spend', 'yes'), { passesSpend: true });
   const coupon = json<{ code: string }>(

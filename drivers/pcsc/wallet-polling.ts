@@ -24,14 +24,11 @@ export function crcA(bytes: Bytes): Bytes {
   return new Uint8Array([crc & 0xff, crc >> 8]);
 }
 
-/** 6A 01 00 00 mode ‖ CRC_A: seven bytes, which no card answers. */
+/** 6A 01 00 00 mode ‖ CRC_A: seven bytes, which no card answers; phones want it every 100…250 ms. */
 export function pollingFrame(mode: VasMode): Bytes {
   const body = concat(hex('6a010000'), uintBE(frameMode[mode], 1));
   return concat(body, crcA(body));
 }
-
-/** How often the frame is repeated while no card is there, in ms; phones want 100…250. */
-export const pollingEveryMs = 200;
 
 interface PollingRow {
   /** Part of the reader's name, lower case. */

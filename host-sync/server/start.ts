@@ -15,6 +15,7 @@ import { isSocketAnswering, openAdminSocket } from './admin/server.js';
 import { hostLayout } from './backup.js';
 import { createHost, type Host, type Realm } from './host.js';
 import { createTerminalServer, type TerminalServerLimits } from './http/server.js';
+import { isPass } from './ledger/credential.js';
 import { openLogger } from './logger.js';
 import { openFileMessages } from './messages/file-adapter.js';
 import { openPendingRegistrations } from './messages/pending-registrations.js';
@@ -177,7 +178,7 @@ function openMessages(options: StartOptions, { host, store, vault, clock, schedu
         },
         (facts) => facts.get('memberKey', keyId),
       );
-      return row && row.state === 'active' ? vault.unwrap(row.wrapped) : null;
+      return row && row.state === 'active' && !isPass(row) ? vault.unwrap(row.wrapped) : null;
     },
   });
   return { port, registration };

@@ -14,7 +14,12 @@ const more = (page: { readonly next: string | null }): string => (page.next ? `\
 
 function showMember(member: MemberView): string {
   const { keys, registeredAtMs, ...rest } = member;
-  const rows = keys.map((key) => ({ key: key.keyId, state: key.state, registered: time(key.registeredAtMs) }));
+  const rows = keys.map((key) => ({
+    key: key.keyId,
+    kind: key.kind,
+    state: key.state,
+    registered: time(key.registeredAtMs),
+  }));
   return `${fields({ ...rest, registered: time(registeredAtMs) })}\n\n${table(rows, 'no phone is registered')}`;
 }
 

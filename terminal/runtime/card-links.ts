@@ -346,9 +346,10 @@ export class CardLinks {
 }
 
 const isAbsent = (code: ErrorCode): boolean => code === 'card.noApplication' || code === 'pass.none';
-/** May another method be tried behind this? Not behind a link that failed, nor behind an application that is there. */
-const passesOn = (code: ErrorCode): boolean =>
-  isAbsent(code) || code.startsWith('pass.') || code === 'credential.replayed';
+/** Behind an application without a member's key and a wallet that gives nothing good, the next method may be tried. */
+const hinders: readonly ErrorCode[] = ['card.absent', 'credential.replayed'];
+/** May another method be tried behind this? Not behind a link that failed, nor behind an application that refused. */
+const passesOn = (code: ErrorCode): boolean => isAbsent(code) || code.startsWith('pass.') || hinders.includes(code);
 
 function value<T>(
   result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: Pick<AnswerError, 'code'> },

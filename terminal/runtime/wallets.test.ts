@@ -142,6 +142,25 @@ t.test('a card’s own coupon is asked of the application alone', async (t) => {
   t.same(phone.asked, ['00a40400 6a82']);
 });
 
+t.test('a phone whose application has no member key is asked for its pass; without one it is refused', async (t) => {
+  for (const hasPass of [true, false]) {
+    const box = await openWith(t);
+    const wallet = apple(box);
+    const phone: FieldPhone = {
+      ...held(wallet),
+      respond: (command: Bytes) => {
+        if (toHex(command).includes('53484f554c49')) return hex(`0100${'00'.repeat(16)}${'a5'.repeat(16)}9000`);
+        if (command[1] === 0x10) return hex('6a88');
+        return hasPass ? new Uint8Array(wallet.respond(command)) : hex('6a82');
+      },
+    };
+    const { transactionId } = await box.start(earn);
+    box.reader.tap(phone);
+    const { outcome } = await box.ended(transactionId);
+    t.match(outcome, hasPass ? { result: 'accepted' } : { result: 'refused', code: 'card.absent' });
+  }
+});
+
 t.test('what hinders a pass asks for another tap, under the same sale', async (t) => {
   const cases: readonly (readonly [string, (box: BoxDouble) => SimulatedWallet])[] = [
     ['locked', (box) => apple(box, 'locked')],

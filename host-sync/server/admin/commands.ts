@@ -7,7 +7,6 @@ import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { z } from 'zod';
 import { passId } from '../../../drivers/protocols/wallet-pass/wallet-pass.js';
-import { hex } from '../../../terminal/kernel/bytes.js';
 import { nativeCrypto } from '../../../terminal/kernel/native.js';
 import type { Clock } from '../../../terminal/kernel/ports.js';
 import { err, ok, type Result } from '../../../terminal/kernel/result.js';
@@ -134,13 +133,7 @@ function memberCommands({ host, registration }: AdminContext): readonly Command[
       const member = await findMember(host, who);
       if (!member) return refuse('credential.unknown', 'no member has this code, number or key');
       const id = passId(nativeCrypto, wallet, issuer, number);
-      const owner = await host.members.byKey(id);
-      if (owner && owner.memberCode !== member.memberCode)
-        return refuse('record.conflict', 'this pass is bound to another member');
-      if (owner) return ok({ memberCode: owner.memberCode, passId: id });
-      // A pass is a business id whose key nobody has: no tap can ever prove it.
-      const key = new Uint8Array(randomBytes(16));
-      const bound = await host.members.register({ phone: member.phone, name: member.name, keyId: hex(id), key });
+      const bound = await host.members.bindPass(member.memberCode, id);
       return bound.ok ? ok({ memberCode: bound.value.memberCode, passId: id }) : bound;
     }),
     command(

@@ -92,6 +92,9 @@ export function planCredential(
   }
 }
 
+/** Is this business id a pass in a wallet? It is bound without a key. */
+export const isPass = (row: Pick<Row<'memberKey'>, 'wrapped'>): boolean => row.wrapped.length === 0;
+
 /** The key behind a tap, opened; null where it is unknown here. */
 export function keyOfTap(facts: Facts, tap: Pick<TapCredential, 'key' | 'keyId'>, context: ApplyContext): Bytes | null {
   if (tap.key === 'card') {
@@ -99,7 +102,7 @@ export function keyOfTap(facts: Facts, tap: Pick<TapCredential, 'key' | 'keyId'>
     return coupon ? cardKey(context.crypto, context.siteKey, hex(tap.keyId)) : null;
   }
   const key = facts.get('memberKey', tap.keyId);
-  return key ? context.unwrap(key.wrapped) : null;
+  return key && !isPass(key) ? context.unwrap(key.wrapped) : null;
 }
 
 /** What phone and terminal said, as the record tells it. */
@@ -199,7 +202,7 @@ function identifyPass(facts: Facts, record: RecordBody, pass: PassCredential, co
   if (pass.method === 'sealedPass' && answerName(context.crypto, hex(pass.sealed)) !== pass.answer)
     return refusal('pass.forged', true);
   const key = facts.get('memberKey', opened.passId);
-  if (!key) return refusal('credential.unknown');
+  if (!key || !isPass(key)) return refusal('credential.unknown');
   if (key.state === 'blocked' && !wasBefore(record, key.blockedAtMs)) return refusal('credential.blocked');
   const isBound = pass.method === 'walletPass' && pass.answeredAtMs === null;
   const metAtMs = context.asked ? context.nowMs : record.clockDoubtful ? null : record.atWallMs;

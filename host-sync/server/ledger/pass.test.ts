@@ -38,12 +38,7 @@ function withPass(name: string, run: (t: Test, opened: Opened) => Promise<void>)
     const world = await openWorld({ openPass: passOpener([file]) });
     t.teardown(() => world.close());
     const { memberCode } = must(await world.host.members.enlist({ phone: '13800000000', name: 'Wang' }));
-    must(
-      await world.host.members.register({
-        ...{ phone: '13800000000', name: 'Wang', keyId: hex(id) },
-        key: new Uint8Array(randomBytes(16)),
-      }),
-    );
+    must(await world.host.members.bindPass(memberCode, id));
     await run(t, { world, box: await world.box(), memberCode, key });
     t.same(await world.host.checkStore(), []);
   });
@@ -155,6 +150,24 @@ withPass('a pass that was held back is opened here', async (t, world) => {
   t.equal(said(bought), 'accepted');
   const months = await world.world.host.consumption.months(world.memberCode);
   t.match(months.rows, [{ category: 'dining', amountMinor: 10_000 }], 'and the purchase is the member’s');
+});
+
+withPass('a pass is no phone: nothing is proved by it or sealed to it', async (t, { world, box, memberCode }) => {
+  const nonce = 'a5'.repeat(16);
+  const nonces = { terminalNonce: nonce, phoneNonce: nonce };
+  const tap = { method: 'tap' as const, key: 'member' as const, keyId: id, ...nonces, counter: 1, proof: nonce };
+  t.equal(said(await box.tell({ ...earn(opened(0)), credential: tap })), 'credential.unknown');
+  const phone = await world.phone('13800000000');
+  const other = must(await world.host.members.enlist({ phone: '13800000001', name: 'Li' }));
+  t.match(await world.host.members.bindPass(other.memberCode, id), { error: { code: 'record.conflict' } });
+  const phoneId = toHex(phone.keyId);
+  t.match(await world.host.members.bindPass(memberCode, phoneId), { error: { code: 'record.conflict' } });
+  t.equal(
+    said(await box.tell(earn({ ...opened(world.clock.nowMs), passId: phoneId } as PassCredential))),
+    'credential.unknown',
+  );
+  const member = must(await world.host.members.bindPass(memberCode, id));
+  t.same(member.keys.map(({ kind }) => kind).sort(), ['pass', 'phone']);
 });
 
 withPass('what does not open is refused', async (t, world) => {

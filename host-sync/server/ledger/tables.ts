@@ -154,7 +154,7 @@ export const tables = {
       memberId: text,
       state: oneOf('active', 'blocked'),
       blockedAtMs: integerOrNull,
-      /** The key as the vault wrapped it. */
+      /** The key as the vault wrapped it; empty for a pass in a wallet, which has none and can prove nothing. */
       wrapped: bytes,
       registeredAtMs: integer,
     },

@@ -66,7 +66,7 @@ const issueOf = (coupon: CouponView): CouponIssue => ({
 
 /** The member's newest key that is not blocked: the phone that the member uses now. */
 function currentKey(member: MemberView): string | null {
-  const active = member.keys.filter(({ state }) => state === 'active');
+  const active = member.keys.filter(({ kind, state }) => kind === 'phone' && state === 'active');
   return [...active].sort((a, b) => b.registeredAtMs - a.registeredAtMs)[0]?.keyId ?? null;
 }
 

@@ -8,6 +8,7 @@ import { hex, toHex } from '../../../terminal/kernel/bytes.js';
 import { ok, type Result } from '../../../terminal/kernel/result.js';
 import { type Allowance, allowanceBytes, allowancesMax, blockedMax, type Directives } from '../../protocol/sync.js';
 import { toWire } from '../ledger/allowance.js';
+import { isPass } from '../ledger/credential.js';
 import type { Collector, Facts, WorkingSet } from '../ledger/facts.js';
 import type { Row } from '../ledger/tables.js';
 import { type HostStore, pageRowsMax } from '../storage/port.js';
@@ -150,7 +151,7 @@ function allowancesOf({ standing, sign }: DirectivesParts, facts: Facts, termina
     .map((slice) => {
       const keys = slice.memberId === null ? [] : facts.find('memberKey', 'memberId', slice.memberId);
       const localKeys = keys
-        .filter(({ state }) => state === 'active')
+        .filter((key) => key.state === 'active' && !isPass(key))
         .slice(-keysPerMember)
         .map(({ id, wrapped }) => ({
           keyId: id,

@@ -10,6 +10,7 @@ import { ok } from '../../../terminal/kernel/result.js';
 import { memberOwed, memberPoints, memberReserved, sideSign } from '../ledger/accounts.js';
 import { codeRandomBytes, drawMemberCode } from '../ledger/codes.js';
 import type { KeyVault } from '../ledger/context.js';
+import { isPass } from '../ledger/credential.js';
 import { type Collector, type Facts, put } from '../ledger/facts.js';
 import { balanceOf } from '../ledger/posting.js';
 import { tierOf } from '../ledger/rules.js';
@@ -25,6 +26,8 @@ const codesDrawn = 4;
 /** Most keys of one member. */
 export const memberKeysMax = 32;
 const memberKeyBytes = 16;
+/** A pass is a business id without a key: no tap can prove it. */
+const noKey = new Uint8Array(0);
 
 function planMember(need: Collector, memberId: string): void {
   need.get('member', memberId);
@@ -44,9 +47,12 @@ function viewOf(facts: Facts, member: Row<'member'>): MemberView {
     pointsReserved: balanceOf(facts, memberReserved(member.id)),
     earnedPoints: member.earnedPoints,
     registeredAtMs: member.registeredAtMs,
-    keys: facts
-      .find('memberKey', 'memberId', member.id)
-      .map(({ id, state, registeredAtMs }) => ({ keyId: id, state, registeredAtMs })),
+    keys: facts.find('memberKey', 'memberId', member.id).map(({ id, state, registeredAtMs, wrapped }) => ({
+      keyId: id,
+      kind: isPass({ wrapped }) ? 'pass' : 'phone',
+      state,
+      registeredAtMs,
+    })),
   };
 }
 
@@ -144,7 +150,7 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
         const known = facts.get('memberKey', id);
         const owner = facts.find('member', 'phone', phone)[0];
         if (known) {
-          const isSame = known.memberId === owner?.id && equalBytes(vault.unwrap(known.wrapped), key);
+          const isSame = known.memberId === owner?.id && !isPass(known) && equalBytes(vault.unwrap(known.wrapped), key);
           return isSame && owner ? ok(viewOf(facts, owner)) : refusal('record.conflict', 'this key id is taken');
         }
         if (facts.find('coupon', 'cardKeyId', id).length > 0) return refusal('record.conflict', 'this key id is taken');
@@ -157,6 +163,27 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
           ...(owner ? [] : [put('member', member)]),
           put('memberKey', { id, memberId, state: 'active', blockedAtMs: null, wrapped, registeredAtMs: nowMs }),
         ]);
+        return ok(viewOf(facts, member));
+      });
+    },
+    bindPass: async (memberCode, passId) => {
+      if (!/^[0-9a-f]{16}$/.test(passId)) return refusal('input.malformed', 'pass id');
+      const pass = { id: passId, memberId: memberCode, state: 'active' as const, blockedAtMs: null, wrapped: noKey };
+      const plan = (need: Collector): void => {
+        planMember(need, memberCode);
+        need.get('memberKey', passId);
+        need.find('coupon', 'cardKeyId', passId);
+      };
+      return store.transact(plan, (facts) => {
+        const member = facts.get('member', memberCode);
+        if (!member) return refusal('credential.unknown');
+        const known = facts.get('memberKey', passId);
+        if (known?.memberId === memberCode && isPass(known)) return ok(viewOf(facts, member));
+        if (known || facts.find('coupon', 'cardKeyId', passId).length > 0)
+          return refusal('record.conflict', 'this pass is bound to another member');
+        if (facts.find('memberKey', 'memberId', memberCode).length >= memberKeysMax)
+          return refusal('input.tooLong', `more than ${memberKeysMax} phones and passes`);
+        facts.write([put('memberKey', { ...pass, registeredAtMs: clock.wallMs() })]);
         return ok(viewOf(facts, member));
       });
     },

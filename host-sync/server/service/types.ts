@@ -79,6 +79,7 @@ export interface MemberView {
   readonly registeredAtMs: number;
   readonly keys: readonly {
     readonly keyId: string;
+    readonly kind: 'phone' | 'pass';
     readonly state: 'active' | 'blocked';
     readonly registeredAtMs: number;
   }[];
@@ -210,6 +211,11 @@ export interface MemberAdmin {
     readonly keyId: Bytes;
     readonly key: Bytes;
   }): Answered<MemberView>;
+  /**
+   * Binds a pass in a wallet, named by `passId` of drivers/protocols/wallet-pass. The same one again: the same member.
+   * `credential.unknown`: no such member; `record.conflict`: another member's; `input.tooLong`: too many.
+   */
+  bindPass(memberCode: string, passId: string): Answered<MemberView>;
   setKeyState(keyId: string, state: 'active' | 'blocked'): Answered<void>;
   byCode(memberCode: string): Promise<MemberView | null>;
   byPhone(phone: string): Promise<MemberView | null>;
