@@ -28,8 +28,8 @@ export const magTekDescriptor: Bytes = concat(
 
 export const testCard = {
   pan: '4111111111111111',
-  track1: 'B4111111111111111^TEST/CARD^30122010000000000000',
-  track2: '4111111111111111=30122010000000000000',
+  track1: 'B4111111111111111^TEST/CARD^30122010000000000001',
+  track2: '4111111111111111=30122010000000000001',
 } as const;
 
 export const wholeTracks: readonly [string, string, string] = [`%${testCard.track1}?`, `;${testCard.track2}?`, ''];

@@ -35,7 +35,7 @@ export function decodeTrack(text: string, track: TrackNumber): Result<string, De
     const value = text.charCodeAt(at) - zero;
     if (value < 0 || value >= values) return decodeError('input.malformed', at, `no character of track ${track}`);
   }
-  // An LRC can look like an end sentinel: the first one ends the data.
+  // An LRC can look like an end sentinel: the first one ends the data. (A damaged sentinel before such an LRC goes unnoticed.)
   const end = text.indexOf('?');
   if (end < 0) return decodeError('input.truncated', text.length, 'end sentinel');
   if (end === 1) return decodeError('input.truncated', 1, 'no data');
