@@ -9,6 +9,7 @@ import { benchApdu } from './bench/apdu.js';
 import { buildShim, newFolder, removeFolder, startBox, startHost } from './bench/box.js';
 import { type Figure, judge, line } from './bench/figure.js';
 import { benchColdStart, benchMemory } from './bench/idle.js';
+import { benchWallets } from './bench/wallets.js';
 import { startProgress } from './lib/progress.js';
 
 const delayUs = 5_000;
@@ -47,7 +48,7 @@ async function inFolder(bench: (folder: string) => Promise<readonly Figure[]>): 
   }
 }
 
-const names = ['tap', 'accept', 'cost', 'apdu', 'cold-start', 'memory'] as const;
+const names = ['tap', 'accept', 'cost', 'apdu', 'wallets', 'cold-start', 'memory'] as const;
 
 async function main(): Promise<void> {
   const program = new Command('npm run bench --')
@@ -83,6 +84,7 @@ async function main(): Promise<void> {
   if (['tap', 'accept', 'cost'].some(isWanted))
     await step('tap, accept, cost', () => accepts(say, ({ bench }) => isWanted(bench)));
   if (isWanted('apdu')) await step('apdu', async () => say(await benchApdu(7, 500)));
+  if (isWanted('wallets')) await step('wallets', async () => say(await benchWallets(500)));
   if (isWanted('cold-start'))
     await step('cold start', async () => say(await inFolder((folder) => benchColdStart(folder, 7))));
   if (isWanted('memory')) await step('memory', async () => say(await inFolder((folder) => benchMemory(folder, 3))));
