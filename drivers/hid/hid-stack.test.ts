@@ -20,11 +20,12 @@ import {
   scanReport,
   scanReports,
 } from '../protocols/hid-pos/hid-pos-fixtures.js';
+import { magTekDescriptor, magTekReport, testCard } from '../protocols/magnetic-stripe/stripe-fixtures.js';
 import { openPtyPair, type PtyPair } from '../sim/pty.js';
 import { hidScannerOptionsDefault } from './device-rules.js';
 import { openHidTransport, type ReportTransport } from './hid-transport.js';
 import { lookAtHidraw } from './hidraw-sysfs.js';
-import { HidScannerDriver } from './scanner-driver.js';
+import { HidScannerDriver, StripeReaderDriver } from './scanner-driver.js';
 
 const umockdevRun = '/usr/bin/umockdev-run';
 const root = process.env['UMOCKDEV_DIR'] ?? '';
@@ -37,6 +38,11 @@ interface FeignedDevice {
   readonly descriptor: Bytes;
 }
 const scanner: FeignedDevice = { name: 'hidraw0', hidName: '0003:0C2E:0B87.0001', descriptor: scannerDescriptor };
+const stripe: FeignedDevice = {
+  name: 'hidraw2',
+  hidName: '0003:0801:0002.0003',
+  descriptor: magTekDescriptor,
+};
 const keyboard: FeignedDevice = { name: 'hidraw1', hidName: '0003:0C2E:0B61.0002', descriptor: keyboardDescriptor };
 
 /** A device in the format of umockdev-record; its ioctls in the one of umockdev-record -i. */
@@ -76,7 +82,7 @@ function runFeigned(): void {
   }
   const folder = mkdtempSync(path.join(tmpdir(), 'shouli-hid-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
-  const words = [scanner, keyboard].flatMap((device, number) => {
+  const words = [scanner, keyboard, stripe].flatMap((device, number) => {
     const file = path.join(folder, device.name);
     writeFileSync(`${file}.umockdev`, describe(device, number));
     writeFileSync(`${file}.ioctl`, ioctls(device));
@@ -87,27 +93,32 @@ function runFeigned(): void {
   t.spawn(umockdevRun, [...words, '--', ...again], {}, 'under umockdev');
 }
 
-/** Takes the scanner out of the feigned /sys and /dev and puts it back, as another connection of the same device. */
-class FeignedScanner {
-  readonly #link = path.join(root, 'sys/class/hidraw', scanner.name);
-  readonly #device = path.join(root, 'dev', scanner.name);
+/** Takes a device out of the feigned /sys and /dev and puts it back, as another connection of the same device. */
+class FeignedInput {
+  readonly #link: string;
+  readonly #device: string;
   readonly #folder = path.join(root, 'sys', socketFolder);
   #connections = 0;
   #pair: PtyPair | null = null;
 
+  constructor(private readonly is: FeignedDevice) {
+    this.#link = path.join(root, 'sys/class/hidraw', is.name);
+    this.#device = path.join(root, 'dev', is.name);
+  }
+
   async plug(): Promise<void> {
     this.#connections += 1;
-    const hidName = `0003:0C2E:0B87.01${this.#connections}`;
-    const from = path.join(this.#folder, scanner.hidName);
+    const hidName = `${this.is.hidName.split('.')[0]}.01${this.#connections}`;
+    const from = path.join(this.#folder, this.is.hidName);
     const to = path.join(this.#folder, hidName);
-    mkdirSync(path.join(to, 'hidraw', scanner.name), { recursive: true });
+    mkdirSync(path.join(to, 'hidraw', this.is.name), { recursive: true });
     for (const file of ['uevent', 'report_descriptor'])
       writeFileSync(path.join(to, file), readFileSync(path.join(from, file)));
-    symlinkSync(`../../../${hidName}`, path.join(to, 'hidraw', scanner.name, 'device'));
+    symlinkSync(`../../../${hidName}`, path.join(to, 'hidraw', this.is.name, 'device'));
     rmSync(this.#device, { force: true });
-    this.#pair = await openPtyPair(this.#device, path.join(root, 'scanner'));
+    this.#pair = await openPtyPair(this.#device, path.join(root, `cable-${this.is.name}`));
     rmSync(this.#link, { force: true });
-    symlinkSync(path.relative(path.dirname(this.#link), path.join(to, 'hidraw', scanner.name)), this.#link);
+    symlinkSync(path.relative(path.dirname(this.#link), path.join(to, 'hidraw', this.is.name)), this.#link);
   }
   /** The device file goes first, as in the kernel: the reader sees an error before sysfs forgets the device. */
   async pull(): Promise<void> {
@@ -129,7 +140,7 @@ async function until(what: string, holds: () => boolean): Promise<void> {
   }
 }
 
-async function openFeignedRig(device: FeignedScanner) {
+async function openFeignedRig(device: FeignedInput) {
   let reads = 0;
   /** The shipped transport, counting what it read. */
   const openCounted = async (file: string) => {
@@ -175,7 +186,7 @@ async function openFeignedRig(device: FeignedScanner) {
 
 /** Inside: /sys and /dev are umockdev's. */
 function testFeigned(): void {
-  const device = new FeignedScanner();
+  const device = new FeignedInput(scanner);
   const openRig = () => openFeignedRig(device);
   const addOns = () => process.report.getReport() as { readonly sharedObjects: readonly string[] };
   const isLoaded = () => addOns().sharedObjects.some((file) => /HID/.test(file));
@@ -186,7 +197,7 @@ function testFeigned(): void {
     const events: DeviceEvent[] = [];
     await driver.start((event) => events.push(event));
     t.same([driver.statuses(), events], [[], []]);
-    t.equal(lookAtHidraw().length, 1, 'although it is there');
+    t.equal(lookAtHidraw().length, 2, 'although it is there, with a stripe reader');
     await driver.stop();
     t.notOk(isLoaded());
   });
@@ -217,6 +228,37 @@ function testFeigned(): void {
     t.same(states().at(-1)?.counters, { codes: 1, dropped: 1, opened: 2, reports: 5 });
     await driver.stop();
     await close();
+  });
+
+  t.test('a stripe reader on the same path: whole swipes of a long report, out and back', async (t) => {
+    const reader = new FeignedInput(stripe);
+    await reader.plug();
+    const events: DeviceEvent[] = [];
+    const driver = new StripeReaderDriver(
+      { enabled: true, devices: [] },
+      {
+        ...{ look: lookAtHidraw, silence: () => ok(undefined), open: openHidTransport, clock: nativeClock },
+        schedule: (delayMs, run) => {
+          const timer = setTimeout(run, delayMs);
+          return () => clearTimeout(timer);
+        },
+      },
+    );
+    await driver.start((event) => events.push(event));
+    const swipes = () => events.filter(({ type }) => type === 'stripeRead');
+    const row = () => driver.statuses()[0];
+    t.match([driver.statuses().length, row()?.identity], [1, '0801:0002:S1'], 'the scanner beside it is not its own');
+    reader.report(magTekReport());
+    await until('a swipe', () => swipes().length === 1);
+    await reader.pull();
+    await until('absent', () => row()?.state === 'absent');
+    await reader.plug();
+    await until('ready', () => row()?.state === 'ready');
+    reader.report(magTekReport());
+    await until('another swipe', () => swipes().length === 2);
+    t.match(swipes()[1], { tracks: [testCard.track1, testCard.track2, null] });
+    await driver.stop();
+    await reader.pull();
   });
 
   t.test('closed in the same moment as opened: no late error', async (t) => {

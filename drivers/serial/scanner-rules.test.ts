@@ -114,6 +114,31 @@ t.test('what surrounds a code comes off, its symbol is said, and half a code bef
   await driver.stop();
 });
 
+t.test(
+  '100 scans a second with noise between them, in pieces: each code once, in order, every spoilt one counted',
+  async (t) => {
+    const { bus, start, codes, time, driver } = await openDriver();
+    bus.plug('ttyACM0', 'S1');
+    await start();
+    const sent = Array.from({ length: 1_000 }, (_, number) => String(4_006_381_000_000 + number));
+    for (const [number, code] of sent.entries()) {
+      const noise = number % 10 === 0 ? `\u0000\u001b${code.slice(0, 5)}\r` : '';
+      const line = `${noise}${code}\r`;
+      const cut = number % (line.length - 1);
+      bus.type('ttyACM0', line.slice(0, cut));
+      time.advance(5);
+      bus.type('ttyACM0', line.slice(cut));
+      time.advance(5);
+    }
+    t.same(
+      codes(),
+      sent.map((code) => `scanner-1 ${code}`),
+    );
+    t.match(driver.statuses()[0]?.counters, { codes: 1_000, dropped: 100 });
+    await driver.stop();
+  },
+);
+
 t.test('two devices that swap their names between two looks are not mixed up', async (t) => {
   const { bus, start, look, codes, driver } = await openDriver();
   bus.plug('ttyACM0', 'S1');
