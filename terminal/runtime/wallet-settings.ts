@@ -68,8 +68,12 @@ export function walletSettings(options: WalletOptions): WalletSettings {
     const key = privateKey && passKey({ ...nativeCrypto, ...nativeWalletCrypto }, privateKey);
     return key ? [key] : [];
   });
-  const tapOrder = options.tapOrder as readonly TapMethod[];
-  if (new Set(tapOrder).size !== tapOrder.length) problems.push('wallet.tapOrder: a method stands twice');
+  const wished = options.tapOrder as readonly TapMethod[];
+  // A wallet without its pass types or collector has nothing to be asked for: not a command is spent on it.
+  const isAsked = { application: true, vas: options.passTypeIds.length > 0, smartTap: options.collectorId > 0 };
+  const tapOrder = wished.filter((method) => isAsked[method]);
+  if (tapOrder.length === 0) problems.push('wallet.tapOrder: names nothing that is configured');
+  if (new Set(wished).size !== wished.length) problems.push('wallet.tapOrder: a method stands twice');
   if (options.passTypeIds.length > passTypesMax) problems.push(`wallet.passTypeIds: at most ${passTypesMax}`);
   const { collectorId, collectorKeyFile, collectorKeyVersion: keyVersion } = options;
   if (collectorId > 0 && collectorKeyFile === '')

@@ -250,7 +250,8 @@ t.test('settings: all that is wrong at once; keys that others may read are refus
     collectorKeyFile: '',
     collectorKeyVersion: 1,
   };
-  t.match(walletSettings(defaults), { apple: null, google: null });
+  t.same(walletSettings(defaults), { tapOrder: ['application'], apple: null, google: null }, 'no command for nothing');
+  t.throws(() => walletSettings({ ...defaults, tapOrder: ['vas'] }), { code: 'config.invalid' });
   t.same(noWallets.tapOrder, ['application']);
   const whole = { ...defaults, passTypeIds: [issuer], passKeyFiles: [file], collectorId: 7, collectorKeyFile: file };
   const read = walletSettings(whole);
