@@ -9,6 +9,7 @@ import { benchApdu } from './bench/apdu.js';
 import { buildShim, newFolder, removeFolder, startBox, startHost } from './bench/box.js';
 import { type Figure, judge, line } from './bench/figure.js';
 import { benchColdStart, benchMemory } from './bench/idle.js';
+import { benchGrowth, benchQueue } from './bench/queue.js';
 import { benchWallets } from './bench/wallets.js';
 import { startProgress } from './lib/progress.js';
 
@@ -48,11 +49,11 @@ async function inFolder(bench: (folder: string) => Promise<readonly Figure[]>): 
   }
 }
 
-const names = ['tap', 'accept', 'cost', 'apdu', 'wallets', 'cold-start', 'memory'] as const;
+const names = ['tap', 'accept', 'cost', 'apdu', 'wallets', 'cold-start', 'memory', 'queue', 'growth'] as const;
 
 async function main(): Promise<void> {
   const program = new Command('npm run bench --')
-    .description('Measures the shipped box beside the raw limits of this machine. Takes about two minutes.')
+    .description('Measures the shipped box beside the raw limits of this machine. Takes some minutes.')
     .addOption(new Option('--only <name>', 'one bench').choices(names))
     .option('--json', 'JSON lines: the machine, then each figure')
     .parse();
@@ -88,6 +89,9 @@ async function main(): Promise<void> {
   if (isWanted('cold-start'))
     await step('cold start', async () => say(await inFolder((folder) => benchColdStart(folder, 7))));
   if (isWanted('memory')) await step('memory', async () => say(await inFolder((folder) => benchMemory(folder, 3))));
+  if (isWanted('queue'))
+    await step('queue', async () => say(await inFolder((folder) => benchQueue(folder, buildShim(folder)))));
+  if (isWanted('growth')) await step('growth (a million records first)', async () => say(await inFolder(benchGrowth)));
   const judged = figures.map((figure) => judge(figure).isMet);
   const [met, missed] = [true, false].map((wanted) => judged.filter((isMet) => isMet === wanted).length);
   if (words.json) console.log(JSON.stringify({ met, missed }));
