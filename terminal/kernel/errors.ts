@@ -112,6 +112,19 @@ export const errorTable = {
     'The wallet refused this terminal. Check collector id, key and key version.',
     '钱包拒绝本终端，请检查商户编号、密钥及其版本。',
   ),
+  'tag.wrongKey': row(
+    'warning',
+    'never',
+    'This tag belongs to somebody else, or its keys are not known here.',
+    '该标签非本店所有或密钥未知。',
+  ),
+  'tag.forged': row('error', 'never', 'This tag did not prove its key.', '标签密钥验证失败。'),
+  'tag.lrpMode': row(
+    'warning',
+    'operator',
+    'This tag works in LRP mode, which is not supported. Issue it in AES mode.',
+    '标签处于 LRP 模式，不受支持，请以 AES 模式发行。',
+  ),
   'card.noApplication': row(
     'info',
     'never',

@@ -68,3 +68,14 @@ export interface WalletCrypto {
   /** Inflates zlib data (RFC 1950); null when it is damaged, cut, followed by more, or would give more than `bytesMax`. */
   inflate(data: Bytes, bytesMax: number): Bytes | null;
 }
+
+/** The curves that chip makers sign with: secp128r1 (SEC 2 version 1.0 §2.3.1), secp224r1 (NIST P-224). */
+export type ChipCurve = 'secp128r1' | 'secp224r1';
+
+export interface ChipCrypto {
+  /**
+   * ECDSA over the message itself, not its hash. `publicKey`: uncompressed point (SEC 1 §2.3.3); `signature`: r ‖ s.
+   * False also for a point off the curve, a number out of its range or a wrong length.
+   */
+  verifyUnhashed(curve: ChipCurve, publicKey: Bytes, message: Bytes, signature: Bytes): boolean;
+}
