@@ -150,12 +150,11 @@ t.test('every truncation and flipped bit of a session: never another pass, never
     return answer;
   });
   for (const [step, length] of lengths.entries()) {
-    for (let cut = 0; cut < length; cut++)
-      t.type(
-        tap(phone(), (answer, at) => (at === step ? answer.subarray(0, cut) : answer)),
-        'string',
-        `${step} ${cut}`,
-      );
+    for (let cut = 0; cut < length; cut++) {
+      const outcome = tap(phone(), (answer, at) => (at === step ? answer.subarray(0, cut) : answer));
+      // Two of the phone's random bytes may read as the status of a selection that the terminal can do without.
+      if (typeof outcome !== 'string') t.same([step, outcome], [1, loyalty], `${step} ${cut}`);
+    }
     for (let bit = 0; bit < length * 8; bit++) {
       const outcome = tap(phone(), (answer, at) => {
         const changed = Uint8Array.from(answer);
