@@ -20,8 +20,10 @@ $B mkdir -p /memory/upper /memory/work
 $B mount -t overlay -o "lowerdir=/work/$SHOULI_EXTRA:/host,upperdir=/memory/upper,workdir=/memory/work" none /root ||
   fail 'no overlay'
 for folder in dev proc sys; do $B mount --move /$folder /root/$folder; done
-$B mkdir -p "/root$SHOULI_ROOT" /root/dev/pts
+$B mkdir -p /root/dev/pts
+for folder in run tmp; do $B mount -t tmpfs none /root/$folder; done
+# The checkout may lie below one of these.
+$B mkdir -p "/root$SHOULI_ROOT"
 $B mount --move /work "/root$SHOULI_ROOT"
 $B mount -t devpts none /root/dev/pts
-for folder in run tmp; do $B mount -t tmpfs none /root/$folder; done
 exec $B switch_root /root /bin/sh "$SHOULI_ROOT/scripts/rig/guest.sh"
