@@ -5,6 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { reserveSlotPorts } from '../drivers/sim/pcscd.js';
 import { startProgress } from './lib/progress.js';
 import { PROJECT_ROOT } from './lib/source-files.js';
 import { TapCounter, type TapCounts } from './lib/tap-count.js';
@@ -250,6 +251,7 @@ async function main(): Promise<number> {
     return 2;
   }
   const stages = STAGES.filter(({ name }) => values.only === undefined || values.only.includes(name));
+  reserveSlotPorts();
   const { passed, failed, skips } = await runStages(stages, positionals.flatMap(testFilesOf));
   for (const skip of skips) console.log(`skipped: ${skip}`);
   const isSkipFailure = process.env['CI'] === 'true' && skips.length > 0;

@@ -4,7 +4,7 @@
  * Must not touch a pcscd that it did not start, and must not be imported by anything but tests and scripts.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -56,11 +56,29 @@ function rigProblem(isRunning: boolean): string | null {
   return `pcscd does not run, and only root may start it. Run this one command, then the same command again:\n    ${asRoot}`;
 }
 
+const reservedFile = '/proc/sys/net/ipv4/ip_local_reserved_ports';
+/**
+ * Keeps the slots' ports out of those that the kernel hands out by itself (ip-sysctl, ip_local_reserved_ports): a test's
+ * listener or connection that got one of them would keep pcscd from coming up for as long as it lives. Wants root; without
+ * it nothing is done. It lasts until the machine restarts, and whoever names a port may still use it.
+ */
+export function reserveSlotPorts(): void {
+  try {
+    const reserved = readFileSync(reservedFile, 'utf8').trim();
+    const missing = vpcdPorts.filter((port) => !reserved.split(',').includes(String(port)));
+    // The kernel writes neighbours as a range; asking again for what is reserved changes nothing.
+    if (missing.length > 0) writeFileSync(reservedFile, [reserved, ...missing].filter(Boolean).join(','));
+  } catch {
+    // No right, or no such setting: the chance is small, and the test that meets it says what it waited for.
+  }
+}
+
 /**
  * Takes the machine's lock and brings pcscd with the virtual readers up, using one that runs already.
  * @throws Error with what to do, when there can be none or the lock does not come within lockTimeoutMs (600,000 by default)
  */
 export async function openPcscRig(lockTimeoutMs = lockTimeoutMsDefault): Promise<PcscRig> {
+  reserveSlotPorts();
   const unlock = await takeLock(lockTimeoutMs);
   try {
     const isRunning = await staysUp();
