@@ -151,9 +151,15 @@ t.test('every truncation and flipped bit of a session: never another pass, never
   });
   for (const [step, length] of lengths.entries()) {
     for (let cut = 0; cut < length; cut++) {
-      const outcome = tap(phone(), (answer, at) => (at === step ? answer.subarray(0, cut) : answer));
-      // Two of the phone's random bytes may read as the status of a selection that the terminal can do without.
-      if (typeof outcome !== 'string') t.same([step, outcome], [1, loyalty], `${step} ${cut}`);
+      let word: number | undefined;
+      const outcome = tap(phone(), (answer, at) => {
+        if (at !== step) return answer;
+        word = answer[cut - 2];
+        return answer.subarray(0, cut);
+      });
+      // The cut may end in random bytes that read as 92xx: the terminal asks once more, and then all is well.
+      if (word === 0x92 && typeof outcome !== 'string') t.same(outcome, loyalty, `${step} ${cut}: asked again`);
+      else t.type(outcome, 'string', `${step} ${cut}`);
     }
     for (let bit = 0; bit < length * 8; bit++) {
       const outcome = tap(phone(), (answer, at) => {
