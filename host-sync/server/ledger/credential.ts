@@ -226,13 +226,14 @@ export function situationOf(
 }
 
 /**
- * A rotating code: of the seed behind its handle, at the host's time or the sale's, not used before. Another box may have
- * read it off the same screen: that is nobody's attack yet, so only a used one is alarmed.
+ * A rotating code: of the seed behind its handle, at the host's time, and not used before. Only an earn may have waited for
+ * the network: it counts by the sale's time as well, where the box's clock was not in doubt.
  */
 function identifyScreen(facts: Facts, record: RecordBody, code: string, context: ApplyContext): Identified {
   const key = facts.get('screenKey', handleOf(code) ?? '');
   if (!key) return refusal('credential.unknown');
-  const times = record.clockDoubtful ? [context.nowMs] : [context.nowMs, record.atWallMs];
+  const mayHaveWaited = record.kind === 'pointsEarn' && !record.clockDoubtful;
+  const times = mayHaveWaited ? [context.nowMs, record.atWallMs] : [context.nowMs];
   if (context.nowMs >= key.endsAtMs && !wasBefore(record, key.endsAtMs)) return refusal('credential.blocked');
   if (!screenCodeHolds(context.crypto, context.unwrap(key.wrapped), code, times))
     return refusal('credential.wrongProof');

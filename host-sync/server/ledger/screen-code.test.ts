@@ -59,7 +59,14 @@ inWorld(t, 'it pays where the merchant lets it, and never without the host', asy
   t.equal(await pay(), 'credential.tooWeak', 'unless told otherwise it only earns');
   must(await world.host.rules.setPolicy({ screenCodeSpends: true }));
   t.equal(await pay(), 'accepted', 'the refused try has not used it up');
-  world.clock.nowMs += 30_000;
+  const photographed = code();
+  const atTheTime = box.record(shown(spend(box, phone, 100_00, 100), photographed));
+  world.clock.nowMs += 90_000;
+  t.equal(
+    said((await box.send(atTheTime)).answers[0]),
+    'credential.wrongProof',
+    'a spend counts by the host’s clock alone',
+  );
   const offline = { ...shown(spend(box, phone, 100_00, 100), code()), offline: { by: 'floor', coveredMinor: 100_00 } };
   t.equal(said(await box.tell(offline as LooseDraft)), 'credential.tooWeak');
 });

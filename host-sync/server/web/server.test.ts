@@ -150,7 +150,7 @@ t.test('neither code nor token stands in the database', async (t) => {
 
 inWorld(t, 'fault 45: who is a member cannot be found out, and codes cannot be guessed', async (t, { world }) => {
   await world.phone(phone);
-  const { call, sent, waits, codeSent } = await openPages(t, world);
+  const { call, own, sent, waits, codeSent } = await openPages(t, world);
   const known = await call('POST', '/v1/code', { phone });
   const stranger = await call('POST', '/v1/code', { phone: '13900139000' });
   t.same([stranger.status, stranger.body], [known.status, known.body], 'the same answer');
@@ -171,6 +171,8 @@ inWorld(t, 'fault 45: who is a member cannot be found out, and codes cannot be g
   let limited = 0;
   for (let tries = 0; tries < 30; tries++) if ((await call('POST', '/v1/code', { phone })).status === 429) limited++;
   t.ok(limited > 5, 'one address is slowed down');
+  const behind = { ...own, 'x-forwarded-for': '203.0.113.7' };
+  t.equal((await call('POST', '/v1/code', { phone }, behind)).status, 202, 'others behind the same proxy are not');
 });
 
 inWorld(t, 'fault 44: other names, other sites and other bodies are refused', async (t, { world }) => {

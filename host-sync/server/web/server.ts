@@ -97,6 +97,8 @@ export async function createMemberPagesServer(options: MemberPagesOptions): Prom
   const server = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
+    // A proxy on this machine says whose request it hands on; from elsewhere nobody is believed.
+    trustProxy: ['127.0.0.1', '::1'],
     bodyLimit: bodyBytesMax,
     requestTimeout: 10_000,
     connectionTimeout: 30_000,

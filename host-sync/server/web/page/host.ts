@@ -2,42 +2,10 @@
  * What the page asks of the host, and what it keeps for when there is no network. Must not draw anything.
  */
 import { screenCode, stepAt, stepBytes } from '../../../../drivers/protocols/screen-code/screen-code.js';
+import type { CouponView, MemberOverview } from '../../service/types.js';
 
-export interface Coupon {
-  readonly code: string;
-  readonly holder: 'host' | 'card';
-  readonly currency: string;
-  readonly initialMinor: number;
-  readonly balanceMinor: number;
-  readonly expiresAtMs: number | null;
-  readonly limitCategory: string | null;
-  readonly limitProducts: readonly string[] | null;
-  readonly state: 'active' | 'blocked';
-}
-export interface Overview {
-  readonly atMs: number;
-  readonly merchant: string;
-  readonly memberCode: string;
-  readonly name: string;
-  readonly tier: string;
-  readonly points: number;
-  readonly pointsOwed: number;
-  readonly pointsReserved: number;
-  readonly coupons: readonly Coupon[];
-  readonly statement: readonly {
-    readonly entry: string;
-    readonly cause: string;
-    readonly change: number;
-    readonly balanceAfter: number;
-    readonly atMs: number;
-  }[];
-  readonly offers: readonly {
-    readonly id: string;
-    readonly title: string;
-    readonly text: string;
-    readonly expiresAtMs: number;
-  }[];
-}
+export type Coupon = CouponView;
+export type Overview = MemberOverview;
 
 /** A call that the host refused, with its code; `offline`: it was not reached. */
 export class Refused extends Error {
