@@ -15,7 +15,7 @@ import type {
 } from '../protocol/sync.js';
 import type { Schedule } from './exchange.js';
 import type { HostPort, HostResult } from './host-port.js';
-import type { ChainPlace, OutboxPort, SettledAnswer } from './outbox-port.js';
+import type { OutboxPort, SettledAnswer } from './outbox-port.js';
 import type { SyncLimits, SyncStatus } from './sync-state.js';
 
 export type Authorisation =
@@ -47,8 +47,8 @@ export interface SyncClientOptions {
   readonly onAnswer: (settled: SettledAnswer) => void;
   /** Something that people see has changed. */
   readonly onStatus: (status: SyncStatus) => void;
-  /** The host's watermark went back: it was restored from a backup. What it lost has been queued again. */
-  readonly onRegression?: (from: ChainPlace, to: Watermark) => void;
+  /** The host was restored from a backup and holds this now. What it may have lost has been queued again. */
+  readonly onRegression?: (to: Watermark) => void;
 }
 
 export interface SyncClient {

@@ -13,11 +13,12 @@ import {
   type RecordAnswer,
   type RecordsResponse,
   type SessionResponse,
+  type Watermark,
 } from '../protocol/sync.js';
 import { batchCharactersMax, createSyncClient, type SyncClientOptions, type SyncStatus } from './client.js';
 import type { HostFailure, HostPort, HostResult } from './host-port.js';
 import type { SettledAnswer } from './outbox-port.js';
-import { acceptedAnswer, MemoryOutbox, refusedAnswer, watermarkAt } from './sim/memory-outbox.js';
+import { acceptedAnswer, idOf, MemoryOutbox, refusedAnswer, watermarkAt } from './sim/memory-outbox.js';
 
 const lost: HostFailure = { code: 'host.noAnswer', detail: '', httpStatus: null, retryAfterMs: null };
 const session = { terminalProof: '11'.repeat(16), encryptionKey: '22'.repeat(16), macKey: '33'.repeat(16) };
@@ -56,11 +57,15 @@ function build(more: Partial<SyncClientOptions> = {}, queued = 0) {
   const authorisations: Held<AuthoriseResponse>[] = [];
   const sessions: Held<SessionResponse>[] = [];
   const fetches: Held<Directives>[] = [];
+  const newestSeen: (TransactionId | null)[] = [];
   const hold = <Answer>(list: Held<Answer>[], ids: readonly string[]) =>
     new Promise<HostResult<Answer>>((answer) => list.push({ ids, answer }));
   const idOfBody = (body: string) => outbox.unsent.find((record) => record.body === body)?.transactionId ?? '';
   const host: HostPort = {
-    sendRecords: (_records, ids) => hold(batches, ids),
+    sendRecords: (_records, ids, newest) => {
+      newestSeen.push(newest);
+      return hold(batches, ids);
+    },
     authorise: (record) => hold(authorisations, [idOfBody(record.body)]),
     openSession: () => hold(sessions, []),
     directives: () => hold(fetches, []),
@@ -101,6 +106,7 @@ function build(more: Partial<SyncClientOptions> = {}, queued = 0) {
     authorisations,
     sessions,
     fetches,
+    newestSeen,
     answers,
     statuses,
     stored,
@@ -387,27 +393,36 @@ t.test('a session is asked for beside everything else and tells whether the host
   t.notOk(world.client.reachable());
 });
 
-t.test('a host restored from a backup is sent again what it lost, settled or not, and is told once', async (t) => {
+t.test('a host restored from a backup is sent again what it lost, settled or not, and is told of once', async (t) => {
   const told: unknown[] = [];
-  const world = build({ onRegression: (from, to) => void told.push([from, to]) }, 3);
-  const answer = (batch: number, sequence: number) => {
-    const held = world.batches[batch];
-    if (!held) throw new Error('no such batch');
-    const answers = held.ids.map((each) => acceptedAnswer(each as TransactionId));
-    held.answer(ok({ answers, watermark: watermarkAt(sequence), directivesVersion: 7 }));
-    return new Promise((resolve) => setImmediate(resolve));
+  const world = build({ onRegression: (to) => void told.push(to) }, 3);
+  const answer = async (watermark: Watermark, outcome: 'accepted' | 'later') => {
+    const sent = world.batches.at(-1);
+    const answers = (sent?.ids ?? []).map((id): RecordAnswer => {
+      const transactionId = id as TransactionId;
+      if (outcome === 'accepted') return acceptedAnswer(transactionId);
+      return { outcome, transactionId, code: 'host.busy', retryAfterMs: 1_000 };
+    });
+    sent?.answer(ok({ answers, watermark, directivesVersion: 7 }));
+    await settle();
   };
   world.client.start();
-  await answer(0, 3);
+  await answer(watermarkAt(3), 'accepted');
   world.fetches[0]?.answer(ok(directives));
-  await new Promise((resolve) => setImmediate(resolve));
+  await settle();
   t.equal(world.outbox.unsentCount(), 0);
   world.outbox.queue(1);
   world.client.recordsQueued();
-  await answer(1, 1);
-  t.same(told, [[watermarkAt(3), watermarkAt(1)]]);
-  t.same(world.batches[2]?.ids.length, 3, 'the two that the host lost, and the one above the gap');
-  await answer(2, 4);
+  t.equal(world.newestSeen.at(-1), idOf(3), 'it names the record that it saw answered last');
+  await answer({ ...watermarkAt(1), wentBack: true }, 'later');
+  t.same(told, [{ ...watermarkAt(1), wentBack: true }]);
+  t.same(world.batches.at(-1)?.ids, [idOf(2), idOf(3)], 'what the host lost goes at once, what it was asked later');
+  t.equal(world.newestSeen.at(-1), idOf(1), 'from here on the restored host is the measure');
+  await answer(watermarkAt(3), 'accepted');
+  world.fetches.at(-1)?.answer(ok(directives));
+  await settle();
+  world.advance(1_000);
+  await answer(watermarkAt(4), 'accepted');
   t.equal(world.outbox.unsentCount(), 0);
   t.equal(told.length, 1);
 });

@@ -19,7 +19,7 @@ import type {
 } from '../protocol/sync.js';
 import type { Authorisation, SyncClient, SyncClientOptions } from './client-port.js';
 import type { HostFailure, HostPort, HostResult } from './host-port.js';
-import type { ChainPlace, OutboxRecord, SettledAnswer } from './outbox-port.js';
+import type { OutboxRecord, SettledAnswer } from './outbox-port.js';
 import { initialState, transition } from './reducer.js';
 import type { Moment, SyncEffect, SyncHappening, SyncState, SyncStatus } from './sync-state.js';
 import { reachableIn, statusOf } from './sync-status.js';
@@ -68,13 +68,17 @@ class Shell implements SyncClient {
   start(): void {
     if (this.#state.phase !== 'offline') return;
     this.#run += 1;
-    this.#dispatch({ type: 'started', enrolled: this.#host !== null, ...this.#standing() });
+    this.#dispatch({
+      type: 'started',
+      enrolled: this.#host !== null,
+      directivesVersion: this.#directivesVersion(),
+    });
     if (this.#host) void this.#listen(this.#host, this.#run);
   }
 
   enrolled(host: HostPort): void {
     this.#host = host;
-    this.#dispatch({ type: 'enrolled', ...this.#standing() });
+    this.#dispatch({ type: 'enrolled', directivesVersion: this.#directivesVersion() });
     void this.#listen(host, this.#run);
   }
 
@@ -140,9 +144,7 @@ class Shell implements SyncClient {
     const result = await ask(host);
     if (run === this.#run)
       this.#dispatch(
-        result.ok
-          ? { type: 'contactSucceeded', watermark: null, answered: null }
-          : { type: 'contactFailed', failure: result.error },
+        result.ok ? { type: 'contactSucceeded', watermark: null } : { type: 'contactFailed', failure: result.error },
       );
     return result;
   }
@@ -188,8 +190,7 @@ class Shell implements SyncClient {
   async #sendOne(host: HostPort, record: OutboxRecord, deadlineMs: number): Promise<Authorisation> {
     const run = this.#run;
     const { transactionId } = record;
-    const answered = this.#answered();
-    const result = await host.authorise(this.#envelope(record), deadlineMs);
+    const result = await host.authorise(this.#envelope(record), this.options.outbox.newestSeen(), deadlineMs);
     if (run !== this.#run) return silent('host.unreachable');
     if (!result.ok) {
       const { code } = result.error;
@@ -210,26 +211,18 @@ class Shell implements SyncClient {
     if (answer.outcome === 'later') {
       const { code, retryAfterMs } = answer;
       this.#dispatch({ type: 'recordPostponed', transactionId, code, retryAfterMs });
-      this.#dispatch({ type: 'contactSucceeded', watermark, answered });
+      this.#dispatch({ type: 'contactSucceeded', watermark });
       return silent(code);
     }
     // When the store fails here the record stays queued, and the host will give the same word again.
-    this.#guardStore(() => this.options.outbox.settle([{ transactionId, answer, knownToSale: true }]));
+    this.#guardStore(() => this.options.outbox.settle([{ transactionId, answer, knownToSale: true }], watermark));
     this.#authorising.delete(transactionId);
-    this.#dispatch({ type: 'contactSucceeded', watermark, answered: answered === null ? null : answered + 1 });
+    this.#dispatch({ type: 'contactSucceeded', watermark });
     return { kind: 'answered', answer, session, reservedForMs };
   }
 
-  #answered(): number | null {
-    return this.#readOutbox(() => this.options.outbox.answeredCount());
-  }
-
-  /** What the box knows before the first contact of a run. */
-  #standing(): { readonly directivesVersion: number | null; readonly settledThrough: ChainPlace | null } {
-    return {
-      directivesVersion: this.options.directivesHeld()?.version ?? null,
-      settledThrough: this.#readOutbox(() => this.options.outbox.settledThrough()),
-    };
+  #directivesVersion(): number | null {
+    return this.options.directivesHeld()?.version ?? null;
   }
 
   #envelope({ body, previousHash, attempts }: OutboxRecord): Envelope {
@@ -282,7 +275,7 @@ class Shell implements SyncClient {
   #perform(effect: SyncEffect): boolean {
     switch (effect.type) {
       case 'settle':
-        return this.#settle(effect.answers);
+        return this.#settle(effect.answers, effect.held);
       case 'sendBatch':
         this.#sendBatch(effect.limit, effect.held);
         return true;
@@ -299,7 +292,7 @@ class Shell implements SyncClient {
       }
       case 'reportRegression':
         if (!this.#guardStore(() => this.options.outbox.requeueAbove(effect.to))) return false;
-        this.options.onRegression?.(effect.from, effect.to);
+        this.options.onRegression?.(effect.to);
         this.#dispatch({ type: 'recordsQueued' });
         return true;
       case 'reportStatus':
@@ -308,7 +301,7 @@ class Shell implements SyncClient {
     }
   }
 
-  #settle(answers: readonly FinalAnswer[]): boolean {
+  #settle(answers: readonly FinalAnswer[], held: Watermark | null): boolean {
     const settled: SettledAnswer[] = answers.map((answer) => ({
       transactionId: answer.transactionId,
       answer,
@@ -317,7 +310,7 @@ class Shell implements SyncClient {
         (this.#inFlight.get(answer.transactionId)?.length ?? 0) > 0 ||
         (answer.outcome === 'refused' && answer.code === 'record.reversed'),
     }));
-    if (!this.#guardStore(() => this.options.outbox.settle(settled))) return false;
+    if (!this.#guardStore(() => this.options.outbox.settle(settled, held))) return false;
     for (const each of settled) {
       const waiters = this.#inFlight.get(each.transactionId)?.splice(0) ?? [];
       for (const waiter of waiters)
@@ -346,10 +339,10 @@ class Shell implements SyncClient {
     const { generation } = this.#state;
     const transactionIds = records.map(({ transactionId }) => transactionId);
     const waiting = this.#inFlight;
-    const answered = this.#answered();
     const result = await host.sendRecords(
       records.map((record) => this.#envelope(record)),
       transactionIds,
+      this.options.outbox.newestSeen(),
     );
     if (run !== this.#run) return;
     // A failing store ended this round meanwhile: the records are sent again, and the host gives the same answers.
@@ -361,7 +354,7 @@ class Shell implements SyncClient {
     if (result.ok) {
       const { answers, watermark, directivesVersion } = result.value;
       this.#releaseLater(answers, waiting);
-      this.#dispatch({ type: 'batchAnswered', answers, watermark, directivesVersion, answered });
+      this.#dispatch({ type: 'batchAnswered', answers, watermark, directivesVersion });
     } else {
       this.#inFlight = new Map();
       this.#dispatch({ type: 'batchFailed', transactionIds, failure: result.error });

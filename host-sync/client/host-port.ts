@@ -5,6 +5,7 @@
 
 import type { z } from 'zod';
 import type { ErrorCode } from '../../terminal/kernel/errors.js';
+import type { TransactionId } from '../../terminal/kernel/ports.js';
 import type { Result } from '../../terminal/kernel/result.js';
 import type {
   AllowanceRequest,
@@ -56,10 +57,21 @@ export interface TlsCredentials {
 
 /** Every call resolves within its deadline (milliseconds); none throws for anything that the network or host does. */
 export interface HostPort {
-  /** One record, answered at once. The response holds session keys where a tap was accepted: never log or store it. */
-  authorise(record: Envelope, deadlineMs: number): Promise<HostResult<AuthoriseResponse>>;
+  /**
+   * One record, answered at once. `newestSeen`: OutboxPort.newestSeen. The response holds session keys where a tap was
+   * accepted: never log or store it.
+   */
+  authorise(
+    record: Envelope,
+    newestSeen: TransactionId | null,
+    deadlineMs: number,
+  ): Promise<HostResult<AuthoriseResponse>>;
   /** 1…batchRecordsMax records. The answers are checked to be one for each record, in order. */
-  sendRecords(records: readonly Envelope[], transactionIds: readonly string[]): Promise<HostResult<RecordsResponse>>;
+  sendRecords(
+    records: readonly Envelope[],
+    transactionIds: readonly TransactionId[],
+    newestSeen: TransactionId | null,
+  ): Promise<HostResult<RecordsResponse>>;
   openSession(request: SessionRequest, deadlineMs: number): Promise<HostResult<SessionResponse>>;
   /** `catalogueVersion`: the one the box holds, so that an unchanged catalogue is not sent again; null: none. */
   directives(catalogueVersion: number | null): Promise<HostResult<Directives>>;

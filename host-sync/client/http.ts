@@ -157,9 +157,10 @@ export function createHostHttp(options: HostHttpOptions): HostHttp {
     });
 
   return {
-    authorise: (record, deadlineMs) => post(paths.authorise, { record }, authoriseResponseSchema, { deadlineMs }),
-    sendRecords: async (records, transactionIds) => {
-      const result = await post(paths.records, { records }, recordsResponseSchema, {
+    authorise: (record, newestSeen, deadlineMs) =>
+      post(paths.authorise, { record, newestSeen }, authoriseResponseSchema, { deadlineMs }),
+    sendRecords: async (records, transactionIds, newestSeen) => {
+      const result = await post(paths.records, { records, newestSeen }, recordsResponseSchema, {
         responseBytesMax: recordsBytesMax,
       });
       if (!result.ok) return result;

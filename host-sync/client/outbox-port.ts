@@ -5,8 +5,8 @@
 import type { TransactionId } from '../../terminal/kernel/ports.js';
 import type { FinalAnswer, Watermark } from '../protocol/sync.js';
 
-/** A place in this terminal's chain. */
-export type ChainPlace = Pick<Watermark, 'epoch' | 'sequence'>;
+/** What the host says it holds of this terminal's records: how far without a gap, how many, and the one answered last. */
+export type Held = Pick<Watermark, 'epoch' | 'sequence' | 'recordsHeld' | 'newest'>;
 
 export interface OutboxRecord {
   readonly transactionId: TransactionId;
@@ -30,18 +30,20 @@ export interface OutboxPort {
    */
   nextUnsent(limit: number, held: ReadonlySet<TransactionId>): readonly OutboxRecord[];
   unsentByTransaction(id: TransactionId): OutboxRecord | null;
-  /** Stores final answers in one commit and takes their records out of the queue; a refusal becomes a dead letter unless the sale knew it. */
-  settle(answers: readonly SettledAnswer[]): void;
-  unsentCount(): number;
-  /** How many records the host has answered, of all epochs; null where that cannot be compared with what one terminal's host holds. */
-  answeredCount(): number | null;
-  /** How far the host has answered every record of the running epoch; null: not even its first. */
-  settledThrough(): ChainPlace | null;
   /**
-   * Queues every answered record above this place again, its answer void, and all of earlier epochs. A place of an earlier
-   * epoch than the running one queues everything; one of a later epoch nothing.
+   * Stores final answers in one commit and takes their records out of the queue; a refusal becomes a dead letter unless the
+   * sale knew it. `held` came with them (null: the terminal answered itself); the newest record of the most held so far is
+   * kept in the same commit.
    */
-  requeueAbove(place: ChainPlace): void;
+  settle(answers: readonly SettledAnswer[], held: Held | null): void;
+  unsentCount(): number;
+  /** The newest record of the most that the host was known to hold; null: none. */
+  newestSeen(): TransactionId | null;
+  /**
+   * The host went back, and holds this now. Queues again, their answers void, all records that it may have lost: those above
+   * its watermark where that is of the only chain there ever was, otherwise all.
+   */
+  requeueAbove(held: Held): void;
 }
 
 export interface SettledAnswer {

@@ -13,7 +13,6 @@ import {
   type Hold,
   holdMinMs,
   holdsMax,
-  lossCheckMs,
   type Moment,
   poisonHoldMs,
   type RunningState,
@@ -50,8 +49,6 @@ const freshMemory = (event: EventOf<'started' | 'enrolled'>, limits: SyncLimits)
   pollAtMonotonicMs: event.atMonotonicMs,
   directivesVersion: event.directivesVersion,
   watermark: null,
-  reached: event.settledThrough,
-  lossCheckAtMonotonicMs: event.atMonotonicMs,
   contact: 'none',
   lastContactWallMs: null,
   lastError: null,
@@ -128,31 +125,10 @@ function withTrouble(memory: SyncMemory, failure: HostFailure, at: Moment): Sync
     : { ...memory, contact: 'failed', lastError };
 }
 
-/**
- * What the host says that it holds, against what it has answered. Less, by place or by number, and it was restored from a
- * backup: what it lost goes again. By number at most every lossCheckMs, since a host that counts wrongly must not keep the
- * box sending for ever.
- */
-function withWatermark(
-  memory: SyncMemory,
-  watermark: Watermark | null,
-  answered: number | null,
-  at: Moment,
-): readonly [SyncMemory, readonly SyncEffect[]] {
+/** A host that does not hold what the box named was restored from a backup: what it lost goes again. */
+function withWatermark(memory: SyncMemory, watermark: Watermark | null): readonly [SyncMemory, readonly SyncEffect[]] {
   if (!watermark) return [memory, []];
-  const before = memory.reached;
-  // A host that speaks of an earlier epoch than the one it has answered in was restored to before that one began.
-  const isForgotten = before !== null && watermark.epoch < before.epoch;
-  const reached = isForgotten ? { ...watermark, epoch: before.epoch, sequence: 0 } : watermark;
-  const isBehind = before !== null && before.epoch === reached.epoch && reached.sequence < before.sequence;
-  const isDue = at.atMonotonicMs >= memory.lossCheckAtMonotonicMs;
-  const { recordsHeld } = watermark;
-  const isShort = isDue && answered !== null && recordsHeld !== undefined && recordsHeld < answered;
-  const lossCheckAtMonotonicMs = isShort ? at.atMonotonicMs + lossCheckMs : memory.lossCheckAtMonotonicMs;
-  return [
-    { ...memory, watermark, reached, lossCheckAtMonotonicMs },
-    isBehind || isShort ? [{ type: 'reportRegression', from: before ?? { ...reached, sequence: 0 }, to: reached }] : [],
-  ];
+  return [{ ...memory, watermark }, watermark.wentBack ? [{ type: 'reportRegression', to: watermark }] : []];
 }
 
 function batchAnswered(state: StateOf<'sending'>, event: EventOf<'batchAnswered'>, limits: SyncLimits): SyncStep {
@@ -163,12 +139,7 @@ function batchAnswered(state: StateOf<'sending'>, event: EventOf<'batchAnswered'
     else finals.push(answer);
   }
   const settled = new Set(finals.map((answer) => answer.transactionId));
-  const [known, regression] = withWatermark(
-    withContact(state.memory, event),
-    event.watermark,
-    event.answered === null ? null : event.answered + finals.length,
-    event,
-  );
+  const [known, regression] = withWatermark(withContact(state.memory, event), event.watermark);
   const memory: SyncMemory = {
     ...known,
     sliceMax: Math.min(limits.pageSize, known.sliceMax * 2),
@@ -185,7 +156,8 @@ function batchAnswered(state: StateOf<'sending'>, event: EventOf<'batchAnswered'
     fetchDue: known.fetchDue || event.directivesVersion > (known.directivesVersion ?? -1),
   };
   const [next, effects] = goOn(memory, state.generation, event, limits);
-  const settle: readonly SyncEffect[] = finals.length > 0 ? [{ type: 'settle', answers: finals }] : [];
+  const settle: readonly SyncEffect[] =
+    finals.length > 0 ? [{ type: 'settle', answers: finals, held: event.watermark }] : [];
   return [next, [...settle, ...regression, report, ...effects]];
 }
 
@@ -234,7 +206,7 @@ function buryUnreadable(
   };
   const suspects = state.memory.suspects.filter((suspect) => suspect.transactionId !== transactionId);
   const [next, effects] = goOn({ ...state.memory, suspects }, state.generation, event, limits);
-  return [next, [{ type: 'settle', answers: [answer] }, ...effects]];
+  return [next, [{ type: 'settle', answers: [answer], held: null }, ...effects]];
 }
 
 function directivesArrived(
@@ -283,7 +255,7 @@ function roundRequested(
 
 /** A request beside the batches got through while this one is under way, or with nothing under way. */
 function contactSucceeded<State extends RunningState>(state: State, event: EventOf<'contactSucceeded'>): SyncStep {
-  const [memory, regression] = withWatermark(withContact(state.memory, event), event.watermark, event.answered, event);
+  const [memory, regression] = withWatermark(withContact(state.memory, event), event.watermark);
   return [{ ...state, memory }, [...regression, report]];
 }
 

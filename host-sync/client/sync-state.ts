@@ -7,11 +7,8 @@ import type { TransactionId } from '../../terminal/kernel/ports.js';
 import type { MonotonicMs, WallMs } from '../../terminal/kernel/units.js';
 import type { FinalAnswer, RecordAnswer, Watermark } from '../protocol/sync.js';
 import type { HostFailure } from './host-port.js';
-import type { ChainPlace } from './outbox-port.js';
 
 /** Most records held back at once because the host said `later`; at that many nothing more is sent until one is due. */
-/** Least time between two times that everything goes again because the host holds too few, milliseconds. */
-export const lossCheckMs = 600_000;
 export const holdsMax = 5_000;
 /** A `later` record waits at least this long, whatever the host says, so that a host answering 0 makes no busy loop. */
 export const holdMinMs = 1_000;
@@ -67,10 +64,6 @@ export interface SyncMemory {
   /** The version the box holds; null: none. */
   readonly directivesVersion: number | null;
   readonly watermark: Watermark | null;
-  /** What a watermark may not fall behind: the last one, and before the first of a run what the box knows to be settled. */
-  readonly reached: ChainPlace | null;
-  /** From then on fewer records at the host than it has answered count as lost. */
-  readonly lossCheckAtMonotonicMs: number;
   /** How the last contact went. */
   readonly contact: 'none' | 'succeeded' | 'failed';
   readonly lastContactWallMs: WallMs | null;
@@ -107,9 +100,8 @@ export type SyncHappening =
       readonly type: 'started';
       readonly enrolled: boolean;
       readonly directivesVersion: number | null;
-      readonly settledThrough: ChainPlace | null;
     }
-  | { readonly type: 'enrolled'; readonly directivesVersion: number | null; readonly settledThrough: ChainPlace | null }
+  | { readonly type: 'enrolled'; readonly directivesVersion: number | null }
   | { readonly type: 'stopped' }
   | { readonly type: 'recordsQueued' }
   /** A person wants a round now. */
@@ -118,8 +110,6 @@ export type SyncHappening =
   | { readonly type: 'sliceEmpty' }
   | {
       readonly type: 'batchAnswered';
-      /** How many records the host had answered when this was sent; null: not comparable. */
-      readonly answered: number | null;
       readonly answers: readonly RecordAnswer[];
       readonly watermark: Watermark;
       readonly directivesVersion: number;
@@ -128,7 +118,7 @@ export type SyncHappening =
   | { readonly type: 'directivesArrived'; readonly version: number }
   | { readonly type: 'directivesFailed'; readonly failure: HostFailure }
   /** A request beside the batches (an authorisation, a session) was answered. */
-  | { readonly type: 'contactSucceeded'; readonly watermark: Watermark | null; readonly answered: number | null }
+  | { readonly type: 'contactSucceeded'; readonly watermark: Watermark | null }
   | { readonly type: 'contactFailed'; readonly failure: HostFailure }
   /** A record that was being authorised goes back to the queue, but not before `retryAfterMs`. */
   | {
@@ -148,13 +138,13 @@ export type SyncEffect =
   /** Take up to `limit` records, skipping `held`, and send them. → sliceEmpty · batchAnswered · batchFailed · storeFailed */
   | { readonly type: 'sendBatch'; readonly limit: number; readonly held: readonly TransactionId[] }
   /** Store final answers before anything after it in the list runs. → storeFailed when that fails; the rest is dropped. */
-  | { readonly type: 'settle'; readonly answers: readonly FinalAnswer[] }
+  | { readonly type: 'settle'; readonly answers: readonly FinalAnswer[]; readonly held: Watermark | null }
   /** → directivesArrived · directivesFailed · storeFailed */
   | { readonly type: 'fetchDirectives' }
   /** Replaces the one timer. → timerFired */
   | { readonly type: 'startTimer'; readonly generation: number; readonly delayMs: number }
-  /** The host's watermark went back: it was restored from a backup. Queue again what it lost, then tell. */
-  | { readonly type: 'reportRegression'; readonly from: ChainPlace; readonly to: Watermark }
+  /** The host was restored from a backup and holds this now. Queue again what it may have lost, then tell. */
+  | { readonly type: 'reportRegression'; readonly to: Watermark }
   | { readonly type: 'reportStatus' };
 export type SyncStep = readonly [SyncState, readonly SyncEffect[]];
 

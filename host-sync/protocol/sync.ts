@@ -46,10 +46,16 @@ export const envelopeSchema = z.strictObject({
 });
 export type Envelope = z.infer<typeof envelopeSchema>;
 
-export const recordsRequestSchema = z.strictObject({ records: z.array(envelopeSchema).min(1).max(batchRecordsMax) });
+/** The `newest` that came with the highest `recordsHeld`; null: none yet. A host that does not hold it went back in time. */
+const newestSeenSchema = transactionIdSchema.nullable();
+
+export const recordsRequestSchema = z.strictObject({
+  records: z.array(envelopeSchema).min(1).max(batchRecordsMax),
+  newestSeen: newestSeenSchema,
+});
 export type RecordsRequest = z.infer<typeof recordsRequestSchema>;
 
-export const authoriseRequestSchema = z.strictObject({ record: envelopeSchema });
+export const authoriseRequestSchema = z.strictObject({ record: envelopeSchema, newestSeen: newestSeenSchema });
 export type AuthoriseRequest = z.infer<typeof authoriseRequestSchema>;
 
 /** Balances after the record was applied; null: not known or not touched, never zero in its place. */
@@ -137,11 +143,15 @@ export const watermarkSchema = z.strictObject({
   epoch: z.int().min(1),
   sequence: z.int().min(0),
   hash: hexOf(32),
+  /** How many of the terminal's records have a final answer at the host, of all its epochs. */
+  recordsHeld: z.int().min(0),
+  /** The record of this terminal that was answered last; null: none. The terminal names it in its next request. */
+  newest: transactionIdSchema.nullable(),
   /**
-   * How many of the terminal's records have a final answer at the host, of all its epochs. Fewer than the terminal had had
-   * answered when it asked: the host went back to a backup, also where the watermark itself does not show it.
+   * True where the terminal named a record as answered that this host does not hold: the host went back to a backup, took
+   * nothing of the request, and wants all again that it may have lost.
    */
-  recordsHeld: z.int().min(0).optional(),
+  wentBack: z.boolean(),
 });
 export type Watermark = z.infer<typeof watermarkSchema>;
 

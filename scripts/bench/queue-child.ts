@@ -66,6 +66,7 @@ function store(folder: string, backlog: number): Contender {
         answer: acceptedAnswer(transactionId),
         knownToSale: false,
       })),
+      null,
     );
   return {
     cycle: () => {

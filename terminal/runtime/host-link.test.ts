@@ -46,7 +46,7 @@ async function fakeHost(t: Test): Promise<FakeHost> {
   const down = new Set<string>();
   const chain = { ...pair, certificatePem: pair.certificatePem + authority.certificatePem };
   const host = await serve(authority, chain, { rejectUnauthorized: false });
-  const previous = { epoch: 1, sequence: 0, hash: '00'.repeat(32) };
+  const previous = { epoch: 1, sequence: 0, hash: '00'.repeat(32), recordsHeld: 0, newest: null, wentBack: false };
   host.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     let text = '';
     request.on('data', (chunk: Buffer) => {

@@ -98,12 +98,12 @@ export class HostConnection implements HostLink {
       bellWaitMs,
       onDirectives: (directives) => this.#takeDirectives(directives),
       onAnswer: () => {},
-      onRegression: (from, to) =>
+      onRegression: (to) =>
         store.appendAudit({
           atWallMs: clock.wallMs(),
           actor: 'sync',
           action: 'host restored from a backup',
-          detail: `it went back from ${from.sequence} to ${to.sequence} in epoch ${to.epoch}; what it lost is sent again`,
+          detail: `it holds ${to.recordsHeld} records, to ${to.sequence} of epoch ${to.epoch}; what it lost is sent again`,
         }),
       onStatus: () => {
         this.#lookBack();
@@ -347,7 +347,7 @@ export class HostConnection implements HostLink {
     if (mark === regressedMark) store.setSetting(regressedAtSetting, String(this.parts.clock.wallMs()));
     // The host may have gone back too: what it does not hold of the closed epoch, or perhaps does not, goes again.
     const { epoch, previous } = raised.value;
-    store.requeueAbove(previous.epoch === identity.epoch ? previous : { epoch: identity.epoch, sequence: 0 });
+    store.requeueAbove(previous);
     store.setIdentity({ terminalId: identity.terminalId, epoch });
     return null;
   }

@@ -86,7 +86,7 @@ export class HostDouble implements HostLink {
     await this.#gate;
     const answer = this.decide(record.value);
     if (!answer) return new Promise((resolve) => this.schedule(deadlineMs, () => resolve({ kind: 'silent' })));
-    this.store.settle([{ transactionId, answer, knownToSale: true }]);
+    this.store.settle([{ transactionId, answer, knownToSale: true }], null);
     return { kind: 'answered', answer, session: answer.outcome === 'accepted' ? this.#sessionOf(record.value) : null };
   }
 

@@ -29,6 +29,9 @@ export interface Counters {
   /** Journal rows and sales up to these are in the lookup tables. */
   filedNumber: number;
   filedSale: number;
+  /** The most records that the host was known to hold of this terminal, and the id of the one answered last then; null: none. */
+  hostHeld: number;
+  hostNewest: Bytes | null;
 }
 
 /** Takes what is to be done in memory once the commit has returned; it is not done when the commit fails. */
@@ -49,7 +52,7 @@ export class CountersKeeper {
     this.#update = db.prepare(
       `UPDATE counters SET chain = ?, next_number = ?, next_sequence = ?, last_hash = ?, unsent = ?, unsent_worth = ?,
        unsent_points = ?, dead = ?, next_sale = ?, open_sale = ?, next_audit = ?, audit_hash = ?, purged_number = ?,
-       purged_hash = ?, purged_sale = ?, filed_number = ?, filed_sale = ? WHERE only = 1`,
+       purged_hash = ?, purged_sale = ?, filed_number = ?, filed_sale = ?, host_held = ?, host_newest = ? WHERE only = 1`,
     );
   }
 
@@ -88,6 +91,8 @@ export class CountersKeeper {
       c.purgedSale,
       c.filedNumber,
       c.filedSale,
+      c.hostHeld,
+      c.hostNewest,
     );
   }
 }
@@ -111,6 +116,8 @@ function fromRow(row: CountersRow): Counters {
     purgedSale: integer(row['purged_sale']),
     filedNumber: integer(row['filed_number']),
     filedSale: integer(row['filed_sale']),
+    hostHeld: integer(row['host_held']),
+    hostNewest: row['host_newest'] as Bytes | null,
   };
 }
 

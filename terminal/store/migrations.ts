@@ -169,7 +169,13 @@ CREATE TABLE offline_use (
 CREATE INDEX offline_use_subject ON offline_use (subject);
 `;
 
-const migrations: readonly string[] = [first, second];
+const third = `
+-- What a host restored from a backup is known by: the most it held of this terminal, and the record it had answered last.
+ALTER TABLE counters ADD COLUMN host_held INTEGER NOT NULL DEFAULT 0 CHECK (host_held >= 0);
+ALTER TABLE counters ADD COLUMN host_newest BLOB CHECK (length(host_newest) = 16);
+`;
+
+const migrations: readonly string[] = [first, second, third];
 
 /**
  * Brings a database to this version's shape, each step in one commit with its number (PRAGMA user_version).

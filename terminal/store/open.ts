@@ -2,13 +2,8 @@
  * The box's store: puts the parts over one connection together behind the store port.
  * Holds no SQL of its own but for the chain's beginning.
  */
-import {
-  type ChainPlace,
-  decidedByTerminal,
-  type OutboxRecord,
-  type SettledAnswer,
-} from '../../host-sync/client/outbox-port.js';
-import { genesisHash, type RecordDraft } from '../../host-sync/protocol/record.js';
+import type { Held, OutboxRecord, SettledAnswer } from '../../host-sync/client/outbox-port.js';
+import { genesisHash, type RecordDraft, transactionIdFromBytes } from '../../host-sync/protocol/record.js';
 import type { Product } from '../../host-sync/protocol/sync.js';
 import type { OfflineUsage } from '../core/offline-offer.js';
 import type { PersistedSale } from '../core/sale.js';
@@ -19,8 +14,8 @@ import type { AmountMinor, WallMs } from '../kernel/units.js';
 import { backupTo, restoredSetting } from './backup.js';
 import { Catalogue } from './catalogue.js';
 import { type Connection, Gate, integer, openConnection, type Statement } from './connection.js';
-import { CountersKeeper, sumOf } from './counters.js';
-import { Journal, listLimit } from './journal.js';
+import { type Counters, CountersKeeper, sumOf } from './counters.js';
+import { idBytes, Journal, listLimit } from './journal.js';
 import { Maintenance, type MaintenanceDone, type Retention, retentionDefault } from './maintenance.js';
 import { type AllowanceRow, OfflineBook } from './offline-book.js';
 import { Outbox } from './outbox.js';
@@ -87,11 +82,7 @@ class OpenStore implements SqliteStore {
   readonly #addChain: Statement;
   readonly #highestEpoch: Statement;
   readonly #firstNumber: Statement;
-  readonly #buried: Statement;
-  readonly #others: Statement;
   #identity: Identity | null;
-  /** All of the journal is of one terminal: never enrolled anew as another. */
-  #isOneTerminal: boolean;
 
   constructor(
     private readonly db: Connection,
@@ -120,14 +111,7 @@ class OpenStore implements SqliteStore {
     this.#addChain = db.prepare('INSERT INTO chain VALUES (?, ?, ?, ?)');
     this.#highestEpoch = db.prepare('SELECT max(epoch) FROM chain WHERE terminal_id = ?').pluck();
     this.#firstNumber = db.prepare('SELECT first_number FROM chain WHERE number = ?').pluck();
-    this.#buried = db
-      .prepare(`SELECT count(*) FROM answer WHERE dead = 1 AND instr(answer, '${decidedByTerminal}') > 0`)
-      .pluck();
-    this.#others = db
-      .prepare('SELECT 1 FROM chain WHERE terminal_id < ? UNION ALL SELECT 1 FROM chain WHERE terminal_id > ? LIMIT 1')
-      .pluck();
     this.#identity = this.#storedIdentity();
-    this.#isOneTerminal = this.#isAlone();
   }
 
   #storedIdentity(): Identity | null {
@@ -142,7 +126,7 @@ class OpenStore implements SqliteStore {
     this.#maintenance.committed();
   }
 
-  settle(answers: readonly SettledAnswer[]): void {
+  settle(answers: readonly SettledAnswer[], held: Held | null): void {
     if (answers.length === 0) return;
     const byId = new Map(answers.map((answer) => [answer.transactionId, answer]));
     this.#parts.counters.commit((counters, after) => {
@@ -150,6 +134,7 @@ class OpenStore implements SqliteStore {
         this.#parts.outbox.settle(counters, after, this.#asKnown(answer));
         this.#takeBackUndo(answer);
       }
+      if (held && held.recordsHeld >= counters.hostHeld) noteHeld(counters, held);
     });
     this.#maintenance.committed();
   }
@@ -177,37 +162,19 @@ class OpenStore implements SqliteStore {
   unsentCount(): number {
     return this.#parts.counters.current.unsent;
   }
-  #isAlone(): boolean {
-    const own = this.#identity?.terminalId ?? '';
-    return this.#others.get(own, own) === undefined;
+  newestSeen(): TransactionId | null {
+    const { hostNewest } = this.#parts.counters.current;
+    return hostNewest && transactionIdFromBytes(hostNewest);
   }
-  answeredCount(): number | null {
-    if (!this.#isOneTerminal) return null;
-    const { current } = this.#parts.counters;
-    // What this box refused in the host's place (the host could not read it) the host never counts.
-    const buried = current.dead === 0 ? 0 : integer(this.#buried.get());
-    return current.nextNumber - 1 - current.unsent - buried;
-  }
-  settledThrough(): ChainPlace | null {
-    const identity = this.#identity;
-    if (!identity) return null;
+  requeueAbove(held: Held): void {
     const { counters, outbox } = this.#parts;
-    return this.#gate.read(() => {
-      // What waits of an earlier epoch says nothing of this one.
-      const first = this.#firstNumberOfChain();
-      const oldest = outbox.oldestNumber(first) ?? counters.current.nextNumber;
-      const sequence = oldest - first;
-      return sequence < 1 ? null : { epoch: identity.epoch, sequence };
+    // Of an earlier chain nothing says how much the host still holds, so all of it goes again: what it has, it answers alike.
+    const isOnlyChain = counters.current.chain === 1 && this.#identity?.epoch === held.epoch;
+    const from = isOnlyChain ? this.#firstNumberOfChain() + held.sequence : 1;
+    counters.commit((next, after) => {
+      outbox.requeue(next, after, from);
+      noteHeld(next, held);
     });
-  }
-  requeueAbove({ epoch, sequence }: ChainPlace): void {
-    if (!this.#identity || this.#identity.epoch < epoch) return;
-    const isRunning = this.#identity.epoch === epoch;
-    const { counters, outbox } = this.#parts;
-    // Of an earlier epoch nothing says how much the host still holds, so all of it goes again: what it has, it answers alike.
-    const isFirstChain = counters.current.chain === 1;
-    const from = isFirstChain && isRunning ? this.#firstNumberOfChain() + sequence : 1;
-    counters.commit((next, after) => outbox.requeue(next, after, from));
     this.#maintenance.committed();
   }
   /** Journal number of the running epoch's first record. */
@@ -279,13 +246,13 @@ class OpenStore implements SqliteStore {
       counters.chain += 1;
       counters.nextSequence = 1;
       counters.lastHash = genesisHash(this.options.crypto, terminalId, epoch);
+      if (this.#identity?.terminalId !== terminalId) noteHeld(counters, { recordsHeld: 0, newest: null });
       this.#addChain.run(counters.chain, terminalId, epoch, counters.nextNumber);
       this.#settings.put(restoredSetting, null);
       // What a disk that was set back says of its slices may be old: none is spent any more, all go back.
       this.#book.recallAll();
     });
     this.#identity = { terminalId, epoch };
-    this.#isOneTerminal = this.#isAlone();
   }
 
   directives(): StoredDirectives | null {
@@ -364,4 +331,9 @@ class OpenStore implements SqliteStore {
   close(): void {
     this.db.close();
   }
+}
+
+function noteHeld(counters: Counters, { recordsHeld, newest }: Pick<Held, 'recordsHeld' | 'newest'>): void {
+  counters.hostHeld = recordsHeld;
+  counters.hostNewest = newest === null ? null : idBytes(newest);
 }

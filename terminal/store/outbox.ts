@@ -66,7 +66,6 @@ export class Outbox {
   readonly #remove: Statement;
   readonly #answer: Statement;
   readonly #places: Statement;
-  readonly #oldestPlace: Statement;
   readonly #answered: Statement;
   readonly #withdraw: Statement;
 
@@ -83,7 +82,6 @@ export class Outbox {
     this.#remove = db.prepare('DELETE FROM outbox WHERE place = ?');
     this.#answer = db.prepare('INSERT INTO answer VALUES (?, ?, ?)');
     this.#places = db.prepare('SELECT place FROM outbox WHERE place >= ? AND place < ? ORDER BY place LIMIT ?').pluck();
-    this.#oldestPlace = db.prepare('SELECT min(place) FROM outbox WHERE place >= ? AND place < ?').pluck();
     this.#answered = db.prepare(
       `SELECT j.number, j.id, j.kind, j.worth_minor, j.points, a.dead FROM answer a JOIN journal j ON j.number = a.number
        WHERE a.number >= ? ORDER BY a.number`,
@@ -166,16 +164,6 @@ export class Outbox {
     filed.sort((a, b) => a - b);
     const recent = filed.length < limit ? [...this.#recent.values()].map(({ number }) => number) : [];
     return [...filed, ...recent].slice(0, limit);
-  }
-
-  /** Journal number of the oldest unsent record from this number on; null: there is none. */
-  oldestNumber(from: number): number | null {
-    const numbers = [...this.#recent.values()].flatMap(({ number }) => (number >= from ? [number] : []));
-    for (const sending of classes) {
-      const place = this.#oldestPlace.get(sending * classStep + from, (sending + 1) * classStep);
-      if (place !== null) numbers.push(numberOf(integer(place, 1)));
-    }
-    return numbers.length === 0 ? null : Math.min(...numbers);
   }
 
   /** Takes back the answers from this journal number on and queues their records again; inside the caller's transaction. */

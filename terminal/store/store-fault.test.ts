@@ -34,6 +34,7 @@ function filled(file: string, count: number): void {
     first.map(({ transactionId }) => ({
       ...{ transactionId, answer: acceptedAnswer(transactionId), knownToSale: false },
     })),
+    null,
   );
   for (const action of ['login', 'logout']) {
     store.appendAudit({ atWallMs: fixtureStart, actor: 'technician', action, detail: '' });

@@ -11,6 +11,7 @@ import { offlineLimitsDefault } from '../../host-sync/protocol/sync.js';
 import { toHex, utf8 } from '../kernel/bytes.js';
 import { TerminalError } from '../kernel/errors.js';
 import { nativeCrypto } from '../kernel/native.js';
+import type { TransactionId } from '../kernel/ports.js';
 import type { WallMs } from '../kernel/units.js';
 import { markRestored, restoredSetting } from './backup.js';
 import { openTerminalStore, type SqliteStore } from './open.js';
@@ -142,8 +143,8 @@ t.test(
       { transactionId: refused, answer: refusedAnswer(refused), knownToSale: false },
       { transactionId: known, answer: refusedAnswer(known), knownToSale: true },
     ];
-    store.settle([...answers, ...answers]);
-    store.settle(answers);
+    store.settle([...answers, ...answers], null);
+    store.settle(answers, null);
     for (const reopened of [false, true]) {
       if (reopened) {
         store.close();
@@ -267,7 +268,7 @@ t.test('a refusal of a sale that ended refused here is no dead letter: nothing w
   put(store, spendIntent(1), spendOutcome(1, 'refused'), spendIntent(2), spendOutcome(2, 'accepted'), earn(3));
   for (const { transactionId, kind } of store.nextUnsent(500, nobody))
     if (kind === 'pointsSpend' || kind === 'pointsEarn')
-      store.settle([{ transactionId, answer: refusedAnswer(transactionId), knownToSale: false }]);
+      store.settle([{ transactionId, answer: refusedAnswer(transactionId), knownToSale: false }], null);
   t.same(
     store.recordsIn('dead', 10).map((entry) => entry.kind),
     ['pointsSpend', 'pointsEarn'],
@@ -281,9 +282,10 @@ t.test('what a restored host lost is queued again, filed or not, with the gauges
   const file = join(t.testdir(), 'box.db');
   let store = opened(file);
   put(store, ...Array.from({ length: 60 }, (_, serial) => earn(serial + 1)));
-  t.equal(store.settledThrough(), null, 'nothing is answered yet');
+  t.equal(store.newestSeen(), null, 'nothing is answered yet');
   const before = store.nextUnsent(500, nobody).map(({ attempts: _, ...record }) => record);
   const gauges = store.gauges();
+  const newest = store.nextUnsent(1, nobody)[0]?.transactionId ?? null;
   const settleAll = () =>
     store.settle(
       store.nextUnsent(500, nobody).map(({ transactionId, sequence }) => ({
@@ -291,13 +293,12 @@ t.test('what a restored host lost is queued again, filed or not, with the gauges
         answer: sequence === 7 ? refusedAnswer(transactionId) : acceptedAnswer(transactionId),
         knownToSale: false,
       })),
+      { epoch: 1, sequence: 120, recordsHeld: 120, newest },
     );
   settleAll();
-  t.same(store.settledThrough(), { epoch: 1, sequence: 120 });
-  store.requeueAbove({ epoch: 2, sequence: 0 });
-  t.equal(store.unsentCount(), 0, 'another epoch is none of the host that said so');
-  store.requeueAbove({ epoch: 1, sequence: 5 });
-  t.same(store.settledThrough(), { epoch: 1, sequence: 5 });
+  t.equal(store.newestSeen(), newest);
+  store.requeueAbove({ epoch: 1, sequence: 5, recordsHeld: 5, newest: null });
+  t.equal(store.newestSeen(), null, 'the restored host is the measure now');
   t.equal(store.gauges().dead, 0, 'its refusal is void');
   t.equal(store.verifyChains(), null, 'queue, answers and gauges agree');
   const queued = seen(store);
@@ -308,7 +309,7 @@ t.test('what a restored host lost is queued again, filed or not, with the gauges
   store.close();
   store = opened(file);
   t.same(seen(store), queued);
-  store.requeueAbove({ epoch: 1, sequence: 0 });
+  store.requeueAbove({ epoch: 1, sequence: 0, recordsHeld: 0, newest: null });
   t.same(
     store.nextUnsent(500, nobody).map(({ attempts: _, ...record }) => record),
     before,
@@ -320,19 +321,36 @@ t.test('what a restored host lost is queued again, filed or not, with the gauges
   store.close();
 });
 
-t.test('what waits of an earlier epoch does not hide what this epoch has settled', (t) => {
-  const store = opened(join(t.testdir(), 'box.db'));
-  put(store, earn(1));
-  store.setIdentity({ terminalId: fixtureTerminal, epoch: 2 });
-  put(store, earn(2), earn(3));
-  const own = store.nextUnsent(500, nobody).filter(({ epoch, sequence }) => epoch === 2 && sequence <= 2);
-  store.settle(
-    own.map(({ transactionId }) => ({ transactionId, answer: acceptedAnswer(transactionId), knownToSale: false })),
-  );
-  t.same(store.settledThrough(), { epoch: 2, sequence: 2 }, 'a host that holds less of it was set back');
-  store.close();
-  t.end();
-});
+t.test(
+  'of the host’s words the one that holds most is kept, with the answers it came with and across a reopening',
+  async (t) => {
+    const file = join(t.testdir(), 'box.db');
+    let store = opened(file);
+    put(store, earn(1), earn(2));
+    const [first, second, third] = store.nextUnsent(500, nobody).map(({ transactionId }) => transactionId);
+    const settle = (id: TransactionId | undefined, recordsHeld: number) => {
+      if (!id) throw new Error('too few records');
+      const settled = [{ transactionId: id, answer: acceptedAnswer(id), knownToSale: false }];
+      store.settle(settled, { epoch: 1, sequence: 0, recordsHeld, newest: id });
+    };
+    settle(second, 2);
+    settle(first, 1);
+    t.equal(store.newestSeen(), second, 'an answer that overtook another');
+    store.close();
+    store = opened(file);
+    t.equal(store.newestSeen(), second);
+    store.setIdentity({ terminalId: fixtureTerminal, epoch: 2 });
+    t.equal(store.newestSeen(), second, 'a new epoch is of the same terminal');
+    put(store, earn(3));
+    settle(third, 3);
+    store.requeueAbove({ epoch: 2, sequence: 0, recordsHeld: 1, newest: first ?? null });
+    t.equal(store.unsentCount(), 6, 'of two epochs all goes again: nothing says how much of the first is held');
+    t.equal(store.newestSeen(), first);
+    store.setIdentity({ terminalId: 't-00000000beef', epoch: 1 });
+    t.equal(store.newestSeen(), null, 'another terminal, of which the host holds nothing');
+    store.close();
+  },
+);
 
 t.test('a new epoch begins a new chain, keeps what is unsent, and takes the mark of a restore away', async (t) => {
   const dir = t.testdir();
@@ -472,6 +490,7 @@ t.test(
           .map(({ transactionId }) => ({
             ...{ transactionId, answer: acceptedAnswer(transactionId), knownToSale: false },
           })),
+        null,
       );
     for (let batch = 0; batch < 3; batch++) settle(200);
     const later = (fixtureStart + 31 * day) as WallMs;

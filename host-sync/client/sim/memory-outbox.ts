@@ -6,12 +6,19 @@ import { TerminalError } from '../../../terminal/kernel/errors.js';
 import type { TransactionId } from '../../../terminal/kernel/ports.js';
 import { assert } from '../../../terminal/kernel/result.js';
 import type { FinalAnswer, Watermark } from '../../protocol/sync.js';
-import type { ChainPlace, OutboxPort, OutboxRecord, SettledAnswer } from '../outbox-port.js';
+import type { Held, OutboxPort, OutboxRecord, SettledAnswer } from '../outbox-port.js';
 
 export const idOf = (number: number): TransactionId =>
   `01890000-0000-7000-8000-${number.toString(16).padStart(12, '0')}` as TransactionId;
 
-export const watermarkAt = (sequence: number): Watermark => ({ epoch: 1, sequence, hash: 'ab'.repeat(32) });
+export const watermarkAt = (sequence: number): Watermark => ({
+  epoch: 1,
+  sequence,
+  hash: 'ab'.repeat(32),
+  recordsHeld: sequence,
+  newest: sequence === 0 ? null : idOf(sequence),
+  wentBack: false,
+});
 
 export const acceptedAnswer = (transactionId: TransactionId): FinalAnswer => ({
   outcome: 'accepted',
@@ -41,6 +48,7 @@ export class MemoryOutbox implements OutboxPort {
   readonly #taken = new Map<TransactionId, OutboxRecord>();
   failing = false;
   #sequence = 0;
+  #held = { recordsHeld: 0, newest: null } as Pick<Held, 'recordsHeld' | 'newest'>;
 
   queue(count: number, body = '{"kind":"pointsEarn"}'): TransactionId[] {
     const ids: TransactionId[] = [];
@@ -68,8 +76,9 @@ export class MemoryOutbox implements OutboxPort {
     this.#mayFail();
     return this.unsent.find(({ transactionId }) => transactionId === id) ?? null;
   }
-  settle(answers: readonly SettledAnswer[]): void {
+  settle(answers: readonly SettledAnswer[], held: Held | null): void {
     this.#mayFail();
+    if (held && held.recordsHeld >= this.#held.recordsHeld) this.#held = held;
     for (const answer of answers) {
       const at = this.unsent.findIndex(({ transactionId }) => transactionId === answer.transactionId);
       assert(at >= 0 && !this.settled.has(answer.transactionId), `${answer.transactionId} is settled once`);
@@ -77,18 +86,15 @@ export class MemoryOutbox implements OutboxPort {
       this.settled.set(answer.transactionId, answer);
     }
   }
-  answeredCount(): null {
-    return null;
-  }
   unsentCount(): number {
     return this.unsent.length;
   }
-  settledThrough(): ChainPlace | null {
-    const sequence = Math.min(this.#sequence + 1, ...this.unsent.map((record) => record.sequence)) - 1;
-    return sequence === 0 ? null : { epoch: 1, sequence };
+  newestSeen(): TransactionId | null {
+    return this.#held.newest;
   }
-  requeueAbove(place: ChainPlace): void {
+  requeueAbove(place: Held): void {
     this.#mayFail();
+    this.#held = place;
     for (const [id, record] of this.#taken) {
       if (record.epoch !== place.epoch || record.sequence <= place.sequence) continue;
       this.#taken.delete(id);

@@ -60,7 +60,9 @@ class Teller {
   async ask(draft: LooseDraft, lost: Step['lost']) {
     const record = this.write(draft);
     const answer =
-      lost === 'request' ? null : must(await this.world.host.authorise(this.box.terminalId, { record })).answer;
+      lost === 'request'
+        ? null
+        : must(await this.world.host.authorise(this.box.terminalId, { record, newestSeen: null })).answer;
     if (lost === 'nothing' && answer && answer.outcome !== 'later') {
       this.queue.pop();
       return answer;

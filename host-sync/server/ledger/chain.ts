@@ -3,7 +3,7 @@
  * Pure. Runs of the chain are kept as spans, so that any order of arrival costs the same; the run from 1 is the watermark.
  */
 import { type Bytes, equalBytes, hex, toHex } from '../../../terminal/kernel/bytes.js';
-import type { Crypto } from '../../../terminal/kernel/ports.js';
+import type { Crypto, TransactionId } from '../../../terminal/kernel/ports.js';
 import { chainHash, genesisHash } from '../../protocol/record.js';
 import type { Watermark } from '../../protocol/sync.js';
 import { type Collector, type Facts, put, remove, type Write } from './facts.js';
@@ -83,11 +83,22 @@ export function placeByHash(facts: Facts, terminalId: string, previousHash: stri
 export const hasGapBelow = (facts: Facts, place: Place): boolean =>
   (facts.get('span', at(place, 1))?.last ?? 0) < place.sequence - 1;
 
-/** How far the terminal's chain is held without a gap. Reads the span that starts the epoch. */
-export function watermark(crypto: Pick<Crypto, 'sha256'>, facts: Facts, terminalId: string, epoch: number): Watermark {
-  const recordsHeld = facts.get('terminal', terminalId)?.recordsHeld ?? 0;
+/** How far the terminal's chain is held without a gap, and how much of it at all. Reads the span that starts the epoch. */
+export function watermark(
+  crypto: Pick<Crypto, 'sha256'>,
+  facts: Facts,
+  terminalId: string,
+  epoch: number,
+  wentBack = false,
+): Watermark {
+  const terminal = facts.get('terminal', terminalId);
   const span = facts.get('span', `${terminalId}/${epoch}/1`);
-  return span
-    ? { epoch, sequence: span.last, hash: span.lastHash, recordsHeld }
-    : { epoch, sequence: 0, hash: toHex(genesisHash(crypto, terminalId, epoch)), recordsHeld };
+  return {
+    epoch,
+    sequence: span?.last ?? 0,
+    hash: span?.lastHash ?? toHex(genesisHash(crypto, terminalId, epoch)),
+    recordsHeld: terminal?.recordsHeld ?? 0,
+    newest: (terminal?.newestRecord ?? null) as TransactionId | null,
+    wentBack,
+  };
 }

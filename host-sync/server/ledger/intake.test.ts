@@ -9,6 +9,7 @@ import { put } from './facts.js';
 
 const plain = (totalMinor = 100) => ({ kind: 'plainSale', reference: null, bill: keyed(totalMinor) }) as const;
 const codes = async (world: World) => (await world.host.alarms()).rows.map((alarm) => alarm.code).sort();
+const idIn = (record: Envelope): string => JSON.parse(record.body).transactionId;
 const answersOf = async (box: Box, ...records: readonly Envelope[]) => (await box.send(...records)).answers.map(said);
 
 inWorld(
@@ -111,10 +112,38 @@ t.test('fault 6: the host restored from a backup takes everything again, once', 
 
   const restored = await openWorld({ path: `${folder}/backup.sqlite`, seed: 99 });
   t.teardown(() => restored.close());
-  const again = await restored.host.intake(box.terminalId, { records: [newest, after, before] });
+  const again = await restored.host.intake(box.terminalId, { records: [newest, after, before], newestSeen: null });
   t.same(again.ok && again.value.answers.map(said), ['accepted', 'accepted', 'accepted']);
   t.match(await restored.host.members.byCode(phone.memberCode), { points: 100, pointsOwed: 0 });
   t.ok((await restored.host.alarms()).rows.some((alarm) => alarm.code === 'chain.epochAhead'));
+  t.same(await restored.host.checkStore(), []);
+});
+
+t.test('fault 6: a host that lost what it had answered takes nothing, says so, and then takes all', async (t) => {
+  const folder = t.testdir();
+  const world = await openWorld({ path: `${folder}/host.sqlite` });
+  t.teardown(() => world.close());
+  const box = await world.box();
+  const [first, lost, next] = [box.record(plain()), box.record(plain()), box.record(plain())];
+  const { watermark: early } = await box.send(first);
+  t.match(early, { recordsHeld: 1, wentBack: false });
+  await world.host.backup(`${folder}/backup.sqlite`);
+  const { watermark: late } = await box.send(lost);
+  t.match(late, { recordsHeld: 2, newest: idIn(lost), wentBack: false });
+
+  const restored = await openWorld({ path: `${folder}/backup.sqlite`, seed: 99 });
+  t.teardown(() => restored.close());
+  const send = async (newestSeen: typeof early.newest, ...records: readonly Envelope[]) =>
+    must(await restored.host.intake(box.terminalId, { records: [...records], newestSeen }));
+  const told = await send(late.newest, next);
+  t.same(told.answers.map(said), ['host.busy'], 'it may build on what is lost');
+  t.match(told.watermark, { sequence: 1, recordsHeld: 1, newest: idIn(first), wentBack: true });
+  const asked = must(await restored.host.authorise(box.terminalId, { record: next, newestSeen: late.newest }));
+  t.equal(said(asked.answer), 'host.busy');
+  t.match((await restored.host.alarms()).rows, [{ code: 'ledger.wentBack' }]);
+  const again = await send(told.watermark.newest, first, lost, next);
+  t.same(again.answers.map(said), ['accepted', 'accepted', 'accepted']);
+  t.match(again.watermark, { sequence: 3, recordsHeld: 3, newest: idIn(next), wentBack: false });
   t.same(await restored.host.checkStore(), []);
 });
 
@@ -139,12 +168,15 @@ inWorld(
 
 inWorld(t, 'fault 27: records of another terminal are refused whole and alarmed', async (t, { world, box }) => {
   const other = await world.box('other');
-  const answer = await world.host.intake(box.terminalId, { records: [box.record(plain()), other.record(plain())] });
+  const answer = await world.host.intake(box.terminalId, {
+    records: [box.record(plain()), other.record(plain())],
+    newestSeen: null,
+  });
   t.match(answer, { ok: false, error: { code: 'record.foreign' } });
-  await world.host.intake(box.terminalId, { records: [other.record(plain())] });
+  await world.host.intake(box.terminalId, { records: [other.record(plain())], newestSeen: null });
   t.match((await world.host.alarms()).rows, [{ code: 'record.foreign', count: 2 }]);
   t.equal((await box.send(box.record(plain()))).watermark.sequence, 0, 'its first record was not taken either');
-  t.match(await world.host.intake('t-000000000000', { records: [other.record(plain())] }), {
+  t.match(await world.host.intake('t-000000000000', { records: [other.record(plain())], newestSeen: null }), {
     error: { code: 'record.foreign' },
   });
 });
@@ -310,7 +342,7 @@ inWorld(
     );
     for (const record of [bonus, paid])
       t.equal(
-        said(must(await world.host.authorise(box.terminalId, { record: record as Envelope })).answer),
+        said(must(await world.host.authorise(box.terminalId, { record: record as Envelope, newestSeen: null })).answer),
         'credential.wrongProof',
       );
     t.same((await world.host.deadLetters.list('open')).rows, [], 'the box that hears it shows it to its clerk');

@@ -4,6 +4,7 @@
  */
 import { hex, toHex } from '../../../terminal/kernel/bytes.js';
 import { TerminalError } from '../../../terminal/kernel/errors.js';
+import type { TransactionId } from '../../../terminal/kernel/ports.js';
 import type { RecordBody } from '../../protocol/record.js';
 import type { RecordAnswer, RefusalCode } from '../../protocol/sync.js';
 import { later, noBalances, toAnswer } from './answer.js';
@@ -62,15 +63,33 @@ export function takeIn(
   for (const { letter, index } of inOrder(letters)) {
     const { answer, writes } = takeInOne(facts, terminalId, letter, context, judged);
     facts.write(writes);
-    if (writes.some((write) => write.table === 'record')) countHeld(facts, terminalId);
+    const record = writes.find((write) => write.table === 'record');
+    if (record && 'row' in record) noteHeld(facts, terminalId, record.row.id);
     answers[index] = answer;
   }
   return answers;
 }
 
-function countHeld(facts: WorkingSet, terminalId: string): void {
+function noteHeld(facts: WorkingSet, terminalId: string, newestRecord: string): void {
   const terminal = facts.get('terminal', terminalId);
-  if (terminal) facts.write([put('terminal', { ...terminal, recordsHeld: terminal.recordsHeld + 1 })]);
+  if (terminal) facts.write([put('terminal', { ...terminal, recordsHeld: terminal.recordsHeld + 1, newestRecord })]);
+}
+
+/**
+ * Takes nothing in: the terminal names a record as answered that is not here, so this host was restored from a backup, and
+ * what is sent now may build on what it lost. The box sends that again.
+ */
+export function askAgain(
+  facts: WorkingSet,
+  terminalId: string,
+  letters: readonly Letter[],
+  newestSeen: TransactionId,
+  nowMs: number,
+): readonly RecordAnswer[] {
+  const known = facts.get('terminal', terminalId)?.recordsHeld ?? 0;
+  const detail = `this host holds ${known} records of it, and not the one it saw answered last`;
+  facts.write([put('alarm', alarmRow('ledger.wentBack', terminalId, newestSeen, detail, nowMs))]);
+  return letters.map(({ transactionId }) => toAnswer(transactionId, later('host.busy')));
 }
 
 /** A closed epoch that still grows: a copy of the box lives on. */

@@ -43,12 +43,14 @@ export const tables = {
       quarantinedCount: integer,
       /** JSON list of its certified public keys (SPKI in hex), the newest first: releases are signed with them. */
       publicKeys: text,
-      /** Records of it that have a final answer here, of all epochs: a box that knows of more knows that the host went back. */
+      /** Records of it that have a final answer here, of all epochs. */
       recordsHeld: integer,
       /** Counts what changed for this terminal alone; with the host's own count it makes the directives' version. */
       directivesVersion: integer,
       /** JSON list of public keys (SPKI in hex) of boxes that another has replaced: they reach nothing any more. */
       retiredKeys: text,
+      /** The record of it that was answered last: a box that names another which is not here knows a later host than this. */
+      newestRecord: textOrNull,
     },
     lookups: [],
   },

@@ -11,7 +11,7 @@ import {
 } from '../../../drivers/protocols/member/proof.js';
 import { hex, toHex } from '../../../terminal/kernel/bytes.js';
 import { TerminalError } from '../../../terminal/kernel/errors.js';
-import type { Clock } from '../../../terminal/kernel/ports.js';
+import type { Clock, TransactionId } from '../../../terminal/kernel/ports.js';
 import { ok, type Result } from '../../../terminal/kernel/result.js';
 import { transactionIdFromBytes } from '../../protocol/record.js';
 import {
@@ -32,7 +32,7 @@ import type { ApplyContext } from '../ledger/context.js';
 import { keyOfTap, planCredential, contextOf as recordContextOf, tapKey, transcriptOf } from '../ledger/credential.js';
 import { alarmRow } from '../ledger/draft.js';
 import { type Collector, type Facts, put, UnloadedFact, type WorkingSet } from '../ledger/facts.js';
-import { planLetters, takeIn } from '../ledger/intake.js';
+import { askAgain, planLetters, takeIn } from '../ledger/intake.js';
 import { inOrder, type Letter, readLetters } from '../ledger/letter.js';
 import type { HostStore } from '../storage/port.js';
 import { versionOf } from './directives.js';
@@ -99,12 +99,20 @@ function grant({ crypto }: Pick<ApplyContext, 'crypto'>, key: Uint8Array, transc
   };
 }
 
+/** How letters are taken: what their sender has seen answered, whether it waits for this one, whether each goes by itself. */
+interface How {
+  readonly newestSeen: TransactionId | null;
+  readonly asked: boolean;
+  readonly isAlone: boolean;
+}
+
 export function createTerminalFacing(parts: TerminalFacingParts): RecordFacing {
   const { store, gatherer, standing, clock } = parts;
 
   async function take(
     terminalId: string,
     envelopes: readonly Envelope[],
+    newestSeen: TransactionId | null,
     asked: boolean,
   ): Promise<Result<Taken, Refusal>> {
     const letters = readLetters(standing.crypto, terminalId, envelopes);
@@ -114,10 +122,10 @@ export function createTerminalFacing(parts: TerminalFacingParts): RecordFacing {
       return refusal('record.foreign', foreign.terminalId ?? '');
     }
     try {
-      return await gatherer.submit(workOf(terminalId, letters, asked, false));
+      return await gatherer.submit(workOf(terminalId, letters, { newestSeen, asked, isAlone: false }));
     } catch (error) {
       if (!(error instanceof UnloadedFact)) throw error;
-      return takeEach(terminalId, letters, asked);
+      return takeEach(terminalId, letters, newestSeen, asked);
     }
   }
 
@@ -125,12 +133,13 @@ export function createTerminalFacing(parts: TerminalFacingParts): RecordFacing {
   async function takeEach(
     terminalId: string,
     letters: readonly Letter[],
+    newestSeen: TransactionId | null,
     asked: boolean,
   ): Promise<Result<Taken, Refusal>> {
     const answers: RecordAnswer[] = new Array(letters.length);
     let last: Result<Taken, Refusal> = refusal('host.storeFailed', 'no records');
     for (const { letter, index } of inOrder(letters)) {
-      const work = workOf(terminalId, [letter], asked, true);
+      const work = workOf(terminalId, [letter], { newestSeen, asked, isAlone: true });
       last = await store.transact(work.plan, work.decide);
       if (!last.ok) return last;
       const [answer] = last.value.answers;
@@ -142,8 +151,7 @@ export function createTerminalFacing(parts: TerminalFacingParts): RecordFacing {
   const workOf = (
     terminalId: string,
     letters: readonly Letter[],
-    asked: boolean,
-    isAlone: boolean,
+    { newestSeen, asked, isAlone }: How,
   ): Work<Result<Taken, Refusal>> => ({
     weight: letters.length,
     plan: (need) => {
@@ -152,19 +160,23 @@ export function createTerminalFacing(parts: TerminalFacingParts): RecordFacing {
         policy: planSettled(need),
         openPass: standing.openPass,
       });
+      if (newestSeen !== null) need.get('record', newestSeen);
       if (asked) for (const letter of letters) need.get('sale', letter.transactionId);
     },
     decide: (facts) => {
       const terminal = facts.get('terminal', terminalId);
       if (!terminal) return refusal('access.denied', 'unknown terminal');
       const context = contextOf(facts, standing, { nowMs: clock.wallMs(), asked, isAlone });
-      const answers = takeIn(facts, terminalId, letters, context);
+      const wentBack = newestSeen !== null && !facts.get('record', newestSeen);
+      const answers = wentBack
+        ? askAgain(facts, terminalId, letters, newestSeen, context.nowMs)
+        : takeIn(facts, terminalId, letters, context);
       const epoch = facts.get('terminal', terminalId)?.epoch ?? terminal.epoch;
       const [first] = letters;
       const sale = asked && first ? facts.get('sale', first.transactionId) : undefined;
       return ok({
         answers,
-        watermark: watermark(standing.crypto, facts, terminalId, epoch),
+        watermark: watermark(standing.crypto, facts, terminalId, epoch, wentBack),
         directivesVersion: versionOf(facts, terminalId),
         session: asked && first ? grantFor(facts, first, answers[0], context) : null,
         reservedForMs:
@@ -181,7 +193,7 @@ export function createTerminalFacing(parts: TerminalFacingParts): RecordFacing {
         (async () => {
           if (request.records.length > batchRecordsMax)
             return refusal('input.tooLong', `more than ${batchRecordsMax} records`);
-          const taken = await take(terminalId, request.records, false);
+          const taken = await take(terminalId, request.records, request.newestSeen, false);
           if (!taken.ok) return taken;
           const { answers, directivesVersion } = taken.value;
           return ok({ answers: [...answers], watermark: taken.value.watermark, directivesVersion });
@@ -190,7 +202,7 @@ export function createTerminalFacing(parts: TerminalFacingParts): RecordFacing {
     authorise: (terminalId, request) =>
       answered<AuthoriseResponse>(
         (async () => {
-          const taken = await take(terminalId, [request.record], true);
+          const taken = await take(terminalId, [request.record], request.newestSeen, true);
           if (!taken.ok) return taken;
           const [answer] = taken.value.answers;
           if (!answer) return refusal('host.storeFailed', 'no answer');

@@ -242,6 +242,7 @@ function claim(
         quarantinedCount: 0,
         publicKeys: '[]',
         recordsHeld: 0,
+        newestRecord: null,
         directivesVersion: 0,
         retiredKeys: '[]',
       }),

@@ -251,7 +251,7 @@ export class Box {
   }
 
   async send(...records: readonly Envelope[]): Promise<RecordsResponse> {
-    return must(await this.host.intake(this.terminalId, { records: [...records] }));
+    return must(await this.host.intake(this.terminalId, { records: [...records], newestSeen: null }));
   }
 
   /** Sends one record in a batch and gives its answer. */
@@ -262,7 +262,7 @@ export class Box {
   }
 
   async ask(draft: LooseDraft): Promise<AuthoriseResponse> {
-    return must(await this.host.authorise(this.terminalId, { record: this.record(draft) }));
+    return must(await this.host.authorise(this.terminalId, { record: this.record(draft), newestSeen: null }));
   }
 }
 

@@ -353,5 +353,7 @@ CREATE TABLE offer (
 ) STRICT, WITHOUT ROWID;
 `;
 
+const seventh = 'ALTER TABLE terminal ADD COLUMN newestRecord TEXT;';
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
-export const migrations: readonly string[] = [first, second, third, fourth, fifth, sixth];
+export const migrations: readonly string[] = [first, second, third, fourth, fifth, sixth, seventh];

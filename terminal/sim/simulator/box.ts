@@ -244,7 +244,7 @@ class Link implements HostLink {
       const raised = await host.raiseEpoch('restored');
       if (!raised.ok) return false;
       const { epoch, previous } = raised.value;
-      run.store.requeueAbove(previous.epoch === identity.epoch ? previous : { epoch: identity.epoch, sequence: 0 });
+      run.store.requeueAbove(previous);
       run.store.setIdentity({ terminalId: identity.terminalId, epoch });
       return true;
     };

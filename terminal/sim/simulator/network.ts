@@ -56,8 +56,10 @@ export class Network {
         this.isExpired && !isRenewal ? Promise.resolve(err({ code: 'certificate.expired', detail: '' })) : run(host),
       );
     return {
-      authorise: (record, deadlineMs) => call(deadlineMs, (host) => host.authorise(terminalId, { record })),
-      sendRecords: (records) => call(batchDeadlineMs, (host) => host.intake(terminalId, { records: [...records] })),
+      authorise: (record, newestSeen, deadlineMs) =>
+        call(deadlineMs, (host) => host.authorise(terminalId, { record, newestSeen })),
+      sendRecords: (records, _, newestSeen) =>
+        call(batchDeadlineMs, (host) => host.intake(terminalId, { records: [...records], newestSeen })),
       openSession: (request, deadlineMs) => call(deadlineMs, (host) => host.openSession(terminalId, request)),
       directives: (catalogueVersion) => call(batchDeadlineMs, (host) => host.directives(terminalId, catalogueVersion)),
       bell: async () => err(failure('host.noAnswer')),

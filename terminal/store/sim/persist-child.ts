@@ -37,6 +37,7 @@ function settleNext(store: SqliteStore, limit: number): void {
     next.map(({ transactionId }) => ({
       ...{ transactionId, answer: acceptedAnswer(transactionId), knownToSale: false },
     })),
+    null,
   );
   for (const { epoch, sequence } of next) say(`settled ${epoch}.${sequence}`);
 }
