@@ -63,13 +63,21 @@ export function planCard(need: Collector, record: CardKind): void {
     const doubtful = around.flatMap((each) => planDoubt(need, coupon.id, each) ?? []);
     return [transactionIdFromBytes(lastTransactionId) as string, ...doubtful];
   });
-  for (const id of [...writers, ...(coupon.pendingSale === null ? [] : [coupon.pendingSale])]) {
-    const sale = need.get('sale', id);
-    if (sale?.couponId === coupon.id) planDoubt(need, coupon.id, sale.cardCounter ?? 0);
-    if (sale) planCardAccounts(need, coupon.id, coupon.currency, sale.terminalId);
-    const original = sale?.originalId ? need.get('sale', sale.originalId) : undefined;
-    if (original) planCardAccounts(need, coupon.id, coupon.currency, original.terminalId);
-  }
+  for (const id of writers) planWrite(need, coupon, id);
+  planPendingWrite(need, coupon);
+}
+
+/** States what settling the write that is in the air reads. */
+export function planPendingWrite(need: Collector, coupon: Row<'coupon'>): void {
+  if (coupon.pendingSale !== null) planWrite(need, coupon, coupon.pendingSale);
+}
+
+function planWrite(need: Collector, coupon: Row<'coupon'>, saleId: string): void {
+  const sale = need.get('sale', saleId);
+  if (sale?.couponId === coupon.id) planDoubt(need, coupon.id, sale.cardCounter ?? 0);
+  if (sale) planCardAccounts(need, coupon.id, coupon.currency, sale.terminalId);
+  const original = sale?.originalId ? need.get('sale', sale.originalId) : undefined;
+  if (original) planCardAccounts(need, coupon.id, coupon.currency, original.terminalId);
 }
 
 export interface SeenCard {
@@ -281,12 +289,24 @@ function postCardLate(draft: Draft, sale: Row<'sale'>, isBehind: boolean): Row<'
   return { ...sale, state: 'accepted', cardWritten: 1, riskMinor: sale.riskMinor + riskMinor };
 }
 
+/**
+ * One counter is written once: where a box confirms its write, another that is in the air at the same counter is not on the
+ * card. It comes about where a reading older than this write was told later, and seemed to refute it.
+ */
+function displace(draft: Draft, sale: Row<'sale'>): void {
+  const pendingId = draft.get('coupon', sale.couponId ?? '')?.pendingSale ?? sale.id;
+  const pending = pendingId === sale.id ? undefined : draft.get('sale', pendingId);
+  if (pending && pending.cardCounter === sale.cardCounter)
+    draft.put('sale', markNotWritten(draft, pending, 'cardNotWritten'));
+}
+
 /** The box says the card took it. @returns the sale and notices */
 export function acceptCard(
   draft: Draft,
   sale: Row<'sale'>,
 ): { readonly sale: Row<'sale'>; readonly notices: readonly string[] } {
   const couponId = sale.couponId ?? '';
+  displace(draft, sale);
   // Where the card has been followed past this write, what it took was counted as ahead.
   const isBehind = (draft.get('coupon', couponId)?.cardCounter ?? 0) >= (sale.cardCounter ?? 0);
   if (sale.state === 'timedOut' && sale.kind === 'cardDebit') return acceptLate(draft, sale, isBehind);

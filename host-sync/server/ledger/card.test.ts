@@ -164,6 +164,32 @@ inWorld(t, 'site keys: offline debits in any order of arrival balance, without r
 
 inWorld(
   t,
+  'a debit torn offline and told after the next one, which the card did take: that one stands, and nothing is borne',
+  async (t, { world, box }) => {
+    for (const end of ['cardUnknown', 'silence'] as const) {
+      const card = await issue(world);
+      const torn = new Card(
+        card.code,
+        new Phone('card', card.phone.keyId, card.phone.key, world.random),
+        card.slots[0],
+      );
+      const offline = await world.box();
+      const lost = await siteDebit(world, offline, torn, 7_000);
+      card.phone.counter = 100;
+      const paid = debit(box, card, 28_000);
+      card.write(writeOf((await box.ask(paid)).answer));
+      t.equal(said(await offline.tell(lost)), 'accepted');
+      if (end === 'cardUnknown') await offline.tell(complete(lost, end));
+      t.match(await box.tell(complete(paid)), { outcome: 'accepted', notices: ['coupon.late'] });
+      t.same(await books(world, card), { onCard: 2_000, held: 0, due: 0 }, end);
+      t.match((await box.ask(debit(box, card, 2_000))).answer, { outcome: 'accepted' }, 'the card goes on');
+    }
+    t.notOk((await world.host.verifyLedger()).totals['risk/CNY CNY'], 'nothing is borne by the merchant');
+  },
+);
+
+inWorld(
+  t,
   'fault 1: a copied card pays twice offline: the second is the merchant’s risk, alarmed',
   async (t, { world, box }) => {
     const card = await issue(world);

@@ -5,7 +5,7 @@
 import type { RecordOf } from '../../protocol/record.js';
 import { accepted, couponBalances, memberBalances, noBalances, type Outcome, refused } from './answer.js';
 import { planDoubt } from './card-doubt.js';
-import { acceptCard, loseCard, planCardAccounts, reverseCard, undoCardDebit } from './card-state.js';
+import { acceptCard, loseCard, planCardAccounts, planPendingWrite, reverseCard, undoCardDebit } from './card-state.js';
 import { asTold, bearRest, postDeduct, releaseDeduct, undoDeduct } from './coupon.js';
 import { planCouponAccounts } from './coupon-accounts.js';
 import type { Draft } from './draft.js';
@@ -35,6 +35,7 @@ export function planSale(need: Collector, saleId: string): void {
   if (coupon?.holder === 'card') {
     planCardAccounts(need, coupon.id, coupon.currency, sale.terminalId);
     planDoubt(need, coupon.id, sale.cardCounter ?? 0);
+    planPendingWrite(need, coupon);
   }
   const original = sale.originalId === null ? undefined : need.get('sale', sale.originalId);
   if (original?.couponId) planCardAccounts(need, original.couponId, original.currency, original.terminalId);
