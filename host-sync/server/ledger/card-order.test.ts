@@ -211,6 +211,13 @@ const unmade = (amount: number): readonly Step[] => [
   made('online'),
 ];
 
+/** A debit by site key, torn and told late, seems to refute a refund of another box whose card was lost after its write. */
+const refundRefuted: readonly Step[] = [
+  made('online', 1, 1),
+  { ...made('site'), fate: 'lostBefore' },
+  { ...made('credit', 1, 1), fate: 'lostAfter' },
+];
+
 for (const [name, step, examples] of [
   [
     'debits online and by site key',
@@ -218,13 +225,13 @@ for (const [name, step, examples] of [
     [hidden(1), hidden(4_000), unmade(1), unmade(4_000)],
   ],
   ['debits and refunds online', stepOf('online', 'online', 'credit', 'tell'), []],
-  ['debits and refunds of both kinds', stepOf('online', 'online', 'site', 'credit', 'tell'), []],
+  ['debits and refunds of both kinds', stepOf('online', 'online', 'site', 'credit', 'tell'), [refundRefuted]],
 ] as const)
   t.test(`card and books agree after ${name}`, async (t) => {
     const histories = fc.array(step, { minLength: 1, maxLength: 14 });
     await fc.assert(
       fc.asyncProperty(histories, (steps) => run(steps)),
-      { numRuns: 60, examples: examples.map((steps) => [[...steps]]) },
+      { numRuns: 60, seed: 20_261_128, examples: examples.map((steps) => [[...steps]]) },
     );
     t.pass('60 histories');
   });

@@ -337,11 +337,18 @@ function acceptLate(draft: Draft, sale: Row<'sale'>, isBehind: boolean): ReturnT
   return { sale: posted, notices: isRisk ? ['coupon.late', 'coupon.risk'] : ['coupon.late'] };
 }
 
+/** The box lost the card at a write that seemed not to be made. A refund stands: it is due to the card, or on it by now. */
+function loseRefuted(draft: Draft, sale: Row<'sale'>): Row<'sale'> {
+  if (sale.kind === 'cardCredit' && sale.cardWritten === 1) return { ...sale, state: 'accepted' };
+  if (sale.kind === 'cardCredit') refundAgain(draft, sale);
+  return { ...sale, state: 'reversed' };
+}
+
 /** The box lost the card and gave nothing for it: the card's next record tells; what it lost is due to it. */
 export function loseCard(draft: Draft, sale: Row<'sale'>): Row<'sale'> {
   const couponId = sale.couponId ?? '';
   const due = cardCorrection(couponId, sale.currency);
-  if (sale.state === 'timedOut') return { ...sale, state: 'reversed' };
+  if (sale.state === 'timedOut') return loseRefuted(draft, sale);
   if (sale.state === 'reserved' && sale.cardWritten === 0) return { ...sale, state: 'pending' };
   if (sale.kind === 'cardCredit') return { ...sale, state: 'accepted' };
   if (sale.state === 'reserved') {
