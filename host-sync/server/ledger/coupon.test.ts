@@ -190,6 +190,59 @@ inWorld(t, 'time-out, reversal, void and late completion each end in one place',
   t.same(await left(), [5_000, 25_000], 'the merchant’s risk is made good first');
 });
 
+inWorld(
+  t,
+  'a void or refund that comes before its completion: what the sale was told counts in the end',
+  async (t, { world, box }) => {
+    const { code, left } = await issue(world, { amountMinor: 10_000 });
+    const sold = async () => {
+      const sale = deduct(box, { code }, keyed(8_000), { partial: true });
+      t.equal(said((await box.ask(sale)).answer), 'accepted');
+      return sale;
+    };
+    const tell = async (sale: Awaited<ReturnType<typeof sold>>, toldMinor: number) =>
+      await box.tell({ ...complete(sale), coveredMinor: toldMinor } as ReturnType<typeof complete>);
+    const halved = await sold();
+    t.match(await box.tell(refund(halved, 4_000)), { outcome: 'accepted', coveredMinor: 4_000 });
+    t.same(await left(), [6_000, 0]);
+    t.equal(said(await tell(halved, 3_000)), 'accepted');
+    t.same(await left(), [8_500, 0], 'of 3,000 told, half of the bill refunded, 1,500 stays taken');
+    t.equal(said(await tell(halved, 3_000)), 'accepted');
+    t.same(await left(), [8_500, 0], 'said twice, it counts once');
+    const more = await sold();
+    t.equal(said(await box.tell(refund(more, 1_000))), 'accepted');
+    t.same(await left(), [1_500, 0]);
+    await tell(halved, 1);
+    await tell(halved, 8_000);
+    t.same(await left(), [0, 0], 'more was told than is there');
+    t.match((await world.host.verifyLedger()).totals, { 'risk/CNY CNY': 1_000 }, 'the merchant bears the rest');
+    const voided = deduct(box, { code }, keyed(1_000));
+    await tell(halved, 3_000);
+    t.equal(said((await box.ask(voided)).answer), 'accepted');
+    const before = await left();
+    await box.tell(undo(voided));
+    t.equal(said(await tell(voided, 500)), 'accepted');
+    t.same(await left(), [(before[0] ?? 0) + 1_000, 0], 'a voided sale takes nothing, whatever it was told');
+  },
+);
+
+inWorld(t, 'the void of a sale whose reservation fell back shows nothing as taken', async (t, { world, box }) => {
+  const { code, left } = await issue(world, { amountMinor: 10_000 });
+  const late = deduct(box, { code }, keyed(8_000));
+  await box.ask(late);
+  world.clock.nowMs += 600_000;
+  await world.host.expire();
+  t.equal(said(await box.tell(undo(late))), 'accepted');
+  t.equal(said(await box.tell(complete(late))), 'accepted');
+  t.same(await left(), [10_000, 0]);
+  const id = late.transactionId as string;
+  const sale = await world.store.read(
+    (need) => need.get('sale', id),
+    (facts) => facts.get('sale', id),
+  );
+  t.match(sale ?? {}, { state: 'voided', coveredMinor: 8_000, undone: 8_000, riskMinor: 0 });
+});
+
 inWorld(t, 'what the sale was told stands where the host has reserved another amount', async (t, { world, box }) => {
   const { code, left } = await issue(world, { amountMinor: 10_000 });
   const sell = async (toldMinor: number) => {

@@ -245,6 +245,21 @@ export function giveBack(
   };
 }
 
+/** Takes `moreMinor` for a posted deduction, the merchant bearing what is not there; negative: gives back. @returns the sale with its risk */
+export function retake(draft: Draft, sale: Row<'sale'>, moreMinor: number): Row<'sale'> {
+  if (moreMinor <= 0) return undoDeduct(draft, sale, -moreMinor, 'couponAsTold');
+  const couponId = sale.couponId ?? '';
+  const to = couponRedeemed(sale.terminalId, sale.currency);
+  const taken = Math.min(balanceOf(draft, couponBalance(couponId, sale.currency)), moreMinor);
+  const borneMinor = moreMinor - taken;
+  draft.post('couponAsTold', [
+    move(couponBalance(couponId, sale.currency), to, taken),
+    move(riskBorne(sale.currency), to, borneMinor),
+  ]);
+  refreshCoupon(draft, couponId);
+  return { ...sale, riskMinor: sale.riskMinor + borneMinor };
+}
+
 /** Gives a posted deduction back in part or whole: `amount` minor units. @returns the sale with its risk */
 export function undoDeduct(draft: Draft, sale: Row<'sale'>, amount: number, cause: string): Row<'sale'> {
   const couponId = sale.couponId ?? '';

@@ -6,7 +6,7 @@ import type { RecordOf } from '../../protocol/record.js';
 import { accepted, couponBalances, memberBalances, noBalances, type Outcome, refused } from './answer.js';
 import { planDoubt } from './card-doubt.js';
 import { acceptCard, loseCard, planCardAccounts, planPendingWrite, reverseCard, undoCardDebit } from './card-state.js';
-import { asTold, bearRest, postDeduct, releaseDeduct, undoDeduct } from './coupon.js';
+import { asTold, bearRest, postDeduct, releaseDeduct, retake, undoDeduct } from './coupon.js';
 import { planCouponAccounts } from './coupon-accounts.js';
 import type { Draft } from './draft.js';
 import type { Collector, Facts } from './facts.js';
@@ -73,15 +73,27 @@ function postReserved(draft: Draft, sale: Sale): Settled {
   }
 }
 
-/** Posts a coupon's deduction as the box told its clerk, which differs from what this host has reserved; alarmed. */
+/** Posts a coupon's deduction as the box told its clerk, which differs from what this host has taken for it; alarmed. */
 function postAsTold(draft: Draft, sale: Sale, toldMinor: number): Settled {
+  draft.alarm('coupon.asTold', sale.terminalId, sale.id, `${toldMinor} told, ${sale.coveredMinor} reserved`);
+  if (sale.state === 'accepted' || sale.state === 'voided') {
+    const told = retell(draft, sale, toldMinor);
+    return { sale: told, notices: told.riskMinor > sale.riskMinor ? ['coupon.risk'] : [] };
+  }
   const { borneMinor, sale: told } = asTold(draft, sale, toldMinor);
   const { notices, sale: posted } = postReserved(draft, told);
-  draft.alarm('coupon.asTold', sale.terminalId, sale.id, `${toldMinor} told, ${sale.coveredMinor} reserved`);
   return {
     sale: bearRest(draft, posted, borneMinor),
     notices: borneMinor > 0 ? [...notices, 'coupon.risk'] : notices,
   };
+}
+
+/** The void or refund came first and posted what was reserved: what it took and gave back becomes what was told. */
+function retell(draft: Draft, sale: Sale, toldMinor: number): Sale {
+  const told = { ...sale, coveredMinor: Math.min(toldMinor, sale.totalMinor) };
+  const undone = undoneTarget(draft, told, sale.refundedMinor);
+  const more = told.coveredMinor - undone - (sale.coveredMinor - sale.undone);
+  return { ...told, undone, riskMinor: retake(draft, sale, more).riskMinor };
 }
 
 /** The reservation of a host-held sale falls back. `state` is what it becomes. */
@@ -109,6 +121,13 @@ const isForeign = (draft: Draft, original: string, terminalId: string): boolean 
   return seen !== undefined && seen.terminalId !== terminalId;
 };
 
+/** The box told its clerk another amount than this host has for the sale. */
+const isRetold = (
+  sale: Sale,
+  record: RecordOf<'completion'>,
+): record is RecordOf<'completion'> & { readonly coveredMinor: number } =>
+  sale.kind === 'couponDeduct' && record.coveredMinor !== undefined && record.coveredMinor !== sale.coveredMinor;
+
 export function applyCompletion(draft: Draft, record: RecordOf<'completion'>): Outcome {
   if (isForeign(draft, record.original, record.terminalId)) {
     draft.alarm('completion.foreign', record.terminalId, record.original, 'a completion of another terminal’s sale');
@@ -118,6 +137,10 @@ export function applyCompletion(draft: Draft, record: RecordOf<'completion'>): O
   if (!sale || draft.get('tombstone', record.original)) {
     return draft.get('tombstone', record.original) ? refused('record.reversed') : refused('original.unknown');
   }
+  const settledBy = ({ notices, sale: settled }: Settled): Outcome => {
+    draft.put('sale', settled);
+    return accepted(balances(draft, settled), { notices });
+  };
   if (record.outcome === 'cardUnknown') {
     if (sale.kind !== 'cardDebit' && sale.kind !== 'cardCredit')
       return refused('record.malformed', 'no card in that sale');
@@ -129,15 +152,13 @@ export function applyCompletion(draft: Draft, record: RecordOf<'completion'>): O
       return refused('record.reversed', '', balances(draft, sale));
     case 'accepted':
     case 'voided':
-      return accepted(balances(draft, sale));
-    default: {
-      const settled =
-        sale.kind === 'couponDeduct' && record.coveredMinor !== undefined && record.coveredMinor !== sale.coveredMinor
-          ? postAsTold(draft, sale, record.coveredMinor)
-          : postReserved(draft, sale);
-      draft.put('sale', settled.sale);
-      return accepted(balances(draft, settled.sale), { notices: settled.notices });
-    }
+      return isRetold(sale, record)
+        ? settledBy(postAsTold(draft, sale, record.coveredMinor))
+        : accepted(balances(draft, sale));
+    default:
+      return settledBy(
+        isRetold(sale, record) ? postAsTold(draft, sale, record.coveredMinor) : postReserved(draft, sale),
+      );
   }
 }
 
@@ -202,11 +223,13 @@ export function applyVoid(draft: Draft, record: RecordOf<'void'>): Outcome {
   const sale = draft.get('sale', record.original);
   if (problem || !sale) return problem ?? refused('original.unknown');
   if (sale.refundedMinor > 0) return refused('original.notVoidable', 'refunded in part', balances(draft, sale));
-  if (sale.state === 'timedOut') {
-    draft.put('sale', { ...sale, state: 'voided' });
+  // What a host holds has fallen back already; a card's write, which an older reading seemed to refute, was one after all.
+  if (sale.state === 'timedOut' && sale.kind !== 'cardDebit') {
+    const { totalMinor: refundedMinor } = sale;
+    draft.put('sale', { ...sale, refundedMinor, undone: undoneTarget(draft, sale, refundedMinor), state: 'voided' });
     return accepted(balances(draft, sale));
   }
-  const settled = sale.state === 'reserved' ? postReserved(draft, sale) : { sale, notices: [] };
+  const settled = sale.state !== 'accepted' ? postReserved(draft, sale) : { sale, notices: [] };
   const after: Sale = { ...undo(draft, settled.sale, sale.totalMinor, 'void'), state: 'voided' };
   draft.put('sale', after);
   return accepted(balances(draft, after), given(settled.sale, after));

@@ -164,6 +164,16 @@ const valueKinds = new Set(['pointsEarn', 'pointsSpend', 'couponHost', 'couponCa
 const standing = new Set(['accepted', 'voided']);
 const undone = new Set(['reversed', 'timedOut']);
 
+/**
+ * A restored host took in what it had refused before as poisoned: the box, told once that it was refused, says no more of it, and
+ * the card, which was never written, gives it back at its next reading.
+ */
+const isAwaited = (store: MemoryHostStore, { cardWritten, couponId, id, kind, state }: Row<'sale'>): boolean =>
+  kind === 'cardDebit' &&
+  state === 'reserved' &&
+  cardWritten === 0 &&
+  store.row('coupon', couponId ?? '')?.pendingSale === id;
+
 /** What the box shows of a sale is what the ledger holds of it, once. */
 function checkSale({ isPlain, store }: Rest, box: SimBox, row: SaleRow): void {
   const { request } = row.sale;
@@ -178,7 +188,7 @@ function checkSale({ isPlain, store }: Rest, box: SimBox, row: SaleRow): void {
     // A box that was set back between a sale's intent and its end reverses what it had completed: the two have one id, the host
     // keeps the first, and the second is a dead letter that a person settles.
     const isNamed = !isPlain && deadLetterOf(store, request.ids.closing) !== undefined;
-    must(!sale || undone.has(sale.state) || isNamed, about);
+    must(!sale || undone.has(sale.state) || isNamed || (!isPlain && isAwaited(store, sale)), about);
   }
   if (outcome.result !== 'accepted') return;
   // What a host or box that was set back cannot apply any more stays visible until a person settles it; so does what a floor
