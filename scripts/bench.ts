@@ -7,6 +7,7 @@ import { Command, Option } from 'commander';
 import { benchAccepts } from './bench/accept.js';
 import { benchApdu } from './bench/apdu.js';
 import { buildShim, newFolder, removeFolder, startBox, startHost } from './bench/box.js';
+import { benchDrain } from './bench/drain.js';
 import { type Figure, judge, line } from './bench/figure.js';
 import { benchColdStart, benchMemory } from './bench/idle.js';
 import { benchGrowth, benchQueue } from './bench/queue.js';
@@ -26,13 +27,13 @@ async function accepts(say: Say, only: (figure: Figure) => boolean): Promise<voi
     const shim = buildShim(folder);
     if (!shim) console.error(`skipped: ${noCompiler}`);
     const host = await startHost(folder, 'simulated');
-    const box = await startBox(folder, shim, 0);
+    const box = await startBox(folder, host.memberCode, shim, 0);
     // Offline from here on: the box decides by itself, and no answer of a host is in the figures.
     await host.stop();
     say((await benchAccepts(box, 7, 200, '')).filter(only));
     await box.stop();
     if (!shim) return;
-    const slow = await startBox(folder, shim, delayUs);
+    const slow = await startBox(folder, host.memberCode, shim, delayUs);
     say((await benchAccepts(slow, 5, 30, slowSuffix)).filter(only));
     await slow.stop();
   } finally {
@@ -49,7 +50,7 @@ async function inFolder(bench: (folder: string) => Promise<readonly Figure[]>): 
   }
 }
 
-const names = ['tap', 'accept', 'cost', 'apdu', 'wallets', 'cold-start', 'memory', 'queue', 'growth'] as const;
+const names = ['tap', 'accept', 'cost', 'apdu', 'wallets', 'cold-start', 'memory', 'queue', 'growth', 'drain'] as const;
 
 async function main(): Promise<void> {
   const program = new Command('npm run bench --')
@@ -91,6 +92,8 @@ async function main(): Promise<void> {
   if (isWanted('memory')) await step('memory', async () => say(await inFolder((folder) => benchMemory(folder, 3))));
   if (isWanted('queue'))
     await step('queue', async () => say(await inFolder((folder) => benchQueue(folder, buildShim(folder)))));
+  if (isWanted('drain'))
+    await step('drain', async () => say(await inFolder((folder) => benchDrain(folder, buildShim(folder), delayUs))));
   if (isWanted('growth')) await step('growth (a million records first)', async () => say(await inFolder(benchGrowth)));
   const judged = figures.map((figure) => judge(figure).isMet);
   const [met, missed] = [true, false].map((wanted) => judged.filter((isMet) => isMet === wanted).length);

@@ -2,17 +2,16 @@
  * Benches of the accept: time of a tap and of an accept, rate, flushes and bytes, each beside its raw limit, in rounds
  * that alternate between them. Must not start processes.
  */
-import type { BoxOrder, BoxReport, MeasuredBox } from './box.js';
+import type { AcceptRun, BoxReport, MeasuredBox } from './box.js';
 import { type Figure, median, quantile } from './figure.js';
 
-type Run = BoxOrder['run'];
-type Rounds = { readonly [Name in Run]: readonly BoxReport[] };
+type Rounds = { readonly [Name in AcceptRun]: readonly BoxReport[] };
 
-const order: readonly Run[] = ['flush', 'plain', 'threeStatements', 'code', 'oneRow', 'tap'];
+const order: readonly AcceptRun[] = ['flush', 'plain', 'threeStatements', 'code', 'oneRow', 'tap'];
 
 /** Every run once in each round, one after the other. */
 async function measure(box: MeasuredBox, rounds: number, count: number): Promise<Rounds> {
-  const taken: { readonly [Name in Run]: BoxReport[] } = {
+  const taken: { readonly [Name in AcceptRun]: BoxReport[] } = {
     ...{ flush: [], plain: [], threeStatements: [], code: [], oneRow: [], tap: [] },
   };
   for (const run of order) await box.run({ run, count });

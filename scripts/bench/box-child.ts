@@ -2,11 +2,10 @@
  * The box that is measured: the shipped startTerminal with a driver whose events the bench makes, in a process of its own.
  * Takes orders over the process channel, one at a time, and reports times, bytes and flushes. Must judge nothing.
  *
- * box-child <data folder> <bootstrap file>
+ * box-child <data folder> <bootstrap file> <member’s code>
  */
 import { readFileSync } from 'node:fs';
 import { loadConfig } from '../../config/load.js';
-import { checkDigit } from '../../drivers/protocols/gs1/check-digits.js';
 import type { Effect } from '../../terminal/core/effect.js';
 import { nativeIds } from '../../terminal/kernel/native.js';
 import type { AmountMinor } from '../../terminal/kernel/units.js';
@@ -16,13 +15,12 @@ import type { BoxOrder, BoxReport } from './box.js';
 import { BenchDriver, createCards, type TimedLink } from './card-in-process.js';
 import { openRawLimits } from './raw-limits.js';
 
-const [dataFolder = '', bootstrapFile = ''] = process.argv.slice(2);
+const [dataFolder = '', bootstrapFile = '', memberCode = ''] = process.argv.slice(2);
 const loaded = loadConfig('[console]\nsocket = false\n[localApi]\nenabled = false\n');
 if (!loaded.ok) throw new Error(JSON.stringify(loaded.error));
 const endTimeoutMs = 10_000;
 const amountMinor = 30_000 as AmountMinor;
-const memberDigits = '000000000001';
-const memberCode = `SLM${memberDigits}${checkDigit(memberDigits)}`;
+const lookEveryMs = 5;
 
 const driver = new BenchDriver();
 const cards = createCards();
@@ -85,6 +83,17 @@ const timed = (act: () => void) => async (): Promise<number> => {
   return performance.now() - startedAt;
 };
 const earn = { service: 'pointsEarn' } as const;
+const unsent = (): number => terminal.status().queue.unsent;
+
+/** Has the queue sent until `isFar` says so. */
+async function syncUntil(isFar: () => boolean): Promise<number> {
+  const startedAt = performance.now();
+  while (!isFar()) {
+    void terminal.syncNow();
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+  }
+  return performance.now() - startedAt;
+}
 const runs: { readonly [Name in BoxOrder['run']]: () => Promise<number> } = {
   plain: () => accept({ service: 'plainSale' }, null),
   code: () => accept(earn, scan),
@@ -92,6 +101,11 @@ const runs: { readonly [Name in BoxOrder['run']]: () => Promise<number> } = {
   flush: timed(raw.flush),
   threeStatements: timed(raw.threeStatements),
   oneRow: timed(raw.oneRow),
+  drain: () => syncUntil(() => unsent() === 0),
+  beginDrain: () => {
+    const before = unsent();
+    return syncUntil(() => unsent() < before);
+  },
 };
 
 /** Bytes that this process gave to write calls, and flushes where the shim counts them. */
@@ -104,12 +118,13 @@ function spent(): { readonly bytes: number; readonly flushes: number | null } {
 async function obey({ run, count }: BoxOrder): Promise<BoxReport> {
   const samplesMs: number[] = [];
   const before = spent();
+  const unsentBefore = unsent();
   const startedAt = performance.now();
   for (let done = 0; done < count; done++) samplesMs.push(await runs[run]());
   const elapsedMs = performance.now() - startedAt;
   const after = spent();
   const flushes = before.flushes === null || after.flushes === null ? null : after.flushes - before.flushes;
-  return { samplesMs, elapsedMs, bytes: after.bytes - before.bytes, flushes };
+  return { samplesMs, elapsedMs, bytes: after.bytes - before.bytes, flushes, unsentBefore, unsentAfter: unsent() };
 }
 
 process.on('message', (order: BoxOrder | 'rules' | 'stop') => {

@@ -12,9 +12,12 @@ import { openAdminClient } from '../host/admin-client.js';
 import { PROJECT_ROOT } from '../lib/source-files.js';
 import { builtFolder, startProcess, terminalNodeFlags } from '../start-parts/process.js';
 
+/** An accept through the shipped runtime, or a raw limit beside it. */
+export type AcceptRun = 'plain' | 'code' | 'tap' | 'flush' | 'threeStatements' | 'oneRow';
+/** Sends what is queued: to the last record; until the first was answered. */
+export type DrainRun = 'drain' | 'beginDrain';
 export interface BoxOrder {
-  /** An accept through the shipped runtime, or a raw limit beside it. */
-  readonly run: 'plain' | 'code' | 'tap' | 'flush' | 'threeStatements' | 'oneRow';
+  readonly run: AcceptRun | DrainRun;
   readonly count: number;
 }
 export interface BoxReport {
@@ -23,12 +26,15 @@ export interface BoxReport {
   readonly bytes: number;
   /** Null without a compiler. */
   readonly flushes: number | null;
+  readonly unsentBefore: number;
+  readonly unsentAfter: number;
 }
 export interface MeasuredBox {
   run(order: BoxOrder): Promise<BoxReport>;
   stop(): Promise<void>;
 }
 
+const memberOfBench = { phone: '13800000000', name: 'bench' };
 const rulesLooksMax = 1_200;
 const lookEveryMs = 50;
 
@@ -49,32 +55,41 @@ export const newFolder = (): string => mkdtempSync(path.join(tmpdir(), 'shouli-b
 export const removeFolder = (folder: string): void => rmSync(folder, { recursive: true, force: true });
 
 /** A host in `folder/host` that enrols one box by `folder/bootstrap.json`. */
-export async function startHost(folder: string, realm: 'real' | 'simulated') {
-  const words = ['--data-folder', path.join(folder, 'host'), '--realm', realm, '--port', '0'];
+export async function startHost(folder: string, realm: 'real' | 'simulated', { port = 0, env = process.env } = {}) {
+  const words = ['--data-folder', path.join(folder, 'host'), '--realm', realm, '--port', String(port)];
   const bootstrap = ['--bootstrap-enrolment', path.join(folder, 'bootstrap.json')];
   const log = path.join(folder, 'host.log');
-  const host = await startProcess('host', 'host-sync/server/main.js', [...words, ...bootstrap], log);
+  const script = 'host-sync/server/main.js';
+  const host = await startProcess<{ readonly port: number }>('host', script, [...words, ...bootstrap], log, [], env);
   // One member earns here as often as a shop's members do in years: what is measured is the accept, not its limit.
   const admin = openAdminClient(path.join(folder, 'host'));
   await admin.call('offline.setLimits', { earnCountPerDay: 1_000_000, earnPointsPerDay: pointsMax });
+  // The number again gives the member again.
+  const { memberCode } = await admin.call<{ readonly memberCode: string }>('member.enlist', memberOfBench);
   admin.close();
-  return host;
+  return { ...host, memberCode };
+}
+
+/** Environment of a process whose flushes are counted in `counter` and each delayed. */
+export function preloaded(shim: string | null, counter: string, flushDelayUs: number): NodeJS.ProcessEnv {
+  writeFileSync(counter, Buffer.alloc(8));
+  if (!shim) return process.env;
+  const flags = { SHOULI_BENCH_FLUSHES: counter, SHOULI_BENCH_FLUSH_DELAY_US: String(flushDelayUs) };
+  return { ...process.env, LD_PRELOAD: shim, ...flags };
 }
 
 /** Starts the measured box. @param shim null: flushes are as they are and are not counted */
-export async function startBox(folder: string, shim: string | null, flushDelayUs: number): Promise<MeasuredBox> {
-  const counter = path.join(folder, 'flushes');
-  writeFileSync(counter, Buffer.alloc(8));
-  const preload = shim && {
-    LD_PRELOAD: shim,
-    SHOULI_BENCH_FLUSHES: counter,
-    SHOULI_BENCH_FLUSH_DELAY_US: String(flushDelayUs),
-  };
+export async function startBox(
+  folder: string,
+  memberCode: string,
+  shim: string | null,
+  flushDelayUs: number,
+): Promise<MeasuredBox> {
   const child = fork(
     path.join(builtFolder, 'scripts/bench/box-child.js'),
-    [folder, path.join(folder, 'bootstrap.json')],
+    [folder, path.join(folder, 'bootstrap.json'), memberCode],
     {
-      env: { ...process.env, ...preload },
+      env: preloaded(shim, path.join(folder, 'flushes'), flushDelayUs),
       execArgv: [...terminalNodeFlags],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     },

@@ -43,12 +43,13 @@ export async function startProcess<Ready>(
   words: readonly string[],
   logFile: string,
   nodeFlags: readonly string[] = [],
+  env: NodeJS.ProcessEnv = process.env,
 ): Promise<Running<Ready>> {
   const command = [process.execPath, ...nodeFlags, path.join(builtFolder, script), ...words];
   if (existsSync(setprivPath)) command.unshift(setprivPath, '--pdeathsig', 'TERM', '--');
   const [program = process.execPath, ...rest] = command;
   // A group of its own: Ctrl-C reaches only the starter, which ends its processes in order.
-  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env });
   const log = openLogFile(logFile);
   let complaints = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
