@@ -8,6 +8,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { credentialsFileName } from '../../host-sync/client/credentials.js';
 import { builtFolder, terminalNodeFlags } from '../start-parts/process.js';
+import { fillBacklog } from './backlog.js';
 import { startHost } from './box.js';
 import { type Figure, median } from './figure.js';
 
@@ -16,6 +17,8 @@ const idleMs = 3_000;
 /** How often it is looked whether the box is enrolled, and how often at most. */
 const enrolLookMs = 100;
 const enrolLooksMax = 600;
+/** Starts with each backlog. */
+const backlogRounds = 3;
 
 interface Started {
   readonly child: ChildProcess;
@@ -121,6 +124,29 @@ export async function benchColdStart(folder: string, rounds: number): Promise<re
   ];
 }
 
+const backlogs = { small: 1_000, large: 1_000_000 } as const;
+
+/** What a terminal without network holds in memory with a small and with a large backlog. The host is stopped for good. */
+async function backlogFigure(folder: string, memberCode: string, words: readonly string[]): Promise<Figure> {
+  const heldMb = async (from: number, to: number): Promise<number> => {
+    fillBacklog(folder, memberCode, from, to - from);
+    const taken: number[] = [];
+    for (let round = 0; round < backlogRounds; round++) {
+      const started = await startTerminal(words);
+      await pause(idleMs);
+      taken.push(residentMb(started.child.pid ?? 0));
+      await end(started);
+    }
+    return median(taken);
+  };
+  const small = await heldMb(0, backlogs.small);
+  const large = await heldMb(backlogs.small, backlogs.large);
+  return {
+    ...{ bench: 'memory', what: `without network, ${backlogs.large} records queued`, value: large, unit: 'MB' },
+    ...{ limit: { what: `${backlogs.small} queued`, value: small }, goal: { rule: 'atMost', ratio: 1.1 } },
+  };
+}
+
 /** What an idle terminal as shipped holds, its children and the host listed apart. */
 export async function benchMemory(folder: string, rounds: number): Promise<readonly Figure[]> {
   const { host, words } = await enrolled(folder);
@@ -140,6 +166,7 @@ export async function benchMemory(folder: string, rounds: number): Promise<reado
   }
   const hostMb = residentMb(host.child.pid ?? 0);
   await host.stop();
+  const queued = await backlogFigure(folder, host.memberCode, words('core'));
   const limit = { what: 'bare Node', value: median(taken.bare) };
   const figure = (what: string, value: number, goal: Figure['goal'] = null): Figure => ({
     ...{ bench: 'memory', what, value, unit: 'MB', limit: goal === null ? null : limit, goal },
@@ -149,5 +176,6 @@ export async function benchMemory(folder: string, rounds: number): Promise<reado
     figure('idle terminal without devices, till and console', median(taken.core)),
     ...[...children].map(([name, values]) => figure(`its child: ${name}`, median(values))),
     figure('the embedded host, apart', hostMb),
+    queued,
   ];
 }
