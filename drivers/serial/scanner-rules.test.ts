@@ -10,7 +10,8 @@ import type { DeviceEvent } from '../contract/driver.js';
 import type { ByteTransport, DeviceError } from '../contract/transport.js';
 import { type AroundCode, nothingAround } from '../protocols/scan-line/scanned-text.js';
 import { ManualTime } from '../sim/manual-time.js';
-import { SerialScannerDriver, scannersMax } from './scanner-driver.js';
+import { linesMax } from './line-driver.js';
+import { SerialScannerDriver } from './scanner-driver.js';
 import { openSerialTransport } from './serial-transport.js';
 import type { UsbLine } from './tty-sysfs.js';
 
@@ -208,13 +209,13 @@ t.test('refused and missing are told apart, and each is tried again', async (t) 
 
 t.test('rows are bounded; a new scanner takes the row of one that is gone', async (t) => {
   const { bus, start, look, rows, driver } = await openDriver();
-  for (let at = 0; at < scannersMax + 2; at++) bus.plug(`ttyACM${at}`, `${at}`);
+  for (let at = 0; at < linesMax + 2; at++) bus.plug(`ttyACM${at}`, `${at}`);
   await start();
-  t.equal(rows().length, scannersMax);
+  t.equal(rows().length, linesMax);
   bus.pull('ttyACM3');
   await look();
   await look();
-  t.equal(rows().length, scannersMax);
+  t.equal(rows().length, linesMax);
   t.match(rows()[3], /^scanner-4 0c2e:0caa:8 ready$/);
   await driver.stop();
 });

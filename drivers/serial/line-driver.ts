@@ -1,0 +1,255 @@
+/**
+ * Line driver: devices on lines of bytes, a serial port or a socket: opens each line that is wanted, reopens what went away,
+ * under whatever name the system gives it then, and leaves alone what it was told to. Must not know what the bytes mean.
+ */
+import type { Clock } from '../../terminal/kernel/ports.js';
+import type { Result } from '../../terminal/kernel/result.js';
+import type { Bus, ByteSink, DeviceEvent, DeviceState, DeviceStatus, Driver, Schedule } from '../contract/driver.js';
+import { DeviceOrders } from '../contract/orders.js';
+import type { ByteTransport, DeviceError } from '../contract/transport.js';
+
+export interface LinePorts {
+  /** Opens a line; fails with device.absent, device.busy, device.denied, device.failed or device.driverMissing. */
+  readonly open: (path: string) => Promise<Result<ByteTransport, DeviceError>>;
+  /** Is the line's device file there? A line that vanished is given up even where the library says nothing. */
+  readonly exists: (path: string) => boolean;
+  readonly clock: Clock;
+  readonly schedule: Schedule;
+  /** Paths that are pseudo-terminals of the simulated set. */
+  readonly isSimulated: (path: string) => boolean;
+}
+
+/** How often absent lines are looked for, in milliseconds: a device plugged in again is back within 2 s. */
+const lookEveryMs = 1_000;
+/** Longest that start() waits for the first opening, and stop() for the last closing, in milliseconds. */
+const patienceMs = 1_500;
+/** Lines that one driver serves at once. */
+export const linesMax = 8;
+
+/** `Own` is what the driver keeps of each line. */
+export interface Line<Own> {
+  readonly device: string;
+  /** A configured path, or what the line says of itself. */
+  identity: string;
+  /** Where it is now; for a recognised line another one after each replug. */
+  path: string;
+  description: string;
+  isHere: boolean;
+  state: DeviceState;
+  sinceWallMs: DeviceStatus['sinceWallMs'];
+  error: DeviceStatus['error'];
+  transport: ByteTransport | null;
+  isOpening: boolean;
+  opened: number;
+  bytes: number;
+  readonly own: Own;
+}
+export interface WantedLine {
+  readonly identity: string;
+  readonly path: string;
+  readonly description: string;
+}
+
+export abstract class LineDriver<Own> implements Driver {
+  abstract readonly name: string;
+  abstract readonly bus: Bus;
+  /** What its devices are called: `scanner` gives scanner-1, scanner-2. */
+  protected abstract readonly kind: string;
+  protected readonly lines: Line<Own>[] = [];
+  protected readonly orders = new DeviceOrders();
+  readonly #closing = new Set<Promise<void>>();
+  protected emit: (event: DeviceEvent) => void = () => {};
+  #stopped = false;
+  #cancelLook: (() => void) | null = null;
+
+  constructor(protected readonly ports: LinePorts) {}
+
+  /** Lines that are to be served now. */
+  protected abstract wanted(): readonly WantedLine[];
+  /** What is kept of a line that was just found. */
+  protected abstract fresh(): Own;
+  /** The line is open. */
+  protected abstract began(line: Line<Own>): void;
+  protected abstract read(line: Line<Own>, chunk: Uint8Array): void;
+  /** The line is about to be closed, or is gone; also where it never was open. */
+  protected abstract left(line: Line<Own>): void;
+  protected abstract counters(own: Own): Readonly<Record<string, number>>;
+
+  async start(emit: (event: DeviceEvent) => void): Promise<void> {
+    this.emit = emit;
+    await this.#withPatience(this.#look());
+  }
+
+  statuses(): readonly DeviceStatus[] {
+    return this.lines.map((line) => this.#status(line));
+  }
+
+  serve(identity: string, inService: boolean): void {
+    if (!this.orders.serve(identity, inService)) return;
+    const line = this.lines.find((each) => each.identity === identity);
+    if (!line) return;
+    if (!inService) this.#letGo(line);
+    this.#settle(line);
+  }
+
+  listenIn(identity: string, sink: ByteSink | null): void {
+    this.orders.listenIn(identity, sink);
+  }
+
+  signal(): void {
+    // A line of bytes has no light or sound that the box may use.
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelLook?.();
+    for (const line of this.lines) {
+      this.#letGo(line);
+      line.state = 'absent';
+    }
+    await this.#withPatience([...this.#closing]);
+  }
+
+  /** Waits for all of them, but not for a line that hangs. */
+  async #withPatience(all: readonly Promise<void>[]): Promise<void> {
+    if (all.length === 0) return;
+    await new Promise<void>((resolve) => {
+      const cancel = this.ports.schedule(patienceMs, resolve);
+      void Promise.all(all).then(() => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+
+  /** One round: what is gone is let go, what is new gets a row, what is not open is tried. @returns the openings begun */
+  #look(): readonly Promise<void>[] {
+    const wanted = this.wanted();
+    for (const line of this.lines) {
+      const found = wanted.find(({ identity }) => identity === line.identity);
+      const isHere = found !== undefined && this.ports.exists(found.path);
+      const moved = found !== undefined && found.path !== line.path;
+      if (line.isHere && (!isHere || moved)) this.#gone(line, { code: 'device.closed', detail: 'the line went away' });
+      if (found) line.path = found.path;
+      if (isHere && !line.isHere) {
+        line.isHere = true;
+        if (this.orders.isHeld(line.identity)) this.#settle(line);
+      }
+    }
+    for (const found of wanted) this.#addLine(found);
+    const openings = this.lines
+      .filter((line) => line.isHere && !line.transport && !line.isOpening && !this.orders.isHeld(line.identity))
+      .map((line) => this.#open(line));
+    this.#cancelLook = this.ports.schedule(lookEveryMs, () => {
+      if (!this.#stopped) this.#look();
+    });
+    return openings;
+  }
+
+  #addLine({ identity, path, description }: WantedLine): void {
+    if (this.lines.some((line) => line.identity === identity)) return;
+    const isHere = this.ports.exists(path);
+    const free = this.lines.length < linesMax ? null : this.lines.find((line) => !line.isHere && !line.isOpening);
+    // All rows are taken: one whose device is gone serves the one that is here.
+    if (free) Object.assign(free, { identity, path, description, isHere });
+    else if (this.lines.length < linesMax)
+      this.lines.push({
+        ...{ identity, path, description, isHere, device: `${this.kind}-${this.lines.length + 1}`, state: 'absent' },
+        ...{
+          sinceWallMs: this.ports.clock.wallMs(),
+          error: null,
+          transport: null,
+          isOpening: false,
+          opened: 0,
+          bytes: 0,
+          own: this.fresh(),
+        },
+      });
+    const line = this.lines.find((each) => each.identity === identity);
+    if (line && (!isHere || this.orders.isHeld(identity))) this.#settle(line);
+  }
+
+  async #open(line: Line<Own>): Promise<void> {
+    const { path, identity } = line;
+    line.isOpening = true;
+    const opened = await this.ports.open(path);
+    line.isOpening = false;
+    const isWanted = !this.#stopped && line.identity === identity && !this.orders.isHeld(identity);
+    if (!opened.ok) {
+      const isAway = opened.error.code === 'device.absent' || opened.error.code === 'device.driverMissing';
+      if (opened.error.code === 'device.absent') line.isHere = false;
+      if (isWanted) this.set(line, isAway ? 'absent' : 'failing', opened.error);
+      return;
+    }
+    const transport = opened.value;
+    if (!isWanted || line.path !== path) {
+      this.#close(transport);
+      return;
+    }
+    line.transport = transport;
+    line.isHere = true;
+    line.opened += 1;
+    transport.onData((chunk) => {
+      if (line.transport === transport) this.#read(line, chunk);
+    });
+    transport.onClosed((error) => {
+      if (line.transport === transport && !this.#stopped) this.#gone(line, error);
+    });
+    this.set(line, 'ready', null);
+    this.began(line);
+  }
+
+  #gone(line: Line<Own>, error: DeviceError): void {
+    this.#letGo(line);
+    line.isHere = false;
+    this.set(line, 'absent', error);
+  }
+
+  /** Held and there, held and away, or about to be opened by the next look. */
+  #settle(line: Line<Own>): void {
+    if (!line.isHere) this.set(line, 'absent', line.error ?? { code: 'device.absent', detail: line.description });
+    else this.set(line, this.orders.isHeld(line.identity) ? 'disabled' : 'opening', null);
+  }
+
+  #letGo(line: Line<Own>): void {
+    this.left(line);
+    const { transport } = line;
+    line.transport = null;
+    if (transport) this.#close(transport);
+  }
+
+  #close(transport: ByteTransport): void {
+    const closing = transport.close().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+
+  #read(line: Line<Own>, chunk: Uint8Array): void {
+    this.orders.passed(line.identity, 'in', chunk);
+    line.bytes += chunk.length;
+    this.read(line, chunk);
+  }
+
+  /** Says what became of the line, where that is news. */
+  protected set(line: Line<Own>, state: DeviceState, error: DeviceStatus['error']): void {
+    if (line.state === state && line.error?.detail === error?.detail) return;
+    line.state = state;
+    line.error = error;
+    line.sinceWallMs = this.ports.clock.wallMs();
+    this.emit({ type: 'deviceStateChanged', status: this.#status(line) });
+  }
+
+  #status(line: Line<Own>): DeviceStatus {
+    return {
+      device: line.device,
+      bus: this.bus,
+      identity: line.identity,
+      sensitive: false,
+      state: line.state,
+      description: line.description,
+      simulated: this.ports.isSimulated(line.path),
+      sinceWallMs: line.sinceWallMs,
+      error: line.error,
+      counters: { ...this.counters(line.own), opened: line.opened, bytes: line.bytes },
+    };
+  }
+}
