@@ -13,8 +13,11 @@ import { HidScannerDriver, KeypadDriver, StripeReaderDriver } from './hid/scanne
 import type { PcscOptions } from './pcsc/options.js';
 import { PcscDriver } from './pcsc/pcsc-driver.js';
 import { lookAtUsbReaders } from './pcsc/usb-readers.js';
+import type { TextEncode } from './protocols/escpos/print-job.js';
+import { type PrinterOptions, ReceiptPrinterDriver } from './serial/printer-driver.js';
 import { type ScannerOptions, SerialScannerDriver } from './serial/scanner-driver.js';
 import { openSerialTransport } from './serial/serial-transport.js';
+import { openTcpTransport } from './serial/tcp-transport.js';
 import { lookAtLines } from './serial/tty-sysfs.js';
 import { unclaimedDevices } from './unclaimed.js';
 
@@ -24,6 +27,7 @@ export interface DriverSettings {
   readonly hidScanners: HidScannerOptions;
   readonly stripeReaders: StripeReaderOptions;
   readonly keypads: KeypadOptions;
+  readonly printers: PrinterOptions;
   readonly bluetooth: BleOptions;
 }
 
@@ -42,6 +46,7 @@ export function createDrivers(
 ): readonly Driver[] {
   const { clock, schedule } = shell;
   const hid = { clock, schedule, look: lookAtHidraw, open: openHidTransport, silence: silenceInputs };
+  const printer = { clock, schedule, loadEncode: loadGb18030 };
   return [
     new PcscDriver({ clock, schedule, options: settings.readers }),
     new SerialScannerDriver(settings.scanners, {
@@ -55,8 +60,27 @@ export function createDrivers(
     new HidScannerDriver(settings.hidScanners, hid),
     new StripeReaderDriver(settings.stripeReaders, hid),
     new KeypadDriver(settings.keypads, hid),
+    new ReceiptPrinterDriver('serial', settings.printers, {
+      ...printer,
+      open: (path) => openSerialTransport(path, settings.printers.baud),
+      exists: existsSync,
+      isSimulated: isPseudoTerminal,
+    }),
+    new ReceiptPrinterDriver('tcp', settings.printers, {
+      ...printer,
+      open: openTcpTransport,
+      // Whether it is there, opening it shows.
+      exists: () => true,
+      isSimulated: () => false,
+    }),
     new BleDriver({ clock, schedule, options: settings.bluetooth }),
   ];
+}
+
+/** Loaded when the first slip is printed: a box without a printer does not hold its tables. */
+async function loadGb18030(): Promise<TextEncode> {
+  const { default: iconv } = await import('iconv-lite');
+  return (text) => new Uint8Array(iconv.encode(text, 'gb18030'));
 }
 
 /** What is plugged in and no driver of `createDrivers` has, given the identities of those that one has. */
@@ -64,9 +88,13 @@ export function lookForUnclaimed(
   settings: DriverSettings & { readonly console: { readonly serialPath: string } },
   claimed: readonly string[],
 ): readonly UnclaimedDevice[] {
-  const { scanners, hidScanners, console } = settings;
+  const { scanners, hidScanners, printers, console } = settings;
   return unclaimedDevices(
-    { scannerPaths: scanners.paths, hidScanners, otherPaths: console.serialPath === '' ? [] : [console.serialPath] },
+    {
+      scannerPaths: scanners.paths,
+      hidScanners,
+      otherPaths: [console.serialPath, ...printers.paths].filter((path) => path !== ''),
+    },
     { lines: lookAtLines, hidDevices: lookAtHidraw, usbReaders: lookAtUsbReaders, resolve: deviceFile },
     claimed,
   );

@@ -277,7 +277,7 @@ export async function runDemo(options: { readonly json: boolean }): Promise<numb
   try {
     if (!options.json)
       console.log(
-        'SIMULATED 模拟: reader, phone and scanner are simulated; drivers, terminal and host are the real ones',
+        'SIMULATED 模拟: reader, phone, scanner and printer are simulated; drivers, terminal and host are the real ones',
       );
     const set = await startSimulatedSet({
       dataFolder,
@@ -295,6 +295,7 @@ export async function runDemo(options: { readonly json: boolean }): Promise<numb
       configFile: path.join(dataFolder, 'shouli.toml'),
       simulated: true,
       scannerLine: set.scannerLine,
+      printerLine: set.printerLine,
       freePorts: true,
     });
     stops.push(box.stop);

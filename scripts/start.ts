@@ -123,9 +123,12 @@ async function run(words: StartArguments, endings: Endings): Promise<void> {
       void endings.end(1, 'ending …');
     },
   };
-  let scannerLine: string | null = null;
+  let lines: { readonly scannerLine: string | null; readonly printerLine: string | null } = {
+    scannerLine: null,
+    printerLine: null,
+  };
   if (simulated) {
-    console.log('starting the simulated reader, phone and scanner …');
+    console.log('starting the simulated reader, phone, scanner and printer …');
     const set = await startSimulatedSet({
       ...supervision,
       dataFolder,
@@ -135,11 +138,11 @@ async function run(words: StartArguments, endings: Endings): Promise<void> {
       onWaiting: () => console.log('another simulated set runs on this machine; waiting for it to end …'),
     });
     endings.add(set.stop);
-    scannerLine = set.scannerLine;
+    lines = set;
   }
   if (endings.isEnding) return;
   console.log('starting host and terminal …');
-  const box = await startBox({ ...supervision, dataFolder, config, configFile, simulated, scannerLine });
+  const box = await startBox({ ...supervision, dataFolder, config, configFile, simulated, ...lines });
   endings.add(box.stop);
   markCurrent(dataRoot, dataFolder);
   const { hostUrl } = config.sync;
@@ -149,7 +152,7 @@ async function run(words: StartArguments, endings: Endings): Promise<void> {
 async function main(): Promise<void> {
   const program = new Command('scripts/start')
     .description(
-      'Starts the host and the terminal. Takes the readers and scanners that are configured or plugged in; where there is none, a simulated set (reader, phone, scanner) on the same drivers.',
+      'Starts the host and the terminal. Takes the readers and scanners that are configured or plugged in; where there is none, a simulated set (reader, phone, scanner, receipt printer) on the same drivers.',
     )
     .option('--data <folder>', 'where everything is kept', dataFolderDefault)
     .option('--config <file>', 'configuration (default: shouli.toml in the data folder)')

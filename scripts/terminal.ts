@@ -19,6 +19,7 @@ interface TerminalArguments {
   readonly embeddedHostPort?: string;
   readonly localApiPort?: string;
   readonly scanner?: string;
+  readonly printer?: string;
 }
 
 /** The configuration of a data folder, or every problem on stderr and exit 2. */
@@ -32,11 +33,12 @@ function readConfig(file: string): Config {
 }
 
 /** A simulated box uses the virtual reader and the pseudo-terminal that were made for it, whatever else is configured. */
-function simulatedConfig(config: Config, scanner: string | undefined): Config {
+function simulatedConfig(config: Config, { printer, scanner }: Pick<TerminalArguments, 'scanner' | 'printer'>): Config {
   return {
     ...config,
     readers: { ...config.readers, enabled: true, virtualReaders: true, names: ['Virtual PCD'], ignoredNames: [] },
     scanners: { ...config.scanners, paths: scanner ? [scanner] : [], ignoredPaths: [] },
+    printers: { ...config.printers, paths: printer ? [printer] : [], addresses: [], cut: true, answers: true },
     hidScanners: { ...config.hidScanners, enabled: false },
     stripeReaders: { ...config.stripeReaders, enabled: false },
     keypads: { ...config.keypads, devices: [] },
@@ -50,6 +52,7 @@ async function main(): Promise<void> {
     .option('--config <file>', 'configuration (default: shouli.toml in the data folder)')
     .option('--simulated', 'a simulated box: virtual reader and scanner, a ledger of its own')
     .option('--scanner <path>', 'the simulated scanner’s line')
+    .option('--printer <path>', 'the simulated receipt printer’s line')
     .option('--bootstrap <file>', 'code and authority that the embedded host left for the first enrolment')
     .option('--embedded-host-port <port>', 'the host beside this box on loopback, whatever sync.hostUrl says')
     .option('--local-api-port <port>', 'instead of the configured one')
@@ -57,7 +60,7 @@ async function main(): Promise<void> {
   const words = program.opts<TerminalArguments>();
   const dataFolder = path.resolve(words.data);
   const read = readConfig(words.config ?? path.join(dataFolder, 'shouli.toml'));
-  const chosen = words.simulated ? simulatedConfig(read, words.scanner) : read;
+  const chosen = words.simulated ? simulatedConfig(read, words) : read;
   const config = {
     ...chosen,
     ...(words.localApiPort ? { localApi: { ...chosen.localApi, port: Number(words.localApiPort) } } : {}),

@@ -38,7 +38,6 @@ export interface TerminalStart {
   readonly bootstrapFile: string;
   /** Instead of those the configuration names; for tests. */
   readonly drivers?: readonly Driver[];
-  readonly print?: (lines: readonly string[]) => void;
   /** A broken invariant or a bug: the caller ends the process, and the next start recovers. */
   readonly crashed: (error: unknown) => void;
   readonly watch?: (moment: 'before' | 'after', effect: Effect) => void;
@@ -102,7 +101,7 @@ export async function startTerminal(start: TerminalStart): Promise<RunningTermin
     options: { ...config.terminal, simulated: start.simulated },
     version: start.version,
     crashed: start.crashed,
-    print: start.print ?? (() => {}),
+    receiptQr: config.printers.qr === '' ? null : config.printers.qr,
     watch: start.watch,
   });
 

@@ -4,14 +4,14 @@
  */
 import type { Bytes } from '../../terminal/kernel/bytes.js';
 import type { WallMs } from '../../terminal/kernel/units.js';
-import type { ApduLink, DeviceErrorCode } from './transport.js';
+import type { ApduLink, DeviceError, DeviceErrorCode } from './transport.js';
 
 /**
  * absent: not there. opening: being brought up. ready. failing: there but in error, retried. flapping: comes and goes, left
  * alone for a while; only the supervisor says so. disabled: by a person, by the configuration, or held by the supervisor.
  */
 export type DeviceState = 'absent' | 'opening' | 'ready' | 'failing' | 'flapping' | 'disabled';
-export type Bus = 'pcsc' | 'hid' | 'serial' | 'ble';
+export type Bus = 'pcsc' | 'hid' | 'serial' | 'tcp' | 'ble';
 
 export interface DeviceStatus {
   /** Stable name: the configured one, or one made from bus and what the device says of itself (`reader-1`). */
@@ -74,6 +74,14 @@ export type DeviceEvent =
   /** 1…20 digits of a keypad, Enter taken off. May be a member's phone number: shown masked only. */
   | { readonly type: 'numberKeyed'; readonly device: string; readonly digits: string };
 
+/**
+ * What became of a slip of paper. whole: the printer says that it is printed. sent: the printer says nothing of itself.
+ * nothing: certainly not a line of it. unknown: nobody can say, and it is not printed again.
+ */
+export type PrintEnd =
+  | { readonly printed: 'whole' | 'sent'; readonly device: string }
+  | { readonly printed: 'nothing' | 'unknown'; readonly device: string | null; readonly error: DeviceError };
+
 /** What the member is told at the tap, by LED, buzzer or display: keep holding, done, tap again, refused, or nothing. */
 export type MemberSignal = 'hold' | 'done' | 'tapAgain' | 'refused' | 'idle';
 
@@ -101,6 +109,12 @@ export interface Driver {
   listenIn(identity: string, sink: ByteSink | null): void;
   /** Best effort, at most once; a device without light or sound ignores it. */
   signal(signal: MemberSignal): void;
+  /**
+   * Printers only: puts these lines, and under them a QR code, on one slip of paper at most once. `device` null: on the first
+   * that can. Resolves when it is known what became of it, within half a minute for each slip before it; never rejects for a
+   * printer's fault. Null: it has no printer.
+   */
+  print?(device: string | null, lines: readonly string[], qr: string | null): Promise<PrintEnd | null>;
   /** Closes everything it opened; resolves when done, within 2 s. */
   stop(): Promise<void>;
 }

@@ -17,6 +17,8 @@ export type DeviceErrorCode =
   | 'device.closed'
   | 'device.failed'
   | 'device.unsupported'
+  | 'device.paperOut'
+  | 'device.coverOpen'
   /** The library that the driver needs cannot be loaded on this machine. */
   | 'device.driverMissing';
 

@@ -231,7 +231,7 @@ export abstract class LineDriver<Own> implements Driver {
 
   /** Says what became of the line, where that is news. */
   protected set(line: Line<Own>, state: DeviceState, error: DeviceStatus['error']): void {
-    if (line.state === state && line.error?.detail === error?.detail) return;
+    if (line.state === state && line.error?.code === error?.code && line.error?.detail === error?.detail) return;
     line.state = state;
     line.error = error;
     line.sinceWallMs = this.ports.clock.wallMs();

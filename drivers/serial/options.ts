@@ -1,5 +1,5 @@
 /**
- * Options of barcode scanners on serial lines, as rows for the configuration schema. Data only.
+ * Options of barcode scanners and receipt printers on lines of bytes, as rows for the configuration schema. Data only.
  */
 export const serialOptions = [
   {
@@ -39,5 +39,45 @@ export const serialOptions = [
     type: 'list',
     default: [],
     help: 'Texts that scanners put behind a code, before CR or LF, taken off.',
+  },
+] as const;
+
+export const printerOptions = [
+  {
+    key: 'paths',
+    type: 'list',
+    default: [],
+    form: { pattern: /^\/[^\p{Cc}]+$/u, says: 'a path from /' },
+    help: 'ESC/POS receipt printers on serial lines, USB-serial among them, by their lasting names: /dev/serial/by-id/usb-…. The first that can print prints.',
+  },
+  {
+    key: 'addresses',
+    type: 'list',
+    default: [],
+    form: { pattern: /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$/, says: 'host:port' },
+    help: 'ESC/POS receipt printers on the network, like 192.168.1.50:9100, tried after those of `paths`. The connection is plain: the shop’s own network only.',
+  },
+  {
+    key: 'baud',
+    type: 'integer',
+    default: 9_600,
+    min: 1_200,
+    max: 921_600,
+    unit: 'baud',
+    help: 'Speed of the serial lines, 8 data bits, no parity, 1 stop bit.',
+  },
+  { key: 'cut', type: 'boolean', default: true, help: 'Cut each slip off. Printers without a blade ignore it.' },
+  {
+    key: 'answers',
+    type: 'boolean',
+    default: true,
+    help: 'The printers tell of paper and cover (DLE EOT), and when a slip is printed. False: for printers that never send anything; then nobody knows whether a slip came out.',
+  },
+  {
+    key: 'qr',
+    type: 'text',
+    default: '',
+    form: { pattern: /^[\x21-\x7e]{0,213}$/, says: 'at most 213 printable ASCII characters without blanks' },
+    help: 'Content of a QR code under each receipt, such as the address of the members’ pages. Empty: none.',
   },
 ] as const;

@@ -43,6 +43,8 @@ const errorCodes = [
   'device.failed',
   'device.unsupported',
   'device.driverMissing',
+  'device.paperOut',
+  'device.coverOpen',
 ] as const satisfies readonly DeviceErrorCode[];
 export const errorCode: Field<DeviceErrorCode> = {
   write: (value) => uintBE(errorCodes.indexOf(value), 1),

@@ -1,6 +1,6 @@
 /**
- * The simulated set: a virtual reader in pcscd, a member's phone as a process of its own, and a scanner on a
- * pseudo-terminal. Everything behind them is the shipped driver code.
+ * The simulated set: a virtual reader in pcscd, a member's phone as a process of its own, a scanner and a receipt printer on
+ * pseudo-terminals. Everything behind them is the shipped driver code.
  */
 import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
@@ -8,6 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { openPcscRig } from '../../drivers/sim/pcscd.js';
 import { FileMemory, newPhoneState } from '../../drivers/sim/phone/phone-state.js';
 import { openPtyPair } from '../../drivers/sim/pty.js';
+import { printerOnPty } from '../../drivers/sim/receipt-printer.js';
 import { keepRunning } from './keep.js';
 import { startProcess } from './process.js';
 import { StartRefused } from './refusal.js';
@@ -17,6 +18,8 @@ export interface SimulatedSet {
   readonly phoneControl: string;
   /** The line that the scanner driver opens. */
   readonly scannerLine: string;
+  /** The line that the printer driver opens; what stands on the paper is in `setPaths().paper`. */
+  readonly printerLine: string;
   /** Scans a code, as a scanner with a CR LF suffix does. */
   scan(code: string): void;
   stop(): Promise<void>;
@@ -36,6 +39,8 @@ export interface SimulatedSetOptions {
   readonly onGivenUp?: (which: string, why: string) => void;
 }
 
+/** Where the simulated printer's blade went through. */
+const blade = `${'- '.repeat(8)}✂${' -'.repeat(8)}`;
 /** A wait that takes longer than this is told. */
 const quietWaitMs = 1_000;
 
@@ -46,6 +51,10 @@ export const setPaths = (dataFolder: string) => ({
   /** The driver's end and the simulated scanner's end. */
   scannerLine: path.join(dataFolder, 'set', 'scanner-line'),
   scanner: path.join(dataFolder, 'set', 'scanner'),
+  printerLine: path.join(dataFolder, 'set', 'printer-line'),
+  printer: path.join(dataFolder, 'set', 'printer'),
+  /** The simulated printer's slips as text, each cut off by a line. */
+  paper: path.join(dataFolder, 'set', 'paper.txt'),
 });
 
 export async function startSimulatedSet(options: SimulatedSetOptions): Promise<SimulatedSet> {
@@ -78,9 +87,16 @@ export async function startSimulatedSet(options: SimulatedSetOptions): Promise<S
     stops.push(() => phone.stop());
     const pty = await openPtyPair(paths.scannerLine, paths.scanner);
     stops.push(() => pty.close());
+    const printing = await openPtyPair(paths.printerLine, paths.printer);
+    stops.push(() => printing.close());
+    const printer = printerOnPty(printing.device, {}, (slip) =>
+      appendFileSync(paths.paper, `${slip.join('\n')}\n${blade}\n`),
+    );
+    stops.push(() => printer.close());
     return {
       phoneControl: paths.phoneControl,
       scannerLine: pty.line,
+      printerLine: printing.line,
       scan: (code) => appendFileSync(pty.device, `${code}\r\n`),
       stop,
     };

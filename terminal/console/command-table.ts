@@ -178,12 +178,12 @@ export const commandTable = [
   },
   {
     name: 'receipt',
-    usage: '<ref | id>',
-    options: {},
+    usage: '<ref | id> [--print]',
+    options: { print: 'flag' },
     words: [1, 1],
     en: 'The receipt again, marked COPY',
     zh: '重印小票（副本）',
-    more: [],
+    more: ['--print   on the printer instead of here  在打印机上打印'],
   },
   {
     name: 'sync',

@@ -7,6 +7,7 @@ import { journalView } from '../runtime/journal-port.js';
 import type { SaleView } from '../runtime/port.js';
 import { aborted, type CommandContext, type CommandResult, type Output, refuse } from './command-context.js';
 import { runDeviceCommand } from './device-commands.js';
+import { slipLine } from './device-views.js';
 import type { Command } from './grammar.js';
 import { helpLines } from './help.js';
 import { say } from './texts.js';
@@ -95,6 +96,18 @@ function read(command: Reading, context: CommandContext, output: Output): Comman
   }
 }
 
+async function printCopy(
+  id: string,
+  { port, language, actor }: CommandContext,
+  output: Output,
+): Promise<CommandResult> {
+  const printed = await port.printCopy(id);
+  if (!printed.ok) return refuse(output, printed.error.code, printed.error.detail);
+  port.recordAudit(actor, 'receipt.copy', `${id} ${printed.value.device ?? ''} ${printed.value.printed}`);
+  output.print([slipLine(printed.value, language)]);
+  return 'error' in printed.value ? refuse(output, printed.value.error.code, printed.value.error.detail) : null;
+}
+
 async function act(command: Acting, context: CommandContext, output: Output): Promise<CommandResult> {
   const { port, language, actor } = context;
   switch (command.name) {
@@ -110,6 +123,7 @@ async function act(command: Acting, context: CommandContext, output: Output): Pr
     case 'receipt': {
       const sale = port.sale(command.id);
       if (!sale) return refuse(output, 'sale.unknown', command.id);
+      if (command.print) return printCopy(sale.transactionId, context, output);
       output.print(receiptLines(sale, language));
       if (sale.receipt.length > 0) port.recordAudit(actor, 'receipt.copy', sale.transactionId);
       return null;

@@ -38,7 +38,8 @@ export type Command =
   /** sale, void and refund alike. */
   | { readonly name: 'sale'; readonly sale: SaleCommand; readonly wait: boolean }
   | { readonly name: 'show'; readonly id: string; readonly json: boolean }
-  | { readonly name: 'wait' | 'receipt'; readonly id: string }
+  | { readonly name: 'wait'; readonly id: string }
+  | { readonly name: 'receipt'; readonly id: string; readonly print: boolean }
   | { readonly name: 'cancel'; readonly id: string | null }
   | { readonly name: 'backup'; readonly file: string }
   | { readonly name: 'language'; readonly language: Language }
@@ -297,7 +298,8 @@ function readOneSale(name: 'show' | 'wait' | 'receipt', given: Arguments): Parse
   if (words.length !== 1) return refuse('command.malformed', `usage: ${name} <ref | id>`);
   const id = identifier(words[0] ?? '');
   if (!id.ok) return id;
-  return ok(name === 'show' ? { name, id: id.value, json: given.options.has('json') } : { name, id: id.value });
+  if (name === 'show') return ok({ name, id: id.value, json: given.options.has('json') });
+  return ok(name === 'receipt' ? { name, id: id.value, print: given.options.has('print') } : { name, id: id.value });
 }
 
 function readRest(name: CommandName, words: readonly string[]): Parsed<Command> {

@@ -170,6 +170,17 @@ t.test('a sale from the keyboard; refusals in both languages; the receipt again 
   technician.port.end('r1');
   technician.type('receipt r1\r');
   t.match(await technician.until('total 300.00'), /COPY 副本/);
+  technician.type('receipt r1 --print\r');
+  await technician.until('device.absent');
+  technician.port.printEnd = { printed: 'whole', device: 'printer-1' };
+  technician.type('receipt r1 --print\r');
+  await technician.until('printer-1  printed');
+  technician.port.printEnd = {
+    ...{ printed: 'unknown', device: 'printer-1', error: { code: 'device.paperOut', detail: '' } },
+  };
+  technician.type('receipt r1 --print\r');
+  await technician.until('look at the paper');
+  await technician.until('Put in a roll');
   technician.type('sale １２\r');
   await technician.until('value.malformed');
   await technician.until('金额或数字无效');
@@ -391,6 +402,10 @@ t.test(
     await say('device test scanner-1', 'any key stops');
     technician.port.endTrial('time');
     await technician.until('device.timedOut');
+    await say('device test scanner-1', 'any key stops');
+    technician.port.see({ type: 'slip', end: { printed: 'whole', device: 'printer-1' } });
+    technician.port.endTrial('done');
+    t.match(await technician.until('> '), /printer-1 {2}printed[\s\S]*Done\. Seen: 1/);
     await say('language zh', '中文');
     await say('device test scanner-1', '按任意键停止');
     technician.port.endTrial('sale');

@@ -175,7 +175,7 @@ export const salesSchema = z.object({ sales: z.array(saleSchema) });
 export const deviceSchema = z
   .object({
     device: z.string(),
-    bus: z.enum(['pcsc', 'hid', 'serial', 'ble']),
+    bus: z.enum(['pcsc', 'hid', 'serial', 'tcp', 'ble']),
     state: z.enum(['absent', 'opening', 'ready', 'failing', 'flapping', 'disabled']),
     description: z.string(),
     simulated: z.boolean(),

@@ -13,6 +13,7 @@ import { err, ok, type Result } from '../kernel/result.js';
 import { DeviceRecorder } from './device-recorder.js';
 import type { DeviceSupervisor } from './device-supervisor.js';
 import type { DeviceDescription, DeviceDeskPort, DeviceTrial, RecordingView, Refusal, TrialSight } from './port.js';
+import { testSlip } from './slip-desk.js';
 
 export interface DeskParts {
   readonly supervisor: DeviceSupervisor;
@@ -28,10 +29,11 @@ export interface DeskParts {
 
 type EventOf<T extends DeviceEvent['type']> = Extract<DeviceEvent, { type: T }>;
 
+type TrialEnd = Awaited<DeviceTrial['ended']>;
 interface Trial {
   readonly device: string;
   readonly see: (sight: TrialSight) => void;
-  readonly end: (why: 'time' | 'stopped' | 'sale') => void;
+  readonly end: (why: TrialEnd) => void;
 }
 type Found = { readonly driver: Driver; readonly status: DeviceStatus; readonly identity: string };
 
@@ -77,7 +79,7 @@ export class DeviceDesk implements DeviceDeskPort {
     if (status.state !== 'ready')
       return err({ code: status.error?.code ?? 'device.absent', detail: status.error?.detail ?? status.state });
     let end: Trial['end'] = () => {};
-    const ended = new Promise<'time' | 'stopped' | 'sale'>((resolve) => {
+    const ended = new Promise<TrialEnd>((resolve) => {
       const cancel = this.parts.schedule(timeoutMs, () => end('time'));
       end = (why) => {
         cancel();
@@ -86,6 +88,11 @@ export class DeviceDesk implements DeviceDeskPort {
       };
     });
     this.#trial = { device, see, end };
+    // A printer gives nothing by itself: a slip is what there is to see of it.
+    found.value.driver.print?.(device, testSlip(device), null).then((slip) => {
+      if (slip && this.#trial?.see === see) see({ type: 'slip', end: slip });
+      end('done');
+    });
     return ok({ wants: wantedBy(found.value), ended, stop: () => end('stopped') });
   }
 
@@ -160,6 +167,7 @@ export class DeviceDesk implements DeviceDeskPort {
 }
 
 const wantedBy = ({ driver, status }: Found): DeviceTrial['wants'] => {
+  if (driver.print) return 'nothing';
   if (status.bus === 'pcsc') return 'card';
   return driver.name === 'hid-stripe' ? 'stripe' : driver.name === 'hid-keypad' ? 'number' : 'code';
 };

@@ -1,7 +1,7 @@
 /**
  * Terminal port: what console and local API may ask of the running box. They know nothing else of it.
  */
-import type { DeviceStatus, UnclaimedDevice } from '../../drivers/contract/driver.js';
+import type { DeviceStatus, PrintEnd, UnclaimedDevice } from '../../drivers/contract/driver.js';
 import type { AllowanceRequest, AllowanceResponse, OfflineLimits } from '../../host-sync/protocol/sync.js';
 import type { Prompt } from '../core/effect.js';
 import type { SaleOutcome, ServiceName } from '../core/sale.js';
@@ -146,13 +146,14 @@ export interface RecordingView {
 export type TrialSight =
   | { readonly type: 'code'; readonly text: string }
   | { readonly type: 'card'; readonly atr: string }
-  | { readonly type: 'cardGone' };
+  | { readonly type: 'cardGone' }
+  | { readonly type: 'slip'; readonly end: PrintEnd };
 
 export interface DeviceTrial {
   /** What to hold to it. */
-  readonly wants: 'card' | 'code' | 'stripe' | 'number';
-  /** Resolves when the time is over, it was stopped, or a sale began. */
-  readonly ended: Promise<'time' | 'stopped' | 'sale'>;
+  readonly wants: 'card' | 'code' | 'stripe' | 'number' | 'nothing';
+  /** Resolves when the time is over, it was stopped, a sale began, or all that was to come has come. */
+  readonly ended: Promise<'time' | 'stopped' | 'sale' | 'done'>;
   stop(): void;
 }
 
@@ -189,6 +190,11 @@ export interface TerminalPort {
   /** By the till's reference or the transaction id. */
   sale(id: string): SaleView | null;
   sales(limit: number, before: TransactionId | null): readonly SaleView[];
+  /**
+   * Prints the receipt of an ended sale again, marked as a copy. Fails with sale.unknown, sale.busy (not ended), device.absent
+   * (no printer is configured). What became of the slip is in the result.
+   */
+  printCopy(id: string): Promise<Result<PrintEnd, Refusal>>;
   /** Resolves when that sale has ended or `timeoutMs` passed, with the view at that moment; null: unknown. */
   saleEnded(id: string, timeoutMs: number): Promise<SaleView | null>;
   /**

@@ -7,6 +7,7 @@ import type {
   DeviceStatus,
   Driver,
   MemberSignal,
+  PrintEnd,
   Schedule,
   UnclaimedDevice,
 } from '../../drivers/contract/driver.js';
@@ -52,6 +53,7 @@ import type {
 import { type DeskOptions, SaleDesk } from './sale-desk.js';
 import { type HostReply, type RunnerPorts, SaleRunner } from './sale-runner.js';
 import { receiptContext, serviceOfBarcode, shopDay, storedView, viewOf } from './sale-view.js';
+import { SlipDesk } from './slip-desk.js';
 import { WallClock } from './wall-clock.js';
 import { type WalletPorts, Wallets } from './wallets.js';
 
@@ -96,8 +98,8 @@ export interface TerminalParts {
   readonly options: DeskOptions & ScannerRights;
   readonly version: string;
   readonly crashed: (error: unknown) => void;
-  /** Prints a receipt at most once; no printer: nothing. */
-  readonly print: (lines: readonly string[]) => void;
+  /** Content of a QR code under each receipt. */
+  readonly receiptQr?: string | null;
   readonly watch?: RunnerPorts['watch'];
   readonly stepped?: RunnerPorts['stepped'];
 }
@@ -122,6 +124,7 @@ export class Terminal implements TerminalPort {
   readonly #runner: SaleRunner;
   readonly #offline: OfflineDesk;
   readonly #supervisor: DeviceSupervisor;
+  readonly #slips: SlipDesk;
   readonly deviceDesk: DeviceDesk;
   readonly #startedMonotonicMs: number;
   #prompt: Prompt | null = null;
@@ -149,6 +152,11 @@ export class Terminal implements TerminalPort {
       isSaleOpen: () => this.#runner.state.phase !== 'idle',
       remember: (disabled) =>
         store.setSetting(disabledSetting, disabled.length === 0 ? null : JSON.stringify(disabled)),
+    });
+    this.#slips = new SlipDesk({
+      ...{ drivers: parts.drivers, qr: parts.receiptQr ?? null, crashed: parts.crashed },
+      copyOf: (id) => this.#copyOf(id),
+      recordAudit: (actor, action, detail) => this.recordAudit(actor, action, detail),
     });
     this.#desk = new SaleDesk({ store, crypto, ids, options });
     this.#offline = new OfflineDesk({
@@ -295,6 +303,17 @@ export class Terminal implements TerminalPort {
     if (open && (open.reference === id || open.ids.transaction === id)) return this.#openView(open);
     const row = this.#desk.find(id);
     return row ? this.#storedView(row) : null;
+  }
+
+  printCopy(id: string): Promise<Result<PrintEnd, Refusal>> {
+    return this.#slips.copy(id);
+  }
+
+  /** From the store: its receipt is a copy, also of the sale that has just ended. */
+  #copyOf(id: string): SaleView | null {
+    const sale = this.sale(id);
+    const row = sale?.outcome ? this.#parts.store.saleByTransaction(sale.transactionId) : null;
+    return row ? this.#storedView(row) : sale;
   }
 
   sales(limit: number, before: TransactionId | null): readonly SaleView[] {
@@ -510,7 +529,7 @@ export class Terminal implements TerminalPort {
     const { atWallMs } = this.#clock.now();
     const told = this.#parts.store.directives()?.configuration;
     const lines = receiptLines(request, outcome, receiptContext(this.#terminalId(), atWallMs, false, told));
-    this.#parts.print(lines);
+    this.#slips.receipt(request.ids.transaction, lines);
     this.#announced = { ...viewOf(request, outcome, null), receipt: lines };
     this.#publish({ type: 'sale', sale: this.#announced });
   }

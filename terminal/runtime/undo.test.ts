@@ -3,8 +3,9 @@
  * one that is no copy, later ones that are, and the mark of a simulated sale. On the shipped terminal and store.
  */
 import t from 'tap';
+import { TerminalError } from '../kernel/errors.js';
 import type { AmountMinor, Points } from '../kernel/units.js';
-import { type BoxDouble, openBox } from '../sim/box-double.js';
+import { type BoxDouble, openBox, until } from '../sim/box-double.js';
 import { refusal } from '../sim/host-double.js';
 import type { ServiceCommand } from './port.js';
 
@@ -137,6 +138,36 @@ t.test('the first receipt is no copy, every later one is; also where the sale en
     t.match(later?.receipt.join('\n'), /副本 COPY/);
   t.equal(box.printed.length, 1, 'looking prints nothing');
   t.notMatch(first.receipt.join('\n'), /SIMULATED/);
+});
+
+t.test('a copy is printed when asked for; what did not come out is written down, and the sale stands', async (t) => {
+  const box = await openBox(t);
+  const first = await box.start({ service: 'plainSale' }, { reference: 'P-1' });
+  t.match(await box.terminal.printCopy('P-1'), { ok: true, value: { printed: 'whole' } });
+  t.match(await box.terminal.printCopy(first.transactionId), { ok: true });
+  t.equal(box.printed.length, 3);
+  for (const copy of box.printed.slice(1)) t.match(copy.join('\n'), /副本 COPY/);
+  t.match(await box.terminal.printCopy('P-9'), { ok: false, error: { code: 'sale.unknown' } });
+  const open = await box.start({ service: 'pointsEarn' }, { reference: 'P-2' });
+  t.match(await box.terminal.printCopy('P-2'), { ok: false, error: { code: 'sale.busy' } });
+  await box.terminal.cancelSale(open.transactionId);
+  await box.ended(open.transactionId);
+
+  box.printer.fails = { printed: 'unknown', device: 'printer-1', error: { code: 'device.paperOut', detail: '' } };
+  const torn = await box.start({ service: 'plainSale' }, { reference: 'P-3' });
+  t.match(torn, { outcome: { result: 'accepted' } });
+  const noted = () => box.terminal.audit(5).find(({ action }) => action === 'receipt.unknown');
+  await until('the audit', noted);
+  t.match(noted(), { actor: 'printer-1', detail: `${torn.transactionId} device.paperOut ` });
+  t.match(await box.terminal.printCopy('P-3'), { ok: true, value: { printed: 'unknown' } });
+
+  box.printer.fails = { printed: 'nothing', device: null, error: { code: 'device.absent', detail: 'unplugged' } };
+  box.store.appendAudit = () => {
+    throw new TerminalError('store.full', 'the test says so');
+  };
+  t.match(await box.start({ service: 'plainSale' }, { reference: 'P-4' }), { outcome: { result: 'accepted' } });
+  await until('the slip', () => box.terminal.status().sale === null);
+  t.same(box.crashes, [], 'a slip that did not come out ends nothing');
 });
 
 t.test('a simulated sale says so on its view, its record and its receipt', async (t) => {

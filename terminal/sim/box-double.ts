@@ -2,6 +2,8 @@
  * Box double: the shipped Terminal over the shipped store, with a reader, a host and a clock that a test moves by hand.
  * Must not decide anything itself, and must not be imported by anything but tests and scripts.
  */
+import type { DeviceStatus, Driver, PrintEnd } from '../../drivers/contract/driver.js';
+import type { DeviceError } from '../../drivers/contract/transport.js';
 import { ManualTime } from '../../drivers/sim/manual-time.js';
 import type { RecordBody } from '../../host-sync/protocol/record.js';
 import { decodeRecord } from '../../host-sync/protocol/record.js';
@@ -73,6 +75,30 @@ export async function until(what: string, condition: () => unknown): Promise<voi
   throw new Error(`waited in vain for ${what}`);
 }
 
+/** A printer without a device of its own: what it is given is all there is to see. */
+export class PrinterDouble implements Driver {
+  readonly name = 'printer-double';
+  readonly bus = 'serial';
+  readonly slips: (readonly string[])[] = [];
+  /** What becomes of the next slips; null: they come out whole. */
+  fails: Extract<PrintEnd, { readonly error: DeviceError }> | null = null;
+
+  async print(_device: string | null, lines: readonly string[]): Promise<PrintEnd> {
+    if (this.fails) return this.fails;
+    this.slips.push(lines);
+    return { printed: 'whole', device: 'printer-1' };
+  }
+
+  async start(): Promise<void> {}
+  statuses(): readonly DeviceStatus[] {
+    return [];
+  }
+  serve(): void {}
+  listenIn(): void {}
+  signal(): void {}
+  async stop(): Promise<void> {}
+}
+
 export class BoxDouble {
   readonly store: SqliteStore;
   readonly host: HostDouble;
@@ -80,8 +106,9 @@ export class BoxDouble {
   readonly terminal: Terminal;
   readonly time: ManualTime;
   readonly events: NumberedEvent[] = [];
+  readonly printer = new PrinterDouble();
   /** Receipts as the printer got them. */
-  readonly printed: (readonly string[])[] = [];
+  readonly printed = this.printer.slips;
   readonly crashes: unknown[] = [];
   readonly effects: Effect[] = [];
   /** The next commits fail so; null: they succeed. */
@@ -107,7 +134,7 @@ export class BoxDouble {
     this.host = new HostDouble(this.store, schedule);
     this.reader = new ReaderDouble(schedule);
     this.terminal = new Terminal({
-      ...{ store: this.store, host: this.host, drivers: [this.reader], schedule, clock },
+      ...{ store: this.store, host: this.host, drivers: [this.reader, this.printer], schedule, clock },
       ...{ crypto: nativeCrypto, random: nativeRandom, ids: nativeIds, version: '0.0.0' },
       unclaimed: () => [],
       siteKey: () => wish.siteKey ?? null,
@@ -120,7 +147,6 @@ export class BoxDouble {
         ...wish.options,
       },
       crashed: (error) => this.crashes.push(error),
-      print: (lines) => this.printed.push(lines),
       watch: (moment, effect) => {
         if (moment !== 'before') return;
         this.effects.push(effect);

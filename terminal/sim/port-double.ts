@@ -2,7 +2,7 @@
  * Port double: a TerminalPort in memory for tests of console and local API. Sales wait until the test ends them;
  * settings and audit live in maps that the test may hand to the next double, as a restart would.
  */
-import type { UnclaimedDevice } from '../../drivers/contract/driver.js';
+import type { PrintEnd, UnclaimedDevice } from '../../drivers/contract/driver.js';
 import type { AllowanceRequest } from '../../host-sync/protocol/sync.js';
 import type { ErrorCode } from '../kernel/errors.js';
 import type { TransactionId } from '../kernel/ports.js';
@@ -142,7 +142,7 @@ export class PortDouble implements TerminalPort {
   readonly deskCalls: string[] = [];
   unclaimedList: readonly UnclaimedDevice[] = [];
   see: (sight: TrialSight) => void = () => {};
-  endTrial: (why: 'time' | 'stopped' | 'sale') => void = () => {};
+  endTrial: (why: 'time' | 'stopped' | 'sale' | 'done') => void = () => {};
   readonly deviceDesk: DeviceDeskPort = {
     unclaimed: () => this.unclaimedList,
     describe: (device) => {
@@ -158,7 +158,7 @@ export class PortDouble implements TerminalPort {
       const found = this.#device(device);
       if (!found.ok) return found;
       this.see = see;
-      const ended = new Promise<'time' | 'stopped' | 'sale'>((resolve) => {
+      const ended = new Promise<'time' | 'stopped' | 'sale' | 'done'>((resolve) => {
         this.endTrial = resolve;
       });
       const stop = (): void => {
@@ -227,6 +227,12 @@ export class PortDouble implements TerminalPort {
     const newest = this.#sales.map(({ view }) => view).reverse();
     const from = before === null ? 0 : newest.findIndex((view) => view.transactionId === before) + 1;
     return newest.slice(from, from + limit);
+  }
+  /** What becomes of a copy; null: no printer. */
+  printEnd: PrintEnd | null = null;
+  async printCopy(id: string): Promise<Result<PrintEnd, Refusal>> {
+    if (!this.sale(id)) return err({ code: 'sale.unknown', detail: id });
+    return this.printEnd ? ok(this.printEnd) : err({ code: 'device.absent', detail: 'no printer' });
   }
   saleEnded(id: string, timeoutMs: number): Promise<SaleView | null> {
     this.waits.push(timeoutMs);

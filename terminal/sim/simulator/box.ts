@@ -125,7 +125,6 @@ class Run {
       crashed: (error) => {
         if (this.alive) world.bug(error);
       },
-      print: () => {},
       stepped: world.stepped,
       watch: (moment, effect) => {
         if (!this.alive) return;
