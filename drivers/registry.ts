@@ -14,6 +14,7 @@ import type { PcscOptions } from './pcsc/options.js';
 import { PcscDriver } from './pcsc/pcsc-driver.js';
 import { lookAtUsbReaders } from './pcsc/usb-readers.js';
 import type { TextEncode } from './protocols/escpos/print-job.js';
+import { CustomerDisplayDriver, type DisplayOptions } from './serial/display-driver.js';
 import { type PrinterOptions, ReceiptPrinterDriver } from './serial/printer-driver.js';
 import { type ScannerOptions, SerialScannerDriver } from './serial/scanner-driver.js';
 import { openSerialTransport } from './serial/serial-transport.js';
@@ -28,6 +29,7 @@ export interface DriverSettings {
   readonly stripeReaders: StripeReaderOptions;
   readonly keypads: KeypadOptions;
   readonly printers: PrinterOptions;
+  readonly displays: DisplayOptions;
   readonly bluetooth: BleOptions;
 }
 
@@ -46,7 +48,7 @@ export function createDrivers(
 ): readonly Driver[] {
   const { clock, schedule } = shell;
   const hid = { clock, schedule, look: lookAtHidraw, open: openHidTransport, silence: silenceInputs };
-  const printer = { clock, schedule, loadEncode: loadGb18030 };
+  const writing = { clock, schedule, loadEncode: loadGb18030 };
   return [
     new PcscDriver({ clock, schedule, options: settings.readers }),
     new SerialScannerDriver(settings.scanners, {
@@ -61,23 +63,29 @@ export function createDrivers(
     new StripeReaderDriver(settings.stripeReaders, hid),
     new KeypadDriver(settings.keypads, hid),
     new ReceiptPrinterDriver('serial', settings.printers, {
-      ...printer,
+      ...writing,
       open: (path) => openSerialTransport(path, settings.printers.baud),
       exists: existsSync,
       isSimulated: isPseudoTerminal,
     }),
     new ReceiptPrinterDriver('tcp', settings.printers, {
-      ...printer,
+      ...writing,
       open: openTcpTransport,
       // Whether it is there, opening it shows.
       exists: () => true,
       isSimulated: () => false,
     }),
+    new CustomerDisplayDriver(settings.displays, {
+      ...writing,
+      open: (path) => openSerialTransport(path, settings.displays.baud),
+      exists: existsSync,
+      isSimulated: isPseudoTerminal,
+    }),
     new BleDriver({ clock, schedule, options: settings.bluetooth }),
   ];
 }
 
-/** Loaded when the first slip is printed: a box without a printer does not hold its tables. */
+/** Loaded when Chinese is first printed or shown: a box without printer and display does not hold its tables. */
 async function loadGb18030(): Promise<TextEncode> {
   const { default: iconv } = await import('iconv-lite');
   return (text) => new Uint8Array(iconv.encode(text, 'gb18030'));
@@ -88,12 +96,12 @@ export function lookForUnclaimed(
   settings: DriverSettings & { readonly console: { readonly serialPath: string } },
   claimed: readonly string[],
 ): readonly UnclaimedDevice[] {
-  const { scanners, hidScanners, printers, console } = settings;
+  const { scanners, hidScanners, printers, displays, console } = settings;
   return unclaimedDevices(
     {
       scannerPaths: scanners.paths,
       hidScanners,
-      otherPaths: [console.serialPath, ...printers.paths].filter((path) => path !== ''),
+      otherPaths: [console.serialPath, ...printers.paths, ...displays.paths].filter((path) => path !== ''),
     },
     { lines: lookAtLines, hidDevices: lookAtHidraw, usbReaders: lookAtUsbReaders, resolve: deviceFile },
     claimed,

@@ -277,7 +277,7 @@ export async function runDemo(options: { readonly json: boolean }): Promise<numb
   try {
     if (!options.json)
       console.log(
-        'SIMULATED 模拟: reader, phone, scanner and printer are simulated; drivers, terminal and host are the real ones',
+        'SIMULATED 模拟: reader, phone, scanner, printer and display are simulated; drivers, terminal and host are the real ones',
       );
     const set = await startSimulatedSet({
       dataFolder,
@@ -296,6 +296,7 @@ export async function runDemo(options: { readonly json: boolean }): Promise<numb
       simulated: true,
       scannerLine: set.scannerLine,
       printerLine: set.printerLine,
+      displayLine: set.displayLine,
       freePorts: true,
     });
     stops.push(box.stop);

@@ -12,7 +12,7 @@ import { hostLayout } from '../host-sync/server/backup.js';
 import { snapshotSocketName } from '../terminal/runtime/snapshot-socket.js';
 import { runDemo } from './demo.js';
 import { dataFolderDefault } from './host/admin-client.js';
-import { startBox } from './start-parts/box.js';
+import { type BoxOptions, startBox } from './start-parts/box.js';
 import { chooseHere, realmFolder, type Wishes } from './start-parts/choice.js';
 import { requireFreePorts } from './start-parts/free-ports.js';
 import { StartRefused } from './start-parts/refusal.js';
@@ -123,12 +123,11 @@ async function run(words: StartArguments, endings: Endings): Promise<void> {
       void endings.end(1, 'ending …');
     },
   };
-  let lines: { readonly scannerLine: string | null; readonly printerLine: string | null } = {
-    scannerLine: null,
-    printerLine: null,
+  let lines: Pick<BoxOptions, 'scannerLine' | 'printerLine' | 'displayLine'> = {
+    ...{ scannerLine: null, printerLine: null, displayLine: null },
   };
   if (simulated) {
-    console.log('starting the simulated reader, phone, scanner and printer …');
+    console.log('starting the simulated set …');
     const set = await startSimulatedSet({
       ...supervision,
       dataFolder,
@@ -152,7 +151,7 @@ async function run(words: StartArguments, endings: Endings): Promise<void> {
 async function main(): Promise<void> {
   const program = new Command('scripts/start')
     .description(
-      'Starts the host and the terminal. Takes the readers and scanners that are configured or plugged in; where there is none, a simulated set (reader, phone, scanner, receipt printer) on the same drivers.',
+      'Starts the host and the terminal. Takes the readers and scanners that are configured or plugged in; where there is none, a simulated set (reader, phone, scanner, receipt printer, customer’s display) on the same drivers.',
     )
     .option('--data <folder>', 'where everything is kept', dataFolderDefault)
     .option('--config <file>', 'configuration (default: shouli.toml in the data folder)')

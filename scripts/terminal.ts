@@ -20,6 +20,7 @@ interface TerminalArguments {
   readonly localApiPort?: string;
   readonly scanner?: string;
   readonly printer?: string;
+  readonly display?: string;
 }
 
 /** The configuration of a data folder, or every problem on stderr and exit 2. */
@@ -33,11 +34,15 @@ function readConfig(file: string): Config {
 }
 
 /** A simulated box uses the virtual reader and the pseudo-terminal that were made for it, whatever else is configured. */
-function simulatedConfig(config: Config, { printer, scanner }: Pick<TerminalArguments, 'scanner' | 'printer'>): Config {
+function simulatedConfig(
+  config: Config,
+  { display, printer, scanner }: Pick<TerminalArguments, 'scanner' | 'printer' | 'display'>,
+): Config {
   return {
     ...config,
     readers: { ...config.readers, enabled: true, virtualReaders: true, names: ['Virtual PCD'], ignoredNames: [] },
     scanners: { ...config.scanners, paths: scanner ? [scanner] : [], ignoredPaths: [] },
+    displays: { ...config.displays, paths: display ? [display] : [], chinese: true },
     printers: { ...config.printers, paths: printer ? [printer] : [], addresses: [], cut: true, answers: true },
     hidScanners: { ...config.hidScanners, enabled: false },
     stripeReaders: { ...config.stripeReaders, enabled: false },
@@ -53,6 +58,7 @@ async function main(): Promise<void> {
     .option('--simulated', 'a simulated box: virtual reader and scanner, a ledger of its own')
     .option('--scanner <path>', 'the simulated scanner’s line')
     .option('--printer <path>', 'the simulated receipt printer’s line')
+    .option('--display <path>', 'the simulated customer’s display’s line')
     .option('--bootstrap <file>', 'code and authority that the embedded host left for the first enrolment')
     .option('--embedded-host-port <port>', 'the host beside this box on loopback, whatever sync.hostUrl says')
     .option('--local-api-port <port>', 'instead of the configured one')

@@ -82,6 +82,14 @@ export type PrintEnd =
   | { readonly printed: 'whole' | 'sent'; readonly device: string }
   | { readonly printed: 'nothing' | 'unknown'; readonly device: string | null; readonly error: DeviceError };
 
+/** Two lines of 20 columns that face the member. */
+export interface MemberScreen {
+  /** Has Chinese characters, each two columns wide; otherwise ASCII alone. */
+  readonly chinese: boolean;
+  /** Replaces what is shown, now and on displays that come later. Best effort: a newer text overtakes an older one. */
+  show(text: readonly [string, string]): void;
+}
+
 /** What the member is told at the tap, by LED, buzzer or display: keep holding, done, tap again, refused, or nothing. */
 export type MemberSignal = 'hold' | 'done' | 'tapAgain' | 'refused' | 'idle';
 
@@ -115,6 +123,8 @@ export interface Driver {
    * printer's fault. Null: it has no printer.
    */
   print?(device: string | null, lines: readonly string[], qr: string | null): Promise<PrintEnd | null>;
+  /** Customer's displays only. */
+  readonly display?: MemberScreen;
   /** Closes everything it opened; resolves when done, within 2 s. */
   stop(): Promise<void>;
 }

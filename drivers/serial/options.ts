@@ -1,5 +1,5 @@
 /**
- * Options of barcode scanners and receipt printers on lines of bytes, as rows for the configuration schema. Data only.
+ * Options of barcode scanners, receipt printers and displays on lines of bytes, as rows for the configuration schema. Data only.
  */
 export const serialOptions = [
   {
@@ -79,5 +79,37 @@ export const printerOptions = [
     default: '',
     form: { pattern: /^[\x21-\x7e]{0,213}$/, says: 'at most 213 printable ASCII characters without blanks' },
     help: 'Content of a QR code under each receipt, such as the address of the members’ pages. Empty: none.',
+  },
+] as const;
+
+export const displayOptions = [
+  {
+    key: 'paths',
+    type: 'list',
+    default: [],
+    form: { pattern: /^\/[^\p{Cc}]+$/u, says: 'a path from /' },
+    help: 'Customer’s displays of 2 × 20 characters on serial lines, by their lasting names: /dev/serial/by-id/usb-….',
+  },
+  {
+    key: 'baud',
+    type: 'integer',
+    default: 9_600,
+    min: 1_200,
+    max: 921_600,
+    unit: 'baud',
+    help: 'Speed of the displays’ lines, 8 data bits, no parity, 1 stop bit.',
+  },
+  {
+    key: 'commands',
+    type: 'choice',
+    default: 'cd5220',
+    choices: ['cd5220', 'escpos'],
+    help: 'The command set that the displays are switched to; most know CD5220.',
+  },
+  {
+    key: 'chinese',
+    type: 'boolean',
+    default: false,
+    help: 'The displays have Chinese characters (GB 18030). False: English words, digits and signs alone.',
   },
 ] as const;

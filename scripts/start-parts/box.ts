@@ -36,6 +36,8 @@ export interface BoxOptions {
   readonly scannerLine: string | null;
   /** The simulated receipt printer's line. */
   readonly printerLine: string | null;
+  /** The simulated customer's display's. */
+  readonly displayLine: string | null;
   /** Any free port instead of the configured ones, for demo and tests. */
   readonly freePorts?: boolean;
   readonly onRestart?: (which: string, how: string) => void;
@@ -85,6 +87,7 @@ export async function startBox(options: BoxOptions): Promise<Box> {
     if (port !== null) words.push('--bootstrap', bootstrap, '--embedded-host-port', String(port));
     if (options.simulated) words.push('--simulated');
     if (options.scannerLine) words.push('--scanner', options.scannerLine);
+    if (options.displayLine) words.push('--display', options.displayLine);
     if (options.printerLine) words.push('--printer', options.printerLine);
     if (options.freePorts) words.push('--local-api-port', '0');
     const logFile = path.join(dataFolder, 'terminal.log');

@@ -1,10 +1,11 @@
 /**
- * The simulated set: a virtual reader in pcscd, a member's phone as a process of its own, a scanner and a receipt printer on
- * pseudo-terminals. Everything behind them is the shipped driver code.
+ * The simulated set: a virtual reader in pcscd, a member's phone as a process of its own, a scanner, a receipt printer and a
+ * customer's display on pseudo-terminals. Everything behind them is the shipped driver code.
  */
-import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { displayOnPty } from '../../drivers/sim/line-display.js';
 import { openPcscRig } from '../../drivers/sim/pcscd.js';
 import { FileMemory, newPhoneState } from '../../drivers/sim/phone/phone-state.js';
 import { openPtyPair } from '../../drivers/sim/pty.js';
@@ -20,6 +21,8 @@ export interface SimulatedSet {
   readonly scannerLine: string;
   /** The line that the printer driver opens; what stands on the paper is in `setPaths().paper`. */
   readonly printerLine: string;
+  /** The line that the display driver opens; what it shows is in `setPaths().shown`. */
+  readonly displayLine: string;
   /** Scans a code, as a scanner with a CR LF suffix does. */
   scan(code: string): void;
   stop(): Promise<void>;
@@ -55,6 +58,10 @@ export const setPaths = (dataFolder: string) => ({
   printer: path.join(dataFolder, 'set', 'printer'),
   /** The simulated printer's slips as text, each cut off by a line. */
   paper: path.join(dataFolder, 'set', 'paper.txt'),
+  displayLine: path.join(dataFolder, 'set', 'display-line'),
+  display: path.join(dataFolder, 'set', 'display'),
+  /** What the simulated display shows now. */
+  shown: path.join(dataFolder, 'set', 'display.txt'),
 });
 
 export async function startSimulatedSet(options: SimulatedSetOptions): Promise<SimulatedSet> {
@@ -93,10 +100,15 @@ export async function startSimulatedSet(options: SimulatedSetOptions): Promise<S
       appendFileSync(paths.paper, `${slip.join('\n')}\n${blade}\n`),
     );
     stops.push(() => printer.close());
+    const showing = await openPtyPair(paths.displayLine, paths.display);
+    stops.push(() => showing.close());
+    const display = displayOnPty(showing.device, (lines) => writeFileSync(paths.shown, `${lines.join('\n')}\n`));
+    stops.push(() => display.close());
     return {
       phoneControl: paths.phoneControl,
       scannerLine: pty.line,
       printerLine: printing.line,
+      displayLine: showing.line,
       scan: (code) => appendFileSync(pty.device, `${code}\r\n`),
       stop,
     };

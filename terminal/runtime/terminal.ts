@@ -37,6 +37,7 @@ import { DeviceDesk } from './device-desk.js';
 import { disabledDevices, disabledSetting } from './device-settings.js';
 import { DeviceSupervisor } from './device-supervisor.js';
 import { EventRing } from './event-ring.js';
+import { MemberDisplay } from './member-display.js';
 import { type DeviceKeys, OfflineDesk, type Tap } from './offline-desk.js';
 import type {
   ItemMarks,
@@ -125,6 +126,7 @@ export class Terminal implements TerminalPort {
   readonly #offline: OfflineDesk;
   readonly #supervisor: DeviceSupervisor;
   readonly #slips: SlipDesk;
+  readonly #display: MemberDisplay;
   readonly deviceDesk: DeviceDesk;
   readonly #startedMonotonicMs: number;
   #prompt: Prompt | null = null;
@@ -158,6 +160,8 @@ export class Terminal implements TerminalPort {
       copyOf: (id) => this.#copyOf(id),
       recordAudit: (actor, action, detail) => this.recordAudit(actor, action, detail),
     });
+    const merchant = (): string => store.directives()?.merchant ?? '';
+    this.#display = new MemberDisplay(parts.drivers, schedule, merchant);
     this.#desk = new SaleDesk({ store, crypto, ids, options });
     this.#offline = new OfflineDesk({
       store,
@@ -217,12 +221,14 @@ export class Terminal implements TerminalPort {
     // A storage that failed already while the sale was settled alone has halted the box: only a restart recovers it.
     if (unfinished && this.#runner.state.phase === 'idle')
       this.#runner.deliver({ type: 'saleRecovered', persisted: unfinished });
+    if (!this.#openRequest()) this.#display.show(null);
     await this.#supervisor.start();
   }
 
   async stop(): Promise<void> {
     this.#runner.stop();
     this.deviceDesk.close();
+    this.#display.stop();
     await this.#supervisor.stop();
   }
 
@@ -239,6 +245,7 @@ export class Terminal implements TerminalPort {
       // A disk that is full now keeps an older contact: limits then end sooner, never later.
       if (!(error instanceof TerminalError)) throw error;
     }
+    this.#display.refresh();
     this.#publish({ type: 'sync', sync: this.#parts.host.status() });
   }
 
@@ -568,6 +575,7 @@ export class Terminal implements TerminalPort {
   }
 
   #publish(event: TerminalEvent): void {
+    if (event.type === 'sale') this.#display.show(event.sale);
     this.#ring.publish(event);
   }
 }

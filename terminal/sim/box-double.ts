@@ -75,13 +75,17 @@ export async function until(what: string, condition: () => unknown): Promise<voi
   throw new Error(`waited in vain for ${what}`);
 }
 
-/** A printer without a device of its own: what it is given is all there is to see. */
+/** A printer and a display without a device of their own: what they are given is all there is to see. */
 export class PrinterDouble implements Driver {
   readonly name = 'printer-double';
   readonly bus = 'serial';
   readonly slips: (readonly string[])[] = [];
   /** What becomes of the next slips; null: they come out whole. */
   fails: Extract<PrintEnd, { readonly error: DeviceError }> | null = null;
+
+  /** What the display was told. */
+  readonly texts: (readonly [string, string])[] = [];
+  readonly display = { chinese: true, show: (text: readonly [string, string]): void => void this.texts.push(text) };
 
   async print(_device: string | null, lines: readonly string[]): Promise<PrintEnd> {
     if (this.fails) return this.fails;
