@@ -15,6 +15,7 @@ import { PcscDriver } from './pcsc/pcsc-driver.js';
 import { lookAtUsbReaders } from './pcsc/usb-readers.js';
 import type { TextEncode } from './protocols/escpos/print-job.js';
 import { CustomerDisplayDriver, type DisplayOptions } from './serial/display-driver.js';
+import { ModuleDriver, type ModuleOptions } from './serial/module-driver.js';
 import { type PrinterOptions, ReceiptPrinterDriver } from './serial/printer-driver.js';
 import { type ScannerOptions, SerialScannerDriver } from './serial/scanner-driver.js';
 import { openSerialTransport } from './serial/serial-transport.js';
@@ -30,6 +31,7 @@ export interface DriverSettings {
   readonly keypads: KeypadOptions;
   readonly printers: PrinterOptions;
   readonly displays: DisplayOptions;
+  readonly modules: ModuleOptions;
   readonly bluetooth: BleOptions;
 }
 
@@ -81,6 +83,12 @@ export function createDrivers(
       exists: existsSync,
       isSimulated: isPseudoTerminal,
     }),
+    new ModuleDriver(settings.modules, {
+      ...{ clock, schedule },
+      open: (path) => openSerialTransport(path, settings.modules.baud),
+      exists: existsSync,
+      isSimulated: isPseudoTerminal,
+    }),
     new BleDriver({ clock, schedule, options: settings.bluetooth }),
   ];
 }
@@ -96,12 +104,14 @@ export function lookForUnclaimed(
   settings: DriverSettings & { readonly console: { readonly serialPath: string } },
   claimed: readonly string[],
 ): readonly UnclaimedDevice[] {
-  const { scanners, hidScanners, printers, displays, console } = settings;
+  const { scanners, hidScanners, printers, displays, modules, console } = settings;
   return unclaimedDevices(
     {
       scannerPaths: scanners.paths,
       hidScanners,
-      otherPaths: [console.serialPath, ...printers.paths, ...displays.paths].filter((path) => path !== ''),
+      otherPaths: [console.serialPath, ...printers.paths, ...displays.paths, ...modules.paths].filter(
+        (path) => path !== '',
+      ),
     },
     { lines: lookAtLines, hidDevices: lookAtHidraw, usbReaders: lookAtUsbReaders, resolve: deviceFile },
     claimed,

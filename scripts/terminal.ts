@@ -42,6 +42,7 @@ function simulatedConfig(
     ...config,
     readers: { ...config.readers, enabled: true, virtualReaders: true, names: ['Virtual PCD'], ignoredNames: [] },
     scanners: { ...config.scanners, paths: scanner ? [scanner] : [], ignoredPaths: [] },
+    modules: { ...config.modules, paths: [] },
     displays: { ...config.displays, paths: display ? [display] : [], chinese: true },
     printers: { ...config.printers, paths: printer ? [printer] : [], addresses: [], cut: true, answers: true },
     hidScanners: { ...config.hidScanners, enabled: false },

@@ -3,7 +3,7 @@
  * Decides which peers are connected and when again. Must not load noble, decide anything about a sale, or put a byte of an
  * exchange into an event, a status or a log.
  */
-import { type Bytes, concat, utf8 } from '../../terminal/kernel/bytes.js';
+import type { Bytes } from '../../terminal/kernel/bytes.js';
 import type { Clock } from '../../terminal/kernel/ports.js';
 import { printable } from '../../terminal/kernel/redaction.js';
 import { err, ok, type Result } from '../../terminal/kernel/result.js';
@@ -15,6 +15,7 @@ import { emptyLine, endOfGap, readScanLine, type ScanLineState } from '../protoc
 import { nothingAround, scannedText } from '../protocols/scan-line/scanned-text.js';
 import { CardLink, type LinkPort } from '../supervised/card-link.js';
 import type { LifeFrame } from '../supervised/frame-codec.js';
+import { linkAtr } from '../supervised/link-atr.js';
 import type { SpawnChild } from '../supervised/spawn-child.js';
 import { SupervisedProcess } from '../supervised/supervised-process.js';
 import { BleDevice } from './ble-device.js';
@@ -298,7 +299,7 @@ export class BleDriver implements Driver {
     }
     this.#link = new CardLink(
       `ble-${this.#process.starts}-${++this.#lastLink}`,
-      linkAtr(this.#phoneLabel),
+      linkAtr('BLE1', addressBytes(this.#phoneLabel)),
       peer,
       this.#linkPort,
     );
@@ -400,13 +401,8 @@ const notHeard: DeviceError = { code: 'device.absent', detail: 'not heard yet: s
 const isAboutDevice = ({ code }: DeviceError): boolean =>
   code === 'device.unsupported' || code === 'device.denied' || code === 'device.timedOut';
 
-/**
- * What stands where a card has its answer to reset (ISO/IEC 7816-3, 8.2), made here: historical bytes `BLE1` and the six
- * bytes of the phone's address, which it draws anew every few minutes.
- */
-function linkAtr(label: string): Bytes {
+/** The phone's address, which it draws anew every few minutes. */
+function addressBytes(label: string): Bytes {
   const pairs = (label.split(' ')[0] ?? '').split(':').map((pair) => Number.parseInt(pair, 16) & 0xff);
-  const historical = concat(utf8('BLE1'), Uint8Array.from([...pairs, 0, 0, 0, 0, 0, 0].slice(0, 6)));
-  const body = concat(Uint8Array.of(0x80 | historical.length, 0x80, 0x01), historical);
-  return concat(Uint8Array.of(0x3b), body, Uint8Array.of(body.reduce((check, byte) => check ^ byte, 0)));
+  return Uint8Array.from([...pairs, 0, 0, 0, 0, 0, 0].slice(0, 6));
 }

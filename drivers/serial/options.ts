@@ -1,5 +1,5 @@
 /**
- * Options of barcode scanners, receipt printers and displays on lines of bytes, as rows for the configuration schema. Data only.
+ * Options of barcode scanners, receipt printers, displays and radio modules on lines of bytes, as rows for the configuration schema. Data only.
  */
 export const serialOptions = [
   {
@@ -111,5 +111,24 @@ export const displayOptions = [
     type: 'boolean',
     default: false,
     help: 'The displays have Chinese characters (GB 18030). False: English words, digits and signs alone.',
+  },
+] as const;
+
+export const moduleOptions = [
+  {
+    key: 'paths',
+    type: 'list',
+    default: [],
+    form: { pattern: /^\/[^\p{Cc}]+$/u, says: 'a path from /' },
+    help: 'Infrared and radio modules (2.4 GHz and others) over which members’ devices speak, on serial lines, by their lasting names: /dev/serial/by-id/usb-….',
+  },
+  {
+    key: 'baud',
+    type: 'integer',
+    default: 9_600,
+    min: 1_200,
+    max: 921_600,
+    unit: 'baud',
+    help: 'Speed of the modules’ lines, 8 data bits, no parity, 1 stop bit; also how long the box reckons with for what it sends.',
   },
 ] as const;
