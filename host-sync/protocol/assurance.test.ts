@@ -6,6 +6,7 @@ import type { Credential } from './record.js';
 const hex = (bytes: number): string => 'a5'.repeat(bytes);
 const credentials: Readonly<Record<string, Credential>> = {
   code: { method: 'memberCode', code: 'SLM0000000000000' },
+  phone: { method: 'phoneNumber', number: '13800000000' },
   screen: { method: 'screenCode', code: 'SLR123456789461192462' },
   pass: { method: 'walletPass', wallet: 'apple', passId: hex(8), answer: hex(16), answeredAtMs: 1 },
   sealed: { method: 'sealedPass', issuer: 'pass.a', answer: hex(16), sealed: hex(60) },
@@ -18,14 +19,14 @@ const credentials: Readonly<Record<string, Credential>> = {
 t.test('who may do what, with the host, where the merchant opted in, and without the host', (t) => {
   const may: Readonly<Record<Operation, Readonly<Record<Exclude<Situation, 'maybe'>, string>>>> = {
     identify: {
-      online: 'code screen pass sealed tap',
-      optedIn: 'code screen pass sealed tap',
-      offline: 'code screen pass sealed tap',
+      online: 'code phone screen pass sealed tap',
+      optedIn: 'code phone screen pass sealed tap',
+      offline: 'code phone screen pass sealed tap',
     },
     earnPoints: {
-      online: 'code screen pass sealed tap',
-      optedIn: 'code screen pass sealed tap',
-      offline: 'code screen pass sealed tap',
+      online: 'code phone screen pass sealed tap',
+      optedIn: 'code phone screen pass sealed tap',
+      offline: 'code phone screen pass sealed tap',
     },
     spendPoints: { online: 'tap', optedIn: 'screen pass sealed tap', offline: 'tap' },
     hostCoupon: { online: 'tap', optedIn: 'screen pass sealed tap', offline: 'tap' },

@@ -6,7 +6,7 @@ import type { Credential } from './record.js';
 
 /**
  * The levels, weakest first.
- * shown: something that anybody could copy: a code on a screen or on paper.
+ * shown: something that anybody could copy: a code on a screen or on paper, a phone number.
  * fresh: what counts once and only near its time, but is bound neither to this box nor to this sale: a wallet's pass, a
  * rotating code.
  * proven: a key proved over this very sale: the member's own application.
@@ -18,6 +18,7 @@ export type Assurance = (typeof assuranceLevels)[number];
 export const assuranceOfMethod: Readonly<Record<Credential['method'], Assurance>> = {
   memberCode: 'shown',
   couponCode: 'shown',
+  phoneNumber: 'shown',
   screenCode: 'fresh',
   walletPass: 'fresh',
   sealedPass: 'fresh',

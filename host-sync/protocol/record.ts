@@ -38,6 +38,8 @@ export const couponCodeSchema = z.string().regex(/^SLC[0-9]{13}$/);
 export const memberCodeSchema = z.string().regex(/^SLM[0-9]{13}$/);
 /** A rotating screen code: handle, one-time code, check digit (docs/protocols/screen-code.md). */
 export const screenCodeSchema = z.string().regex(/^SLR[0-9]{18}$/);
+/** A member's phone number, as it was registered; fewer digits are no member's. */
+export const phoneNumberSchema = z.string().regex(/^\+?[0-9]{5,15}$/);
 export const referenceSchema = z
   .string()
   .regex(/^[\x21-\x7e]{1,64}$/, '1 to 64 printable ASCII characters without spaces');
@@ -84,6 +86,8 @@ export const credentialSchema = z.discriminatedUnion('method', [
   z.strictObject({ method: z.literal('couponCode'), code: couponCodeSchema }),
   /** A rotating code from the member's page: good for about a minute, once. */
   z.strictObject({ method: z.literal('screenCode'), code: screenCodeSchema }),
+  /** A member's phone number, typed at the counter: anybody may know it. */
+  z.strictObject({ method: z.literal('phoneNumber'), number: phoneNumberSchema }),
   z.strictObject({
     /** A pass in a phone's wallet that the box opened with the merchant's key (docs/decisions/wallet-passes.md). */
     method: z.literal('walletPass'),
@@ -109,8 +113,12 @@ export type Credential = z.infer<typeof credentialSchema>;
 export type TapCredential = Extract<Credential, { method: 'tap' }>;
 export type PassCredential = Extract<Credential, { method: 'walletPass' | 'sealedPass' }>;
 
-/** A scanned or typed code as a credential, by its first letters; null: it is none. Form and check digit are not looked at. */
+/**
+ * A scanned or typed code as a credential, by its first letters, or a typed phone number; null: it is none. Check digits are
+ * not looked at. What a scanner read must be told from a product first: digits alone would pass for a phone number.
+ */
 export function credentialOfCode(code: string): Exclude<Credential, TapCredential> | null {
+  if (phoneNumberSchema.safeParse(code).success) return { method: 'phoneNumber', number: code };
   if (code.startsWith('SLM')) return { method: 'memberCode', code };
   if (code.startsWith('SLC')) return { method: 'couponCode', code };
   return code.startsWith('SLR') ? { method: 'screenCode', code } : null;

@@ -6,6 +6,8 @@ import { assuranceLevels, assuranceOfMethod, type Need, needs } from '../../host
 const methodTexts: Readonly<Record<keyof typeof assuranceOfMethod, string>> = {
   memberCode: 'member code from a screen or a printed card',
   couponCode: 'coupon code; bears the coupon that it names',
+  phoneNumber:
+    'the member’s phone number, typed; counts for nothing where the merchant says so (`host policy --phone-earns no`)',
   screenCode: 'rotating code from the member’s page',
   walletPass: 'pass in Apple or Google Wallet, opened on the box',
   sealedPass: 'pass in Apple Wallet, opened at the host (held back)',

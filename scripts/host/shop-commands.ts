@@ -199,6 +199,7 @@ function rulesCommand({ run }: Tools): Command {
 interface PolicyOptions {
   readonly siteKeyOnBoxes?: string;
   readonly passesSpend?: string;
+  readonly phoneEarns?: string;
   readonly screenCodeSpends?: string;
   readonly reservationSeconds?: number;
   readonly typedPointsMax?: number;
@@ -218,12 +219,14 @@ function policyCommand({ run }: Tools): Command {
     )
     .option('--typed-points-max <points>', 'most points that a clerk may type', integerBetween(0, 1_000_000_000))
     .addOption(yesNo('--passes-spend', 'may a pass in a phone wallet spend points and coupons, with the host asked?'))
+    .addOption(yesNo('--phone-earns', 'does a phone number typed at the counter earn points? It never spends'))
     .action((options: PolicyOptions) =>
       run(async ({ call, show }) => {
         const policy = await call<Policy>('policy.set', {
           ...(options.siteKeyOnBoxes === undefined ? {} : { siteKeyOnBoxes: options.siteKeyOnBoxes === 'yes' }),
           ...(options.screenCodeSpends === undefined ? {} : { screenCodeSpends: options.screenCodeSpends === 'yes' }),
           ...(options.passesSpend === undefined ? {} : { passesSpend: options.passesSpend === 'yes' }),
+          ...(options.phoneEarns === undefined ? {} : { phoneEarns: options.phoneEarns === 'yes' }),
           ...(options.reservationSeconds === undefined ? {} : { reservationMs: options.reservationSeconds * 1000 }),
           ...(options.typedPointsMax === undefined ? {} : { typedPointsMax: options.typedPointsMax }),
         });

@@ -126,7 +126,7 @@ export const commandTable = [
       'sale 100.00 spend 500              500 points pay               积分抵扣',
       'sale 6901×2 "cake×1@9.90" coupon   the member\'s coupon pays    优惠券',
       '--ref R  your own reference; the same again finds the same sale    流水号',
-      '--clerk NAME   --points N (typed, needs a right)   --code SLM…/SLC…/SLR… (instead of a tap)',
+      '--clerk NAME   --points N (typed, needs a right)   --code SLM…/SLC…/SLR… or phone number (instead of a tap)',
       '--wait  stay until it has ended; any key stops waiting             等待结束',
       'x or * may stand for ×. Without a service word the sale is plain.',
     ],

@@ -70,6 +70,8 @@ t.test('sales', async (t) => {
   t.match(read('sale 1 coupon-card'), { sale: { command: { service: 'couponCard' } } });
   t.match(read('sale 1'), { sale: { command: { service: 'plainSale' }, clerk: 'console', reference: null } });
   t.match(read('sale 1 earn --code=SLM1234567890123'), { sale: { code: 'SLM1234567890123' } });
+  t.match(read('sale 1 earn --code 13800000000'), { sale: { code: '13800000000' } });
+  t.equal(codeOf('sale 1 earn --code 1380000-000'), 'command.malformed');
   t.same(
     (read('sale 6901234567892×2 85123Ax3@2.55 "生日蛋糕 大*1@9.90" coupon') as Extract<Command, { name: 'sale' }>).sale
       .purchase,

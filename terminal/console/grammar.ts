@@ -13,6 +13,8 @@ import { type CommandName, type CommandRow, commandRow, listRowsMax } from './co
 export const lineLengthMax = 256;
 const referencePattern = /^[\x21-\x7e]{1,64}$/;
 const productCodePattern = /^[\x21-\x7e]{1,48}$/;
+/** What identifies a member without a tap: a code, or a phone number typed. */
+const saleCodePattern = /^(SL([MC][0-9]{13}|R[0-9]{18})|\+?[0-9]{5,15})$/;
 const credentialPattern = /^SL([MC][0-9]{13}|R[0-9]{18})$/;
 const couponPattern = /^SLC[0-9]{13}$/;
 const filePattern = /^\/[\x20-\x7e]{1,200}$/;
@@ -254,8 +256,8 @@ function readSale(given: Arguments, currency: Currency): Parsed<Command> {
   const clerk = clerkOption(given.options);
   if (!clerk.ok) return clerk;
   const code = given.options.get('code');
-  if (code !== undefined && !credentialPattern.test(code))
-    return refuse('command.malformed', '--code is SLM or SLC and 13 digits, or SLR and 18');
+  if (code !== undefined && !saleCodePattern.test(code))
+    return refuse('command.malformed', '--code is SLM or SLC and 13 digits, SLR and 18, or a phone number');
   const sale: SaleCommand = {
     command: command.value,
     purchase: bought.value.purchase,

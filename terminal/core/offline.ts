@@ -38,6 +38,7 @@ const refuse = (code: ErrorCode): OfflineOffer => ({ offer: 'refuses', code });
 export function subjectOf(credential: Credential): string {
   // Of a rotating code what stays: its handle.
   if (credential.method === 'screenCode') return credential.code.slice(0, 12);
+  if (credential.method === 'phoneNumber') return credential.number;
   return businessIdOf(credential) ?? credential.method;
 }
 

@@ -82,6 +82,10 @@ t.test('every service reaches the box as it was asked', async (t) => {
       { command: { service: 'plainSale' }, purchase: { lines } },
     ],
     [
+      { ...earn, code: '+8613800000000' },
+      { command: { service: 'pointsEarn' }, code: '+8613800000000' },
+    ],
+    [
       { ...earn, typedPoints: 5, code: 'SLM1234567890123' },
       { command: { service: 'pointsEarn', typedPoints: 5 }, code: 'SLM1234567890123' },
     ],

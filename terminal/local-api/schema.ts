@@ -60,9 +60,11 @@ const sale = {
   lines: z.array(billLine).min(1).max(billLinesMax).optional(),
   code: z
     .string()
-    .regex(/^SL([MC][0-9]{13}|R[0-9]{18})$/, 'SLM or SLC and 13 digits, or SLR and 18')
+    .regex(/^(SL([MC][0-9]{13}|R[0-9]{18})|\+?[0-9]{5,15})$/, 'SLM or SLC and 13 digits, SLR and 18, or a phone number')
     .optional()
-    .describe('A member, screen or coupon code that the till has scanned already: nobody needs to tap.'),
+    .describe(
+      'A member, screen or coupon code that the till has scanned already, or the phone number that the member said: nobody needs to tap.',
+    ),
 };
 const oneOfBoth = (value: { amountMinor?: number | undefined; lines?: unknown }) =>
   (value.amountMinor === undefined) !== (value.lines === undefined);

@@ -112,6 +112,23 @@ t.test('a member code from a screen earns, but never spends', async (t) => {
   t.match(box.records[0], { credential: { method: 'memberCode', code: 'SLM1234567890128' } });
 });
 
+t.test('a phone number typed at the till earns, but pays with nothing; scanned digits are none', async (t) => {
+  const box = await openBox(t);
+  for (const service of [spend, { service: 'couponHost' } as const]) {
+    const refused = await box.start(service, { code: '13800000000' });
+    t.match(refused.outcome, { result: 'refused', code: 'credential.tooWeak' }, service.service);
+  }
+  t.same(box.kinds, [], 'nothing leaves the box');
+  const waiting = await box.start(earn);
+  box.reader.scan('13800000000');
+  t.equal(box.records.length, 0, 'digits from a scanner are a product');
+  t.ok((await box.terminal.cancelSale(waiting.transactionId)).ok);
+  const { transactionId } = await box.start(earn, { code: '13800000000' });
+  t.match((await box.ended(transactionId)).outcome, { result: 'accepted', points: 300 });
+  t.match(box.records[0], { credential: { method: 'phoneNumber', number: '13800000000' } });
+  t.match(box.records.at(-1), { kind: 'consumption', businessId: null }, 'the host tells whose purchase it was');
+});
+
 t.test('a phone that lies on the reader already is taken by the sale, once', async (t) => {
   const box = await openBox(t);
   const phone = box.host.phone('1380');

@@ -262,6 +262,7 @@ function rulesCommands({ host }: AdminContext): readonly Command[] {
       siteKeyOnBoxes: z.boolean(),
       screenCodeSpends: z.boolean(),
       passesSpend: z.boolean(),
+      phoneEarns: z.boolean(),
     })
     .partial();
   const tierSchema = z.strictObject({

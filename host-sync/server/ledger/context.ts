@@ -40,6 +40,8 @@ export interface Policy {
   readonly screenCodeSpends: boolean;
   /** May a pass in a wallet spend points and host-held coupons, with the host asked? */
   readonly passesSpend: boolean;
+  /** Does a phone number typed at the counter earn points? It never spends. */
+  readonly phoneEarns: boolean;
 }
 export const policyDefault: Policy = {
   reservationMs: 10 * 60_000,
@@ -49,6 +51,7 @@ export const policyDefault: Policy = {
   siteKeyOnBoxes: false,
   screenCodeSpends: false,
   passesSpend: false,
+  phoneEarns: true,
 };
 
 /** What a pass said that the host opened, or why it does not open. */

@@ -76,6 +76,8 @@ export function planCredential(
     }
     case 'memberCode':
       return need.get('member', credential.code)?.id ?? null;
+    case 'phoneNumber':
+      return need.find('member', 'phone', credential.number)[0]?.id ?? null;
     case 'couponCode':
       return need.get('coupon', credential.code)?.memberId ?? null;
     case 'screenCode': {
@@ -173,6 +175,12 @@ export function identify(
   if (credential.method === 'couponCode') {
     const coupon = facts.get('coupon', credential.code);
     return coupon ? { ok: true, identity: { memberId: coupon.memberId, coupon } } : refusal('coupon.unknown');
+  }
+  if (credential.method === 'phoneNumber') {
+    // The merchant's rule first: where phone numbers count for nothing, the answer tells nobody who is a member.
+    if (!context.policy.phoneEarns) return refusal('credential.tooWeak');
+    const [member] = facts.find('member', 'phone', credential.number);
+    return member ? { ok: true, identity: { memberId: member.id, coupon: null } } : refusal('credential.unknown');
   }
   if (credential.method === 'screenCode') return identifyScreen(facts, record, credential.code, context);
   if (credential.method !== 'tap') return identifyPass(facts, record, credential, context);

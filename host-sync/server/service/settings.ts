@@ -38,6 +38,7 @@ export const policySchema = z.strictObject({
   /** Absent, as the next, in what older hosts have stored. */
   screenCodeSpends: z.boolean().default(false),
   passesSpend: z.boolean().default(false),
+  phoneEarns: z.boolean().default(true),
 });
 export const tiersSchema = z
   .array(
