@@ -11,6 +11,7 @@ import { FileMemory, lockPhone, newPhoneState } from '../drivers/sim/phone/phone
 import { createVirtualCard, type VirtualCard, vpcdPorts } from '../drivers/sim/vpcd.js';
 import { maskPhone, printable } from '../terminal/kernel/redaction.js';
 import { type Currency, formatAmount, isCurrency } from '../terminal/kernel/units.js';
+import { tagCommand } from './phone-parts/tag.js';
 import { walletCommand } from './phone-parts/wallet.js';
 
 type Until = 'presented' | 'result' | 'removed';
@@ -269,6 +270,7 @@ program
   });
 
 program.addCommand(walletCommand());
+program.addCommand(tagCommand());
 
 try {
   await program.parseAsync();

@@ -7,9 +7,11 @@ const hex = (bytes: number): string => 'a5'.repeat(bytes);
 const credentials: Readonly<Record<string, Credential>> = {
   code: { method: 'memberCode', code: 'SLM0000000000000' },
   phone: { method: 'phoneNumber', number: '13800000000' },
+  uid: { method: 'tagUid', tagId: hex(8) },
   screen: { method: 'screenCode', code: 'SLR123456789461192462' },
   pass: { method: 'walletPass', wallet: 'apple', passId: hex(8), answer: hex(16), answeredAtMs: 1 },
   sealed: { method: 'sealedPass', issuer: 'pass.a', answer: hex(16), sealed: hex(60) },
+  tag: { method: 'sunTag', address: 'https://a.example/' },
   tap: {
     ...{ method: 'tap', key: 'member', keyId: hex(8), terminalNonce: hex(16), phoneNonce: hex(16) },
     ...{ counter: 1, proof: hex(16) },
@@ -19,17 +21,17 @@ const credentials: Readonly<Record<string, Credential>> = {
 t.test('who may do what, with the host, where the merchant opted in, and without the host', (t) => {
   const may: Readonly<Record<Operation, Readonly<Record<Exclude<Situation, 'maybe'>, string>>>> = {
     identify: {
-      online: 'code phone screen pass sealed tap',
-      optedIn: 'code phone screen pass sealed tap',
-      offline: 'code phone screen pass sealed tap',
+      online: 'code phone uid screen pass sealed tag tap',
+      optedIn: 'code phone uid screen pass sealed tag tap',
+      offline: 'code phone uid screen pass sealed tag tap',
     },
     earnPoints: {
-      online: 'code phone screen pass sealed tap',
-      optedIn: 'code phone screen pass sealed tap',
-      offline: 'code phone screen pass sealed tap',
+      online: 'code phone uid screen pass sealed tag tap',
+      optedIn: 'code phone uid screen pass sealed tag tap',
+      offline: 'code phone uid screen pass sealed tag tap',
     },
-    spendPoints: { online: 'tap', optedIn: 'screen pass sealed tap', offline: 'tap' },
-    hostCoupon: { online: 'tap', optedIn: 'screen pass sealed tap', offline: 'tap' },
+    spendPoints: { online: 'tap', optedIn: 'screen pass sealed tag tap', offline: 'tap' },
+    hostCoupon: { online: 'tap', optedIn: 'screen pass sealed tag tap', offline: 'tap' },
     cardCoupon: { online: 'tap', optedIn: 'tap', offline: 'tap' },
   };
   for (const operation of Object.keys(needs) as Operation[])

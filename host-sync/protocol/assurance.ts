@@ -6,9 +6,9 @@ import type { Credential } from './record.js';
 
 /**
  * The levels, weakest first.
- * shown: something that anybody could copy: a code on a screen or on paper, a phone number.
+ * shown: something that anybody could copy: a code on a screen or on paper, a phone number, a tag's UID.
  * fresh: what counts once and only near its time, but is bound neither to this box nor to this sale: a wallet's pass, a
- * rotating code.
+ * rotating code, a tag's message.
  * proven: a key proved over this very sale: the member's own application.
  */
 export const assuranceLevels = ['shown', 'fresh', 'proven'] as const;
@@ -19,9 +19,11 @@ export const assuranceOfMethod: Readonly<Record<Credential['method'], Assurance>
   memberCode: 'shown',
   couponCode: 'shown',
   phoneNumber: 'shown',
+  tagUid: 'shown',
   screenCode: 'fresh',
   walletPass: 'fresh',
   sealedPass: 'fresh',
+  sunTag: 'fresh',
   tap: 'proven',
 };
 export const assuranceOf = (credential: Credential): Assurance => assuranceOfMethod[credential.method];
@@ -29,7 +31,7 @@ export const assuranceOf = (credential: Credential): Assurance => assuranceOfMet
 export interface Need {
   /** With the host answering. */
   readonly online: Assurance;
-  /** With the host answering, where the merchant opts in for this method (`policy --passes-spend`, `--screen-code-spends`); null: no choice. */
+  /** With the host answering, where the merchant opts in for this method (`policy --passes-spend`, `--screen-code-spends`, `--tags-spend`); null: no choice. */
   readonly optedIn: Assurance | null;
   /** Without the host; null: never. */
   readonly offline: Assurance | null;

@@ -108,9 +108,19 @@ export const credentialSchema = z.discriminatedUnion('method', [
     /** The answer as the phone sent it, in hex. */
     sealed: z.string().regex(/^([0-9a-f]{2}){56,120}$/),
   }),
+  z.strictObject({
+    /** A secure unique message: the address that an NTAG 424 gave at this tap, proved by the host alone (docs/protocols/tags.md). */
+    method: z.literal('sunTag'),
+    address: z.string().regex(/^[\x21-\x7e]{1,256}$/),
+  }),
+  /** The bare UID of a tag: identifies, proves nothing. Its id is made of the UID, which stays on the box. */
+  z.strictObject({ method: z.literal('tagUid'), tagId: hexOf(8) }),
 ]);
 export type Credential = z.infer<typeof credentialSchema>;
 export type TapCredential = Extract<Credential, { method: 'tap' }>;
+export type SunCredential = Extract<Credential, { method: 'sunTag' }>;
+/** What a tag in the field gives: its message, the member code that is written on it, or its UID. */
+export type TagCredential = Extract<Credential, { method: 'sunTag' | 'memberCode' | 'tagUid' }>;
 export type PassCredential = Extract<Credential, { method: 'walletPass' | 'sealedPass' }>;
 
 /**

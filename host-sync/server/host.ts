@@ -5,7 +5,7 @@
 
 import type { Bytes } from '../../terminal/kernel/bytes.js';
 import { TerminalError } from '../../terminal/kernel/errors.js';
-import type { OpenPass } from './ledger/context.js';
+import type { OpenPass, OpenTag } from './ledger/context.js';
 import { expireDue, expiryBatchMax, planExpiry } from './ledger/expiry.js';
 import { put } from './ledger/facts.js';
 import { createAllowanceRequests, createAllowances } from './service/allowances.js';
@@ -87,6 +87,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
 
 /** A host without the merchant's pass keys: it opens none. */
 const opensNothing: OpenPass = () => ({ ok: false, code: 'pass.unknownKey' });
+/** A host without tag keys: no message proves anything. */
+const provesNothing: OpenTag = () => ({ ok: false, code: 'tag.wrongKey' });
 
 /** Realm and site key of this store, drawn once. */
 async function standingOf({
@@ -96,6 +98,7 @@ async function standingOf({
   vault,
   realm,
   openPass = opensNothing,
+  openTag = provesNothing,
 }: HostOptions): Promise<Standing> {
   const drawn = random.bytes(siteKeyBytes);
   const kept = await store.transact<{ readonly realm: string; readonly siteKey: Bytes }>(
@@ -114,5 +117,5 @@ async function standingOf({
     },
   );
   if (kept.realm !== realm) throw new TerminalError('record.wrongRealm', `the store is ${kept.realm}`);
-  return { crypto, unwrap: (wrapped) => vault.unwrap(wrapped), siteKey: kept.siteKey, realm, openPass };
+  return { crypto, unwrap: (wrapped) => vault.unwrap(wrapped), siteKey: kept.siteKey, realm, openPass, openTag };
 }

@@ -137,6 +137,13 @@ export const hostOptions = [
     help: 'The merchant’s private keys (PEM, P-256, readable by the host alone) for Apple passes that boxes hold back because they have no such key.',
   },
   {
+    key: 'tagKeyFiles',
+    type: 'list',
+    default: [],
+    form: { pattern: /^\/[^\p{Cc}]+$/u, says: 'a path from /' },
+    help: 'Keys and address of the merchant’s secure tags (NTAG 424 DNA), one JSON file for each series, readable by the host alone (docs/protocols/tags.md).',
+  },
+  {
     key: 'logLevel',
     type: 'choice',
     default: 'info',

@@ -15,7 +15,7 @@ import { isSocketAnswering, openAdminSocket } from './admin/server.js';
 import { hostLayout } from './backup.js';
 import { createHost, type Host, type Realm } from './host.js';
 import { createTerminalServer, type TerminalServerLimits } from './http/server.js';
-import { isPass } from './ledger/credential.js';
+import { isPass } from './ledger/identified.js';
 import { openLogger } from './logger.js';
 import { openFileMessages } from './messages/file-adapter.js';
 import { openPendingRegistrations } from './messages/pending-registrations.js';
@@ -26,6 +26,7 @@ import { fingerprintOf, openAuthority } from './pki/authority.js';
 import { ensurePrivateFolder, writePrivateFile } from './pki/key-files.js';
 import type { HostStore } from './storage/port.js';
 import { openSqliteStore } from './storage/sqlite.js';
+import { tagOpener } from './tag-keys.js';
 import { type HostVault, openVault } from './vault.js';
 import { passOpener } from './wallet-keys.js';
 import { createMemberPagesServer } from './web/server.js';
@@ -271,6 +272,7 @@ export async function startHost(options: StartOptions): Promise<RunningHost> {
       soon: (task) => void setImmediate(task),
       sign: (data) => authority.sign(data),
       openPass: passOpener(settings.walletKeyFiles),
+      openTag: tagOpener(settings.tagKeyFiles),
     });
     await publishFirstRules(host, settings);
     // 4. Messages and registration.

@@ -51,6 +51,7 @@ export async function benchWallets(count: number): Promise<readonly Figure[]> {
       tapOrder: ['vas', 'smartTap'],
       apple: { passTypeIds: ['pass.bench'], keys: [key], mode: 'vasOnly', signUpUrl: null },
       google: { collectorId: 1, keyVersion: 1, privateKey: merchant.privateKey },
+      tagAddresses: [],
     },
   });
   const phones = {

@@ -8,9 +8,11 @@ const methodTexts: Readonly<Record<keyof typeof assuranceOfMethod, string>> = {
   couponCode: 'coupon code; bears the coupon that it names',
   phoneNumber:
     'the member’s phone number, typed; counts for nothing where the merchant says so (`host policy --phone-earns no`)',
+  tagUid: 'UID of a tag, bare',
   screenCode: 'rotating code from the member’s page',
   walletPass: 'pass in Apple or Google Wallet, opened on the box',
   sealedPass: 'pass in Apple Wallet, opened at the host (held back)',
+  sunTag: 'secure unique message of an NTAG 424, proved at the host',
   tap: 'the member application on phone or card',
 };
 const levelTexts: Readonly<Record<(typeof assuranceLevels)[number], string>> = {
@@ -42,7 +44,7 @@ export function assurancePage(): string {
     '|---|---|---|',
     ...methods,
     '',
-    '| operation | needs at least, with the host | where the merchant opts in (`host policy --passes-spend yes`, `--screen-code-spends yes`) | without the host |',
+    '| operation | needs at least, with the host | where the merchant opts in (`host policy --passes-spend yes`, `--screen-code-spends yes`, `--tags-spend yes`) | without the host |',
     '|---|---|---|---|',
     ...rows,
     '',

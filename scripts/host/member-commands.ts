@@ -119,6 +119,23 @@ export function memberCommand({ run }: Tools): Command {
       }),
     );
   member.addCommand(pass);
+  const tag = new Command('tag').description('tags of NXP (docs/protocols/tags.md)');
+  tag
+    .command('add <who>')
+    .description('bind a tag to a member; block and unblock work with the id that is shown')
+    .addOption(
+      new Option('--kind <kind>', 'sun: proves itself, its keys are in host.tagKeyFiles; uid: known by its UID alone')
+        .choices(['sun', 'uid'])
+        .makeOptionMandatory(),
+    )
+    .requiredOption('--uid <hex>', 'its UID, 7 bytes in hex', (text) => text.toLowerCase())
+    .action((who: string, options: { kind: string; uid: string }) =>
+      run(async ({ call, show }) => {
+        const bound = await call<{ memberCode: string; tagId: string }>('member.addTag', { who, ...options });
+        show(bound, () => `tag ${bound.tagId} is bound to ${bound.memberCode}`);
+      }),
+    );
+  member.addCommand(tag);
   for (const [word, state] of [
     ['block', 'blocked'],
     ['unblock', 'active'],

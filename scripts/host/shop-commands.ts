@@ -199,6 +199,7 @@ function rulesCommand({ run }: Tools): Command {
 interface PolicyOptions {
   readonly siteKeyOnBoxes?: string;
   readonly passesSpend?: string;
+  readonly tagsSpend?: string;
   readonly phoneEarns?: string;
   readonly screenCodeSpends?: string;
   readonly reservationSeconds?: number;
@@ -219,6 +220,7 @@ function policyCommand({ run }: Tools): Command {
     )
     .option('--typed-points-max <points>', 'most points that a clerk may type', integerBetween(0, 1_000_000_000))
     .addOption(yesNo('--passes-spend', 'may a pass in a phone wallet spend points and coupons, with the host asked?'))
+    .addOption(yesNo('--tags-spend', 'may a secure tag spend points and coupons, with the host asked?'))
     .addOption(yesNo('--phone-earns', 'does a phone number typed at the counter earn points? It never spends'))
     .action((options: PolicyOptions) =>
       run(async ({ call, show }) => {
@@ -226,6 +228,7 @@ function policyCommand({ run }: Tools): Command {
           ...(options.siteKeyOnBoxes === undefined ? {} : { siteKeyOnBoxes: options.siteKeyOnBoxes === 'yes' }),
           ...(options.screenCodeSpends === undefined ? {} : { screenCodeSpends: options.screenCodeSpends === 'yes' }),
           ...(options.passesSpend === undefined ? {} : { passesSpend: options.passesSpend === 'yes' }),
+          ...(options.tagsSpend === undefined ? {} : { tagsSpend: options.tagsSpend === 'yes' }),
           ...(options.phoneEarns === undefined ? {} : { phoneEarns: options.phoneEarns === 'yes' }),
           ...(options.reservationSeconds === undefined ? {} : { reservationMs: options.reservationSeconds * 1000 }),
           ...(options.typedPointsMax === undefined ? {} : { typedPointsMax: options.typedPointsMax }),

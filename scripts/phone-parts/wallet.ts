@@ -28,7 +28,8 @@ function publicKey(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text, 'hex'));
 }
 
-interface Held {
+/** How a phone or tag is held to the reader. */
+export interface Held {
   readonly port: number;
   readonly seconds: number;
   readonly slow: number;
@@ -53,7 +54,8 @@ async function hold(wallet: SimulatedWallet, how: Held): Promise<void> {
   console.log('left the reader');
 }
 
-function holding(command: Command): Command {
+/** The options that say so. */
+export function holding(command: Command): Command {
   return command
     .addOption(
       new Option('--port <port>', 'TCP port of the virtual reader slot')

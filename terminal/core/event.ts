@@ -2,7 +2,7 @@
  * Events: everything that can happen to a sale, in the past tense, with the times and random values the shell drew.
  */
 
-import type { CardWrite, PassCredential } from '../../host-sync/protocol/record.js';
+import type { CardWrite, PassCredential, TagCredential } from '../../host-sync/protocol/record.js';
 import type { Balances, FinalAnswer } from '../../host-sync/protocol/sync.js';
 import type { ErrorCode } from '../kernel/errors.js';
 import type { TransactionId } from '../kernel/ports.js';
@@ -45,11 +45,11 @@ export type SaleEvent = At &
         /** Without the host: what the box may decide of it; null: the host is there, or nothing limits the sale. */
         readonly offlineOffer: OfflineOffer | null;
       }
-    /** A pass in the phone's wallet answered instead. */
+    /** A pass in the phone's wallet, or a tag, answered instead. */
     | {
         readonly type: 'passRead';
         readonly linkId: string;
-        readonly credential: PassCredential;
+        readonly credential: PassCredential | TagCredential;
         readonly hostReachable: boolean;
         readonly offlineOffer: OfflineOffer | null;
       }

@@ -32,7 +32,7 @@ const operationOf = { pointsEarn: 'earnPoints', pointsSpend: 'spendPoints', coup
 const refuse = (code: ErrorCode): OfflineOffer => ({ offer: 'refuses', code });
 
 /**
- * The name a credential is counted and blocked under. Whose a sealed pass is, only the host can tell: all of them are counted
+ * The name a credential is counted and blocked under. Whose a sealed pass or a secure tag is, only the host can tell: all of them are counted
  * as one member's, so that limits bind them too.
  */
 export function subjectOf(credential: Credential): string {

@@ -32,9 +32,11 @@ import {
   writeSlotCommand,
 } from '../../drivers/protocols/member/session.js';
 import type { Wallet } from '../../drivers/protocols/ose/ose.js';
+import { isStorageCard } from '../../drivers/protocols/tag/type2.js';
 import {
   type Credential,
   type PassCredential,
+  type TagCredential,
   type TapCredential,
   transactionIdBytes,
 } from '../../host-sync/protocol/record.js';
@@ -49,6 +51,7 @@ import { type ErrorCode, errorTable, TerminalError } from '../kernel/errors.js';
 import type { Crypto } from '../kernel/ports.js';
 import { type AmountMinor, type DurationMs, durationMs } from '../kernel/units.js';
 import type { Tap } from './offline-desk.js';
+import type { Tags } from './tags.js';
 import type { WallClock } from './wall-clock.js';
 import type { TapMethod } from './wallet-settings.js';
 import type { Wallets } from './wallets.js';
@@ -70,7 +73,9 @@ export interface CardLinksPorts {
   readonly tapOrder: readonly TapMethod[];
   /** Null: no wallet is asked. */
   readonly wallets: Pick<Wallets, 'select' | 'readApple' | 'readGoogle'> | null;
-  /** Asked where the host is not: what the box may decide for this tap. `proof` null: a pass, which proves no key. */
+  /** Null: no tag is read. */
+  readonly tags: Pick<Tags, 'read'> | null;
+  /** Asked where the host is not: what the box may decide for this tap. `proof` null: a pass or tag, which proves no key here. */
   readonly offlineOffer: (credential: Credential, proof: Tap | null) => OfflineOffer | null;
   /** Null: no answer within the deadline. */
   readonly askSession: (request: SessionRequest) => Promise<SessionResponse | null>;
@@ -138,7 +143,9 @@ export class CardLinks {
    */
   async presentCredential(effect: Presenting): Promise<ShellEvent> {
     return this.#guarded(effect.linkId, async (card) => {
-      const order = effect.key === 'card' ? (['application'] as const) : this.ports.tapOrder;
+      const wished = effect.key === 'card' ? (['application'] as const) : this.ports.tapOrder;
+      // A storage card has no applications: it is not asked for one.
+      const order = isStorageCard(card.link.atr) ? wished.filter((method) => method === 'tag') : wished;
       let hindrance: ErrorCode | null = null;
       for (const method of order) {
         try {
@@ -165,6 +172,12 @@ export class CardLinks {
       if (wallet.wallet !== 'google') throw new LinkProblem('pass.none');
       return this.#passRead(card, effect, value(await wallets.readGoogle(card.link, wallet)));
     },
+    tag: async (card, effect) => {
+      const { tags } = this.ports;
+      if (!tags) throw new LinkProblem('card.noApplication');
+      card.wallet = null;
+      return this.#passRead(card, effect, value(await tags.read(card.link)));
+    },
   };
 
   /** The wallet on the card, selected once as long as nothing else is. */
@@ -175,7 +188,7 @@ export class CardLinks {
     return { wallets, wallet: card.wallet };
   }
 
-  #passRead(card: Card, effect: Presenting, credential: PassCredential): ShellEvent {
+  #passRead(card: Card, effect: Presenting, credential: PassCredential | TagCredential): ShellEvent {
     card.transactionId = effect.context.transactionId;
     const hostReachable = this.ports.hostReachable();
     const offlineOffer = hostReachable ? null : this.ports.offlineOffer(credential, null);

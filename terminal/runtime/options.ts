@@ -106,8 +106,8 @@ export const walletOptions = [
     key: 'tapOrder',
     type: 'list',
     default: ['application', 'vas', 'smartTap'],
-    form: { pattern: /^(application|vas|smartTap)$/, says: 'application, vas or smartTap' },
-    help: 'What a phone or card on the reader is asked for, in this order; the first that answers is taken. application: the member application; vas: Apple Wallet; smartTap: Google Wallet.',
+    form: { pattern: /^(application|vas|smartTap|tag)$/, says: 'application, vas, smartTap or tag' },
+    help: 'What a phone or card on the reader is asked for, in this order; the first that answers is taken. application: the member application; vas: Apple Wallet; smartTap: Google Wallet; tag: NFC tags of members (NTAG 424, NTAG21x), best named last.',
   },
   {
     key: 'passTypeIds',
@@ -159,5 +159,12 @@ export const walletOptions = [
     min: 0,
     max: 4_294_967_295,
     help: 'Version under which that key is registered with Google.',
+  },
+  {
+    key: 'tagAddresses',
+    type: 'list',
+    default: [],
+    form: { pattern: /^https?:\/\/[\x21-\x7e]{1,200}$/, says: 'the beginning of a web address' },
+    help: 'What the addresses on secure tags (NTAG 424) begin with, up to the question mark at the best. The host proves them (host.tagKeyFiles); any other tag is known by the member code on it or its UID.',
   },
 ] as const;

@@ -55,6 +55,7 @@ import { type DeskOptions, SaleDesk } from './sale-desk.js';
 import { type HostReply, type RunnerPorts, SaleRunner } from './sale-runner.js';
 import { receiptContext, serviceOfBarcode, shopDay, storedView, viewOf } from './sale-view.js';
 import { SlipDesk } from './slip-desk.js';
+import { Tags } from './tags.js';
 import { WallClock } from './wall-clock.js';
 import { type WalletPorts, Wallets } from './wallets.js';
 
@@ -176,6 +177,9 @@ export class Terminal implements TerminalPort {
       clock: this.#clock,
       siteKey: parts.siteKey,
       tapOrder: parts.wallets?.settings.tapOrder ?? ['application'],
+      tags: parts.wallets
+        ? new Tags({ addresses: parts.wallets.settings.tagAddresses, crypto: parts.wallets.crypto, clock })
+        : null,
       wallets: parts.wallets ? new Wallets({ ...parts.wallets, random, clock, wallClock: this.#clock }) : null,
       terminalId: () => store.identity()?.terminalId ?? '',
       siteSpentMinor: (cardKeyId) => {

@@ -153,6 +153,7 @@ t.test(
         siteKey: () => null,
         tapOrder: ['application'],
         wallets: null,
+        tags: null,
       },
       ...{ siteSpentMinor: () => 0 as AmountMinor, categoryOf: () => null, hostReachable: () => false },
       offlineOffer: () => null,

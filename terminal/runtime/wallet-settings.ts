@@ -12,7 +12,7 @@ import { TerminalError } from '../kernel/errors.js';
 import { nativeCrypto, nativeWalletCrypto, privateKeyOfPem } from '../kernel/native.js';
 
 /** What a tap can be asked for. A new method is a name here, a row in card-links.ts and a choice in options.ts. */
-export type TapMethod = 'application' | 'vas' | 'smartTap';
+export type TapMethod = 'application' | 'vas' | 'smartTap' | 'tag';
 
 export interface WalletSettings {
   readonly tapOrder: readonly TapMethod[];
@@ -24,8 +24,10 @@ export interface WalletSettings {
     readonly signUpUrl: string | null;
   } | null;
   readonly google: Collector | null;
+  /** What the addresses of the merchant's secure tags begin with. */
+  readonly tagAddresses: readonly string[];
 }
-export const noWallets: WalletSettings = { tapOrder: ['application'], apple: null, google: null };
+export const noWallets: WalletSettings = { tapOrder: ['application'], apple: null, google: null, tagAddresses: [] };
 
 /** The section `wallet` as the configuration has it: one field for each row of walletOptions. */
 export interface WalletOptions {
@@ -37,6 +39,7 @@ export interface WalletOptions {
   readonly collectorId: number;
   readonly collectorKeyFile: string;
   readonly collectorKeyVersion: number;
+  readonly tagAddresses: readonly string[];
 }
 
 const keyFileBytesMax = 8_192;
@@ -70,7 +73,10 @@ export function walletSettings(options: WalletOptions): WalletSettings {
   });
   const wished = options.tapOrder as readonly TapMethod[];
   // A wallet without its pass types or collector has nothing to be asked for: not a command is spent on it.
-  const isAsked = { application: true, vas: options.passTypeIds.length > 0, smartTap: options.collectorId > 0 };
+  const isAsked = {
+    ...{ application: true, tag: true },
+    ...{ vas: options.passTypeIds.length > 0, smartTap: options.collectorId > 0 },
+  };
   const tapOrder = wished.filter((method) => isAsked[method]);
   if (tapOrder.length === 0) problems.push('wallet.tapOrder: names nothing that is configured');
   if (new Set(wished).size !== wished.length) problems.push('wallet.tapOrder: a method stands twice');
@@ -86,6 +92,7 @@ export function walletSettings(options: WalletOptions): WalletSettings {
       options.passTypeIds.length === 0
         ? null
         : { passTypeIds: options.passTypeIds, keys, mode: options.passMode, signUpUrl: options.signUpUrl || null },
+    tagAddresses: options.tagAddresses,
     google: privateKey && { collectorId, keyVersion, privateKey },
   };
 }

@@ -41,6 +41,7 @@ const settings: WalletSettings = {
   tapOrder: ['application', 'vas', 'smartTap'],
   apple: { passTypeIds: ['pass.other', issuer], keys: [key], mode: 'vasOnly', signUpUrl: null },
   google: { collectorId: 777, keyVersion: 1, privateKey: merchant.privateKey },
+  tagAddresses: [],
 };
 const openWith = (t: Test, change: Partial<WalletSettings> = {}) =>
   openBox(t, { wallets: { settings: { ...settings, ...change }, crypto } });
@@ -249,8 +250,13 @@ t.test('settings: all that is wrong at once; keys that others may read are refus
     collectorId: 0,
     collectorKeyFile: '',
     collectorKeyVersion: 1,
+    tagAddresses: [],
   };
-  t.same(walletSettings(defaults), { tapOrder: ['application'], apple: null, google: null }, 'no command for nothing');
+  t.same(
+    walletSettings(defaults),
+    { tapOrder: ['application'], apple: null, google: null, tagAddresses: [] },
+    'no command for nothing',
+  );
   t.throws(() => walletSettings({ ...defaults, tapOrder: ['vas'] }), { code: 'config.invalid' });
   t.same(noWallets.tapOrder, ['application']);
   const whole = { ...defaults, passTypeIds: [issuer], passKeyFiles: [file], collectorId: 7, collectorKeyFile: file };

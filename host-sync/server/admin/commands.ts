@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { z } from 'zod';
+import { tagId } from '../../../drivers/protocols/tag/tag.js';
 import { passId } from '../../../drivers/protocols/wallet-pass/wallet-pass.js';
 import { nativeCrypto } from '../../../terminal/kernel/native.js';
 import type { Clock } from '../../../terminal/kernel/ports.js';
@@ -107,6 +108,13 @@ const passSchema = z.strictObject({
   number: plainText(128),
 });
 
+const tagSchema = z.strictObject({
+  who: whoSchema,
+  /** `sun`: it proves itself by its message; `uid`: known by its UID alone. */
+  kind: z.enum(['sun', 'uid']),
+  uid: z.string().regex(/^[0-9a-f]{14}$/),
+});
+
 function memberCommands({ host, registration }: AdminContext): readonly Command[] {
   return [
     command(
@@ -135,6 +143,13 @@ function memberCommands({ host, registration }: AdminContext): readonly Command[
       const id = passId(nativeCrypto, wallet, issuer, number);
       const bound = await host.members.bindPass(member.memberCode, id);
       return bound.ok ? ok({ memberCode: bound.value.memberCode, passId: id }) : bound;
+    }),
+    command('member.addTag', tagSchema, async ({ who, kind, uid }) => {
+      const member = await findMember(host, who);
+      if (!member) return refuse('credential.unknown', 'no member has this code, number or key');
+      const id = tagId(nativeCrypto, kind, uid);
+      const bound = await host.members.bindPass(member.memberCode, id);
+      return bound.ok ? ok({ memberCode: bound.value.memberCode, tagId: id }) : bound;
     }),
     command(
       'member.block',
@@ -262,6 +277,7 @@ function rulesCommands({ host }: AdminContext): readonly Command[] {
       siteKeyOnBoxes: z.boolean(),
       screenCodeSpends: z.boolean(),
       passesSpend: z.boolean(),
+      tagsSpend: z.boolean(),
       phoneEarns: z.boolean(),
     })
     .partial();

@@ -19,8 +19,9 @@ import { applyEarn, applySpend, planEarn, planSpend } from './points.js';
 import type { Posting } from './posting.js';
 import { applyPlainSale } from './sale.js';
 import { applyCompletion, applyRefund, applyReversal, applyVoid, planAbout } from './settle.js';
+import { counterSeen } from './tag.js';
 
-export type PlanContext = Pick<ApplyContext, 'nowMs' | 'policy' | 'openPass'>;
+export type PlanContext = Pick<ApplyContext, 'nowMs' | 'policy' | 'openPass' | 'openTag'>;
 interface Handler<Kind extends RecordKind> {
   /** States what `apply` will read. */
   readonly plan: (need: Collector, record: RecordOf<Kind>, context: PlanContext) => void;
@@ -107,7 +108,13 @@ export function apply(facts: Facts, record: RecordBody, context: ApplyContext): 
   const outcome = decide(draft, record, context);
   const answer = toAnswer(record.transactionId, outcome);
   if (outcome.outcome === 'later') return { answer, postings: [], writes: [], tap: null };
-  return { answer, postings: draft.postings, writes: draft.writes, tap: tapUsed(record, outcome) };
+  const tap = tapUsed(record, outcome, context);
+  return {
+    answer,
+    postings: draft.postings,
+    writes: [...draft.writes, ...counterSeen(facts, record, tap, context)],
+    tap,
+  };
 }
 
 function decide(draft: Draft, record: RecordBody, context: ApplyContext): Outcome {
@@ -126,7 +133,11 @@ function decide(draft: Draft, record: RecordBody, context: ApplyContext): Outcom
 }
 
 /** A tap, a rotating code or a pass's answer counts as used once it held, whatever came of it after. */
-function tapUsed(record: RecordBody, outcome: Exclude<Outcome, { outcome: 'later' }>): string | null {
+function tapUsed(
+  record: RecordBody,
+  outcome: Exclude<Outcome, { outcome: 'later' }>,
+  context: ApplyContext,
+): string | null {
   if (!('credential' in record)) return null;
   const unproven: readonly string[] = [
     'credential.unknown',
@@ -137,10 +148,13 @@ function tapUsed(record: RecordBody, outcome: Exclude<Outcome, { outcome: 'later
     'pass.unknownKey',
     'pass.forged',
     'pass.outOfTime',
+    'tag.wrongKey',
+    'tag.forged',
+    'tag.lrpMode',
     'record.reversed',
     'record.wrongRealm',
     'bill.wrongTotal',
     'original.unknown',
   ];
-  return outcome.outcome === 'refused' && unproven.includes(outcome.code) ? null : usedKey(record.credential);
+  return outcome.outcome === 'refused' && unproven.includes(outcome.code) ? null : usedKey(record.credential, context);
 }

@@ -30,7 +30,7 @@ import {
 } from './card-state.js';
 import { eligibleMinor, planBill, priceBill } from './catalogue.js';
 import { couponNumber } from './codes.js';
-import type { ApplyContext } from './context.js';
+import type { ApplyContext, Openers } from './context.js';
 import { identify, planCredential } from './credential.js';
 import type { Draft } from './draft.js';
 import type { Collector } from './facts.js';
@@ -44,21 +44,13 @@ type Card =
   | { readonly ok: false; readonly outcome: Outcome };
 const no = (outcome: Outcome): Card => ({ ok: false, outcome });
 
-export const planDebit = (
-  need: Collector,
-  record: RecordOf<'cardDebit'>,
-  context: Pick<ApplyContext, 'openPass'>,
-): void => {
+export const planDebit = (need: Collector, record: RecordOf<'cardDebit'>, context: Openers): void => {
   planBill(need, record.bill);
   planCredential(need, record.credential, context);
   planCard(need, record);
 };
 
-export function planCredit(
-  need: Collector,
-  record: RecordOf<'cardCredit'>,
-  context: Pick<ApplyContext, 'openPass'>,
-): void {
+export function planCredit(need: Collector, record: RecordOf<'cardCredit'>, context: Openers): void {
   planCredential(need, record.credential, context);
   planCard(need, record);
   const original = need.get('sale', record.original);

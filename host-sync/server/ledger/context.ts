@@ -40,6 +40,8 @@ export interface Policy {
   readonly screenCodeSpends: boolean;
   /** May a pass in a wallet spend points and host-held coupons, with the host asked? */
   readonly passesSpend: boolean;
+  /** May the message of a secure tag spend points and host-held coupons, with the host asked? */
+  readonly tagsSpend: boolean;
   /** Does a phone number typed at the counter earn points? It never spends. */
   readonly phoneEarns: boolean;
 }
@@ -51,6 +53,7 @@ export const policyDefault: Policy = {
   siteKeyOnBoxes: false,
   screenCodeSpends: false,
   passesSpend: false,
+  tagsSpend: false,
   phoneEarns: true,
 };
 
@@ -61,10 +64,20 @@ export type PassOpening =
 /** Opens a pass that a box held back, with the merchant's keys. Pure: the same answer comes to the same. */
 export type OpenPass = (issuer: string, sealed: Bytes) => PassOpening;
 
+/** What a secure tag's message proved, or why it does not hold. */
+export type TagOpening =
+  | { readonly ok: true; readonly tagId: string; readonly counter: number }
+  | { readonly ok: false; readonly code: 'tag.wrongKey' | 'tag.forged' | 'tag.lrpMode' };
+/** Proves a tag's message with the merchant's keys. Pure: the same address comes to the same. */
+export type OpenTag = (address: string) => TagOpening;
+/** What reads credentials that only the host can read. */
+export type Openers = Pick<ApplyContext, 'openPass' | 'openTag'>;
+
 export interface ApplyContext {
   readonly crypto: Crypto;
   readonly unwrap: KeyVault['unwrap'];
   readonly openPass: OpenPass;
+  readonly openTag: OpenTag;
   /** The site's key for card-held coupons, 16 bytes. */
   readonly siteKey: Bytes;
   readonly realm: Realm;

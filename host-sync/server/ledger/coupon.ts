@@ -10,11 +10,12 @@ import { couponBalance, couponRedeemed, couponReserved, riskBorne } from './acco
 import { planAllowance, postOffline } from './allowance.js';
 import { accepted, couponBalances, noBalances, type Outcome, refused } from './answer.js';
 import { billAddsUp, eligibleMinor, type Priced, planBill, priceBill } from './catalogue.js';
-import type { ApplyContext } from './context.js';
+import type { ApplyContext, Openers } from './context.js';
 import { planCouponAccounts, refreshCoupon } from './coupon-accounts.js';
-import { type Identity, identify, planCredential, situationOf } from './credential.js';
+import { identify, planCredential, situationOf } from './credential.js';
 import type { Draft } from './draft.js';
 import type { Collector, Facts } from './facts.js';
+import type { Identity } from './identified.js';
 import { balanceOf, type Movement, move } from './posting.js';
 import { newSale } from './sale.js';
 import type { Row } from './tables.js';
@@ -25,11 +26,7 @@ export const cardLimitCategoryBytesMax = 16;
 export const fitsCardLimit = (category: string): boolean =>
   /^[\x20-\x7e]+$/.test(category) && utf8(category).length <= cardLimitCategoryBytesMax;
 
-export function planDeduct(
-  need: Collector,
-  record: RecordOf<'couponDeduct'>,
-  context: Pick<ApplyContext, 'openPass'>,
-): void {
+export function planDeduct(need: Collector, record: RecordOf<'couponDeduct'>, context: Openers): void {
   planBill(need, record.bill);
   if (record.offline?.by === 'allowance') planAllowance(need, record.offline.allowanceId);
   const memberId = planCredential(need, record.credential, context);

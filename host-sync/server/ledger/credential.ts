@@ -18,28 +18,17 @@ import {
   type TapCredential,
   transactionIdBytes,
 } from '../../protocol/record.js';
-import type { RefusalCode } from '../../protocol/sync.js';
-import type { ApplyContext, OpenPass, PassOpening } from './context.js';
+import type { ApplyContext, Openers, OpenPass, PassOpening } from './context.js';
 import type { Collector, Facts } from './facts.js';
-import type { Row } from './tables.js';
-
-export interface Identity {
-  readonly memberId: string | null;
-  /** The coupon that was named by its code or lives on the card that proved. */
-  readonly coupon: Row<'coupon'> | null;
-}
-export type Identified =
-  | { readonly ok: true; readonly identity: Identity }
-  | { readonly ok: false; readonly code: RefusalCode; readonly alarm: boolean };
-
-const refusal = (code: RefusalCode, alarm = false): Identified => ({ ok: false, code, alarm });
+import { type Identified, isPass, refusal, wasBefore } from './identified.js';
+import { identifyTag, messageKey, planTag } from './tag.js';
 
 /** A tap as it is used up: exact for all time, so that a late batch is never taken for a replay. */
 export const tapKey = (tap: Pick<TapCredential, 'key' | 'keyId' | 'counter'>): string =>
   `${tap.key}:${tap.keyId}:${tap.counter}`;
 
 /** What is used up when this credential is used; null for static codes, which may be shown again. */
-export function usedKey(credential: Credential): string | null {
+export function usedKey(credential: Credential, { openTag }: Pick<Openers, 'openTag'>): string | null {
   switch (credential.method) {
     case 'tap':
       return tapKey(credential);
@@ -48,6 +37,8 @@ export function usedKey(credential: Credential): string | null {
     case 'walletPass':
     case 'sealedPass':
       return `pass:${credential.answer}`;
+    case 'sunTag':
+      return messageKey(openTag(credential.address));
     default:
       return null;
   }
@@ -61,19 +52,18 @@ function passIdOf(credential: PassCredential, openPass: OpenPass): string | null
 }
 
 /** States what `identify` reads. @returns the member as far as the facts tell yet */
-export function planCredential(
-  need: Collector,
-  credential: Credential,
-  { openPass }: Pick<ApplyContext, 'openPass'>,
-): string | null {
+export function planCredential(need: Collector, credential: Credential, openers: Openers): string | null {
   switch (credential.method) {
     case 'walletPass':
     case 'sealedPass': {
-      need.find('record', 'tap', usedKey(credential) ?? '');
-      const passId = passIdOf(credential, openPass);
+      need.find('record', 'tap', usedKey(credential, openers) ?? '');
+      const passId = passIdOf(credential, openers.openPass);
       const key = passId === null ? undefined : need.get('memberKey', passId);
       return key ? (need.get('member', key.memberId)?.id ?? null) : null;
     }
+    case 'sunTag':
+    case 'tagUid':
+      return planTag(need, credential, openers);
     case 'memberCode':
       return need.get('member', credential.code)?.id ?? null;
     case 'phoneNumber':
@@ -93,9 +83,6 @@ export function planCredential(
     }
   }
 }
-
-/** Is this business id a pass in a wallet? It is bound without a key. */
-export const isPass = (row: Pick<Row<'memberKey'>, 'wrapped'>): boolean => row.wrapped.length === 0;
 
 /** The key behind a tap, opened; null where it is unknown here. */
 export function keyOfTap(facts: Facts, tap: Pick<TapCredential, 'key' | 'keyId'>, context: ApplyContext): Bytes | null {
@@ -183,6 +170,8 @@ export function identify(
     return member ? { ok: true, identity: { memberId: member.id, coupon: null } } : refusal('credential.unknown');
   }
   if (credential.method === 'screenCode') return identifyScreen(facts, record, credential.code, context);
+  if (credential.method === 'sunTag' || credential.method === 'tagUid')
+    return identifyTag(facts, record, credential, context);
   if (credential.method !== 'tap') return identifyPass(facts, record, credential, context);
   const key = keyOfTap(facts, credential, context);
   const shown = contextOf(record, originalCurrency);
@@ -216,12 +205,9 @@ function identifyPass(facts: Facts, record: RecordBody, pass: PassCredential, co
   const metAtMs = context.asked ? context.nowMs : record.clockDoubtful ? null : record.atWallMs;
   if (!isBound && metAtMs !== null && !isInTime(opened.answeredAtMs, metAtMs, freshnessDefault.windowMs))
     return refusal('pass.outOfTime');
-  if (facts.find('record', 'tap', usedKey(pass) ?? '').length > 0) return refusal('credential.replayed', true);
+  if (facts.find('record', 'tap', usedKey(pass, context) ?? '').length > 0) return refusal('credential.replayed', true);
   return { ok: true, identity: { memberId: key.memberId, coupon: null } };
 }
-
-const wasBefore = (record: RecordBody, blockedAtMs: number | null): boolean =>
-  record.kind === 'pointsEarn' && !record.clockDoubtful && blockedAtMs !== null && record.atWallMs < blockedAtMs;
 
 /** In which situation a spend is judged: without the host's word, or with it and what the merchant opted into. */
 export function situationOf(
@@ -229,7 +215,9 @@ export function situationOf(
   { policy }: Pick<ApplyContext, 'policy'>,
 ): Situation {
   if (record.offline) return 'offline';
-  const mayFresh = record.credential.method === 'screenCode' ? policy.screenCodeSpends : policy.passesSpend;
+  const { method } = record.credential;
+  const mayFresh =
+    method === 'screenCode' ? policy.screenCodeSpends : method === 'sunTag' ? policy.tagsSpend : policy.passesSpend;
   return mayFresh ? 'optedIn' : 'online';
 }
 

@@ -17,7 +17,7 @@ import {
 import { planAllowance, postOffline } from './allowance.js';
 import { accepted, later, memberBalances, type Outcome, refused } from './answer.js';
 import { billAddsUp } from './catalogue.js';
-import type { ApplyContext } from './context.js';
+import type { ApplyContext, Openers } from './context.js';
 import { identify, planCredential, situationOf } from './credential.js';
 import type { Draft } from './draft.js';
 import type { Collector } from './facts.js';
@@ -27,11 +27,7 @@ import { bonusFor, earnedFor, planRules, rulesFor, tierOf, worthOf } from './rul
 import { newSale } from './sale.js';
 import type { Row } from './tables.js';
 
-export const planEarn = (
-  need: Collector,
-  record: RecordOf<'pointsEarn'>,
-  context: Pick<ApplyContext, 'openPass'>,
-): void => {
+export const planEarn = (need: Collector, record: RecordOf<'pointsEarn'>, context: Openers): void => {
   planRules(need, record.rulesVersion);
   const memberId = planCredential(need, record.credential, context);
   if (memberId !== null) planPointsAccounts(need, memberId, record.terminalId);
@@ -75,11 +71,7 @@ export function applyEarn(draft: Draft, record: RecordOf<'pointsEarn'>, context:
   return accepted(memberBalances(draft, member.id), { pointsPosted: points, notices });
 }
 
-export const planSpend = (
-  need: Collector,
-  record: RecordOf<'pointsSpend'>,
-  context: Pick<ApplyContext, 'openPass'>,
-): void => {
+export const planSpend = (need: Collector, record: RecordOf<'pointsSpend'>, context: Openers): void => {
   planRules(need, record.rulesVersion);
   if (record.offline?.by === 'allowance') planAllowance(need, record.offline.allowanceId);
   const memberId = planCredential(need, record.credential, context);

@@ -381,6 +381,18 @@ export const tables = {
     },
     lookups: ['memberId'],
   },
+  /** The highest counter that a secure tag was met with; id is the tag's. */
+  tag: {
+    columns: {
+      id: text,
+      counter: integer,
+      /** When that was, by the clock that its sale was made by. */
+      atMs: integer,
+      /** Lower counters taken since, of sales that had been made before. */
+      lateUses: integer,
+    },
+    lookups: [],
+  },
   /** What the merchant offers members from a tier on; id sorts by when it was published. */
   offer: {
     columns: {

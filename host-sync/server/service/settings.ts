@@ -17,6 +17,7 @@ import {
   type ApplyContext,
   type KeyVault,
   type OpenPass,
+  type OpenTag,
   policyDefault,
   type Realm,
   tierDefault,
@@ -38,6 +39,7 @@ export const policySchema = z.strictObject({
   /** Absent, as the next, in what older hosts have stored. */
   screenCodeSpends: z.boolean().default(false),
   passesSpend: z.boolean().default(false),
+  tagsSpend: z.boolean().default(false),
   phoneEarns: z.boolean().default(true),
 });
 export const tiersSchema = z
@@ -134,6 +136,7 @@ export interface Standing {
   readonly crypto: Crypto;
   readonly unwrap: KeyVault['unwrap'];
   readonly openPass: OpenPass;
+  readonly openTag: OpenTag;
   readonly siteKey: Bytes;
   readonly realm: Realm;
 }

@@ -159,6 +159,7 @@ export function createTerminalFacing(parts: TerminalFacingParts): RecordFacing {
         nowMs: clock.wallMs(),
         policy: planSettled(need),
         openPass: standing.openPass,
+        openTag: standing.openTag,
       });
       if (newestSeen !== null) need.get('record', newestSeen);
       if (asked) for (const letter of letters) need.get('sale', letter.transactionId);

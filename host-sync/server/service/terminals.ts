@@ -343,6 +343,7 @@ async function applyHeld(
           nowMs: clock.wallMs(),
           policy: setting(need, 'policy'),
           openPass: standing.openPass,
+          openTag: standing.openTag,
         });
       },
       (facts) => {

@@ -25,7 +25,7 @@ import type {
   SessionResponse,
   Watermark,
 } from '../../protocol/sync.js';
-import type { KeyVault, OpenPass, Policy, Realm, Tier } from '../ledger/context.js';
+import type { KeyVault, OpenPass, OpenTag, Policy, Realm, Tier } from '../ledger/context.js';
 import type { Judgement } from '../ledger/intake.js';
 import type { Row } from '../ledger/tables.js';
 import type { HostStore } from '../storage/port.js';
@@ -43,6 +43,8 @@ export interface HostOptions {
   readonly realm: Realm;
   /** Opens passes that boxes held back; absent: none opens here. */
   readonly openPass?: OpenPass;
+  /** Proves tags' messages; absent: none holds here. */
+  readonly openTag?: OpenTag;
   /** Runs a task soon but after the requests already waiting (setImmediate); groups concurrent requests into one commit. */
   readonly soon: (task: () => void) => void;
   /** The host's own signature (ECDSA P-256, SHA-256, DER), which boxes check with the authority that they trust. */

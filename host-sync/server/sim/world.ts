@@ -22,7 +22,7 @@ import {
 } from '../../protocol/record.js';
 import type { AuthoriseResponse, Envelope, RecordAnswer, RecordsResponse } from '../../protocol/sync.js';
 import { createHost, type Host } from '../host.js';
-import type { KeyVault, OpenPass, Realm } from '../ledger/context.js';
+import type { KeyVault, OpenPass, OpenTag, Realm } from '../ledger/context.js';
 import type { HostStore } from '../storage/port.js';
 import { openSqliteStore } from '../storage/sqlite.js';
 
@@ -84,7 +84,14 @@ export const testRules = {
 } as const;
 
 export async function openWorld(
-  options: { path?: string; realm?: Realm; rules?: boolean; seed?: number; openPass?: OpenPass } = {},
+  options: {
+    path?: string;
+    realm?: Realm;
+    rules?: boolean;
+    seed?: number;
+    openPass?: OpenPass;
+    openTag?: OpenTag;
+  } = {},
 ): Promise<World> {
   const store = openSqliteStore(options.path ?? ':memory:');
   const clock = { nowMs: startMs, wallMs: () => wallMs(clock.nowMs), monotonicMs: () => monotonicMs(clock.nowMs) };
@@ -99,6 +106,7 @@ export async function openWorld(
     soon: (task) => void setImmediate(task),
     sign: (data) => hostSigner.sign(data),
     ...(options.openPass && { openPass: options.openPass }),
+    ...(options.openTag && { openTag: options.openTag }),
   });
   if (options.rules !== false && !(await host.rules.current())) must(await host.rules.publish(testRules));
   return {

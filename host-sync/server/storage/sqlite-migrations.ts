@@ -355,5 +355,14 @@ CREATE TABLE offer (
 
 const seventh = 'ALTER TABLE terminal ADD COLUMN newestRecord TEXT;';
 
+const eighth = `
+CREATE TABLE tag (
+  id TEXT NOT NULL PRIMARY KEY,
+  counter INTEGER NOT NULL CHECK (counter >= 0),
+  atMs INTEGER NOT NULL,
+  lateUses INTEGER NOT NULL CHECK (lateUses >= 0)
+) STRICT, WITHOUT ROWID;
+`;
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
-export const migrations: readonly string[] = [first, second, third, fourth, fifth, sixth, seventh];
+export const migrations: readonly string[] = [first, second, third, fourth, fifth, sixth, seventh, eighth];

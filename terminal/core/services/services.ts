@@ -73,7 +73,7 @@ export const reversalRecord = (request: SaleRequest, reason: RecordOf<'reversal'
 });
 
 /**
- * The member as the consumption record names it: a key or pass id, or the static code; null where only the host can tell who
+ * The member as the consumption record names it: a key, pass or tag id, or the static code; null where only the host can tell who
  * it is, which then goes by the sale.
  */
 export function businessIdOf(credential: Credential | null): string | null {
@@ -82,6 +82,8 @@ export function businessIdOf(credential: Credential | null): string | null {
       return credential.keyId;
     case 'walletPass':
       return credential.passId;
+    case 'tagUid':
+      return credential.tagId;
     case 'memberCode':
     case 'couponCode':
       return credential.code;

@@ -1,0 +1,25 @@
+/**
+ * Identified: what becomes of a credential, and what all ways of identifying ask of a business id.
+ * Pure. Must not read facts.
+ */
+import type { RecordBody } from '../../protocol/record.js';
+import type { RefusalCode } from '../../protocol/sync.js';
+import type { Row } from './tables.js';
+
+export interface Identity {
+  readonly memberId: string | null;
+  /** The coupon that was named by its code or lives on the card that proved. */
+  readonly coupon: Row<'coupon'> | null;
+}
+export type Identified =
+  | { readonly ok: true; readonly identity: Identity }
+  | { readonly ok: false; readonly code: RefusalCode; readonly alarm: boolean };
+
+export const refusal = (code: RefusalCode, alarm = false): Identified => ({ ok: false, code, alarm });
+
+/** Is this business id a pass in a wallet or a tag? They are bound without a key. */
+export const isPass = (row: Pick<Row<'memberKey'>, 'wrapped'>): boolean => row.wrapped.length === 0;
+
+/** Was it sold before its key was blocked? */
+export const wasBefore = (record: RecordBody, blockedAtMs: number | null): boolean =>
+  record.kind === 'pointsEarn' && !record.clockDoubtful && blockedAtMs !== null && record.atWallMs < blockedAtMs;
