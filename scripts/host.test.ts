@@ -107,6 +107,13 @@ t.test('the operator’s day', async (t) => {
   t.match(noPhone.stderr, /phone is registered/, 'nothing is sealed to a pass');
   t.match(cli(hostCommand, data, ['member', 'pass', 'add', '13800000003', ...pass]).stderr, /record\.conflict/);
   t.match(json(data, 'policy', '--passes-spend', 'yes'), { passesSpend: true });
+  const tag = ['--kind', 'sun', '--uid', '04958CAA5C5E80'];
+  const tagged = json<{ tagId: string }>(data, 'member', 'tag', 'add', memberCode, ...tag);
+  t.match(tagged, { memberCode, tagId: /^[0-9a-f]{16}$/ });
+  const bare = json<{ tagId: string }>(data, 'member', 'tag', 'add', memberCode, '--kind', 'uid', ...tag.slice(2));
+  t.not(bare.tagId, tagged.tagId, 'a copy of its UID is not the tag');
+  t.not(cli(hostCommand, data, ['member', 'tag', 'add', memberCode, '--kind', 'sun', '--uid', '04']).status, 0);
+  t.match(json(data, 'policy', '--tags-spend', 'yes', '--phone-earns', 'no'), { tagsSpend: true, phoneEarns: false });
   const coupon = json<{ code: string }>(
     data,
     'coupon',

@@ -230,3 +230,22 @@ t.test('a phone with a wallet answers the selection, and says what it was asked'
   t.match(await ran, /command 00a40400, status 9000[\s\S]*left the reader/);
   await t.rejects(run('wallet', 'google', '--collector', '7', '--key', '05', '--number', '1'), /a point of P-256/);
 });
+
+t.test('a tag answers as a card, and as a storage card behind the reader', async (t) => {
+  const slot = await ReaderSlot.open();
+  t.teardown(() => slot.close());
+  const held = ['--uid', '04958caa5c5e80', '--seconds', '1', '--port', String(slot.port)];
+  const keys = ['--picc-key', '00'.repeat(16), '--file-key', '00'.repeat(16)];
+  const sun = ['tag', 'sun', '--address', 'https://a.example/?', ...keys, '--counter', '7', ...held];
+  const ran = run(...sun, '--misbehave', 'forged');
+  await slot.card();
+  t.equal((await slot.ask(Buffer.from('00a4040007d276000085010100', 'hex'))).toString('hex'), '9000');
+  t.equal((await slot.ask(Buffer.from('00a4040007d276000085010200', 'hex'))).toString('hex'), '6a82');
+  t.match(await ran, /command 00a40400, status 9000[\s\S]*left the reader/);
+  const text = run('tag', 'text', '--text', 'SLM1234567890128', ...held);
+  t.equal((await slot.card()).toString('hex'), '3b8f8001804f0ca0000003060300030000000068');
+  t.match((await slot.ask(Buffer.from('ffb0000010', 'hex'))).toString('hex'), /^04958c95aa5c5e8028000000e11012009000$/);
+  await text;
+  await t.rejects(run('tag', 'sun', ...sun.slice(2), '--uid', '04'), /7 bytes in hex/);
+  await t.rejects(run('tag', 'text', '--text', '标签', ...held), /ASCII/);
+});

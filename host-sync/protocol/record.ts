@@ -118,7 +118,6 @@ export const credentialSchema = z.discriminatedUnion('method', [
 ]);
 export type Credential = z.infer<typeof credentialSchema>;
 export type TapCredential = Extract<Credential, { method: 'tap' }>;
-export type SunCredential = Extract<Credential, { method: 'sunTag' }>;
 /** What a tag in the field gives: its message, the member code that is written on it, or its UID. */
 export type TagCredential = Extract<Credential, { method: 'sunTag' | 'memberCode' | 'tagUid' }>;
 export type PassCredential = Extract<Credential, { method: 'walletPass' | 'sealedPass' }>;

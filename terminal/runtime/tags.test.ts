@@ -9,6 +9,7 @@ import { Ntag21x, type Type2Misbehaviour } from '../../drivers/sim/tag/ntag21x.j
 import { Ntag424, type NtagMisbehaviour } from '../../drivers/sim/tag/ntag424.js';
 import { virtualAtr } from '../../drivers/sim/vpcd.js';
 import type { RecordOf } from '../../host-sync/protocol/record.js';
+import { subjectOf } from '../core/offline.js';
 import { type Bytes, toHex } from '../kernel/bytes.js';
 import { nativeCrypto, nativeKeyAgreement, nativeWalletCrypto } from '../kernel/native.js';
 import type { Points } from '../kernel/units.js';
@@ -114,6 +115,10 @@ t.test('a storage card is asked for nothing that it cannot know', async (t) => {
 });
 
 t.test('without the host a tag earns and never spends', async (t) => {
+  const messages = [secure(), secure('wrongKey')].map(
+    (tag) => ({ method: 'sunTag', address: tag.nextAddress() }) as const,
+  );
+  t.same([...new Set(messages.map(subjectOf))], ['sunTag'], 'offline limits bind all secure tags as one member');
   const box = await openWith(t);
   box.host.up = false;
   t.match(await tapped(box, earn, held(secure())), { result: 'accepted' });
