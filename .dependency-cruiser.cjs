@@ -175,12 +175,13 @@ module.exports = {
     ),
     folder('drivers-registry', '^drivers/registry\\.ts$', ['^drivers/', KERNEL], 'registry → drivers'),
 
+    folder('host-sync-spool', '^host-sync/spool/', [KERNEL], 'spool → kernel'),
     folder('host-sync-client', '^host-sync/client/', ['^host-sync/protocol/', KERNEL], 'client → protocol'),
     folder(
       'host-sync-server',
       '^host-sync/server/',
-      ['^host-sync/protocol/', '^drivers/protocols/', KERNEL],
-      "server → protocol and drivers/protocols, never terminal (but kernel) nor drivers' I/O",
+      ['^host-sync/(protocol|spool)/', '^drivers/protocols/', KERNEL],
+      "server → protocol, spool and drivers/protocols, never terminal (but kernel) nor drivers' I/O",
     ),
 
     folder(

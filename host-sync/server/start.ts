@@ -10,6 +10,7 @@ import { nativeClock, nativeCrypto, nativeKeyAgreement, nativeRandom } from '../
 import type { Clock } from '../../terminal/kernel/ports.js';
 import type { Currency } from '../../terminal/kernel/units.js';
 import { currencies } from '../../terminal/kernel/units.js';
+import { MessageSpool } from '../spool/message-spool.js';
 import { createCommands } from './admin/commands.js';
 import { isSocketAnswering, openAdminSocket } from './admin/server.js';
 import { hostLayout } from './backup.js';
@@ -21,9 +22,11 @@ import { openFileMessages } from './messages/file-adapter.js';
 import { openPendingRegistrations } from './messages/pending-registrations.js';
 import type { MessagePort, Schedule } from './messages/port.js';
 import { createRegistration } from './messages/registration.js';
+import type { SmppCarrier } from './messages/smpp/carrier.js';
+import { openSmpp } from './messages/smpp/open.js';
 import { hostOptions } from './options.js';
 import { fingerprintOf, openAuthority } from './pki/authority.js';
-import { ensurePrivateFolder, writePrivateFile } from './pki/key-files.js';
+import { ensurePrivateFolder, flushFolder, writePrivateFile } from './pki/key-files.js';
 import type { HostStore } from './storage/port.js';
 import { openSqliteStore } from './storage/sqlite.js';
 import { tagOpener } from './tag-keys.js';
@@ -152,7 +155,7 @@ interface Opened {
 }
 
 /** Messages to and from phones, and what registers their keys. */
-function openMessages(options: StartOptions, { host, store, vault, clock, schedule, settings }: Opened) {
+function openMessages(options: StartOptions, { host, store, vault, clock, schedule, logger, settings }: Opened) {
   const folder = settings.messageFolder || path.join(options.dataFolder, hostLayout.messages);
   const port = openFileMessages({
     folder,
@@ -182,7 +185,17 @@ function openMessages(options: StartOptions, { host, store, vault, clock, schedu
       return row && row.state === 'active' && !isPass(row) ? vault.unwrap(row.wrapped) : null;
     },
   });
-  return { port, registration };
+  return { port, registration, carrier: openCarrier(folder, { clock, schedule, logger, settings }) };
+}
+
+/** What carries the messages in the folder; null: nothing on this machine, or a box's modem. */
+function openCarrier(
+  folder: string,
+  { clock, schedule, logger, settings }: Pick<Opened, 'clock' | 'schedule' | 'logger' | 'settings'>,
+): SmppCarrier | null {
+  if (settings.smppHost === '') return null;
+  const files = { ensureFolder: ensurePrivateFolder, write: writePrivateFile, flushFolder };
+  return openSmpp(settings, { spool: new MessageSpool(folder, files, clock), schedule, logger });
 }
 
 function readPem(file: string): string {
@@ -277,9 +290,13 @@ export async function startHost(options: StartOptions): Promise<RunningHost> {
     await publishFirstRules(host, settings);
     // 4. Messages and registration.
     const opened = { host, store, vault, clock, schedule, logger, settings };
-    const { port: messages, registration } = openMessages(options, opened);
+    const { port: messages, registration, carrier } = openMessages(options, opened);
     messages.start((message) => registration.handle(message));
     closers.push(() => messages.stop());
+    if (carrier) {
+      carrier.start();
+      closers.push(() => carrier.stop());
+    }
     // 5. Reservations and coupons that run out.
     const onError = (error: unknown): void => logger.error({ err: error }, 'expiry failed');
     closers.push(repeat(schedule, expiryEveryMs, () => host.expire(), onError));
@@ -297,6 +314,7 @@ export async function startHost(options: StartOptions): Promise<RunningHost> {
       authority: fingerprintOf(authority.certificate),
       merchantId: settings.merchantId,
       messages: { ...messages.counters },
+      smsCentre: carrier && { ...carrier.counters },
     });
     const commands = createCommands({ host, registration, clock, snapshotFolder, facts });
     closers.push(await openAdminSocket(adminSocket, commands, logger));

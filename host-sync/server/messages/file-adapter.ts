@@ -5,10 +5,10 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, lstatSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { decodeUtf8 } from '../../../terminal/kernel/bytes.js';
 import { TerminalError } from '../../../terminal/kernel/errors.js';
 import type { Clock } from '../../../terminal/kernel/ports.js';
 import { printable } from '../../../terminal/kernel/redaction.js';
+import { decodeMessageFile, encodeMessageFile, messageFileBytesMax } from '../../spool/message-file.js';
 import { ensurePrivateFolder, flushFolder, writePrivateFile } from '../pki/key-files.js';
 import {
   type Handling,
@@ -19,7 +19,6 @@ import {
   textLengthMax,
 } from './port.js';
 
-export const messageFileBytesMax = 4_096;
 /** Most files taken in one look; the rest waits for the next. */
 export const filesPerLookMax = 200;
 /** Kept in done/ and in bad/; the oldest go first. */
@@ -36,23 +35,6 @@ export interface FileMessagesOptions {
   readonly lookEveryMs: number;
   readonly clock: Pick<Clock, 'wallMs'>;
 }
-
-/** One file's content; null when it is not a message. One line feed at the very end does not belong to the text. */
-export function decodeMessageFile(id: string, content: Uint8Array): IncomingMessage | null {
-  if (content.length > messageFileBytesMax) return null;
-  const text = decodeUtf8(content);
-  const match = text.ok ? /^from: ([^\n]{1,20})\nto: ([^\n]{1,20})\n\n([\s\S]*?)\n?$/.exec(text.value) : null;
-  const [, from = '', to = '', body = ''] = match ?? [];
-  const fits = numberPattern.test(from) && numberPattern.test(to) && body.length >= 1 && body.length <= textLengthMax;
-  return fits ? { id, from, to, text: body } : null;
-}
-
-/** The content of a message's file. */
-export const encodeMessageFile = (message: {
-  readonly from: string;
-  readonly to: string;
-  readonly text: string;
-}): string => `from: ${message.from}\nto: ${message.to}\n\n${message.text}\n`;
 
 class FileMessages implements MessagePort {
   readonly counters = { sent: 0, taken: 0, rejected: 0 };

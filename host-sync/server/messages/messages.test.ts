@@ -4,13 +4,24 @@
  * with its reason; a crash in the middle ends the same. A whole host runs in this process.
  */
 import { createCipheriv, createDecipheriv, createECDH, createHash, ECDH, hkdfSync, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { nativeCrypto } from '../../../terminal/kernel/native.js';
+import { decodeMessageFile, encodeMessageFile } from '../../spool/message-file.js';
 import type { CouponView, MemberView } from '../host.js';
+import { SimulatedMessageCentre, shownBy } from '../sim/message-centre.js';
 import { openTestHost, type TestHost } from '../sim/running-host.js';
-import { decodeMessageFile, encodeMessageFile, filesPerLookMax } from './file-adapter.js';
+import { filesPerLookMax } from './file-adapter.js';
 import { openPendingRegistrations, pendingMax } from './pending-registrations.js';
 
 const phoneNumber = '13800000001';
@@ -272,6 +283,44 @@ t.test(
     t.equal(await deliver(host, 'back', { text: 'x' }), 'bad', 'it goes on when the folder is back');
   },
 );
+
+t.test('over an SMS centre: registration, answer, a long coupon message; the password shows nowhere', async (t) => {
+  const centre = new SimulatedMessageCentre();
+  const smppPort = await centre.listen();
+  const folder = t.testdir({ password: 'secret77\n' });
+  const smppPasswordFile = path.join(folder, 'password');
+  const smpp = { smppHost: '127.0.0.1', smppPort, smppSystemId: 'shop', smppPasswordFile, homeNumberPrefix: '+86' };
+  chmodSync(smppPasswordFile, 0o644);
+  await t.rejects(openTestHost(t, smpp, path.join(folder, 'open')), { code: 'config.invalid' }, 'others could read it');
+  chmodSync(smppPasswordFile, 0o600);
+  const schedule = (delayMs: number, run: () => void): (() => void) => {
+    const timer = setTimeout(run, delayMs);
+    return () => clearTimeout(timer);
+  };
+  const host = await openTestHost(t, { ...smpp, schedule, messageLookMs: 50 });
+  t.teardown(() => centre.close());
+  const until = async (is: () => boolean): Promise<void> => {
+    const deadline = Date.now() + 20_000;
+    while (!is() && Date.now() < deadline) await new Promise((resolve) => setImmediate(resolve));
+  };
+  await host.run('member.register', { phone: phoneNumber, name: '张三' });
+  await until(() => centre.submitted.length === 1);
+  const phone = answerTo(shownBy(centre.submitted));
+  // The underscore is septet 11 in the GSM alphabet.
+  const text = phone.answer.replaceAll('_', '\x11');
+  t.equal(await centre.deliver({ from: '8613800000001', to: merchantNumber, text, international: true }), 0);
+  await until(() => readdirSync(folderOf(host, 'done')).length === 1);
+  const member = await host.run<MemberView>('member.show', { who: phone.keyId });
+  t.match(member, { phone: phoneNumber, name: '张三' });
+  const issue = { holder: 'card', currency: 'CNY', amountMinor: 30_000, limitCategory: 'cake', member: phoneNumber };
+  const { code } = await host.run<{ code: string }>('coupon.issue', issue);
+  await until(() => readdirSync(folderOf(host, 'sent')).length === 2);
+  t.match(shownBy(centre.submitted.slice(1)), new RegExp(`^SHOULI1 CPN ${code} 30000 CNY 0 C [0-9A-Za-z_-]{214}$`));
+  t.equal(centre.submitted.length, 3, 'in two parts');
+  await host.stop();
+  t.notOk(host.log.join('').includes('secret77'));
+  t.match(host.log.join(''), /SMS centre is bound/);
+});
 
 t.test('files that are messages, and their bounds', (t) => {
   const bytes = (text: string): Uint8Array => Buffer.from(text);

@@ -1,11 +1,10 @@
 /**
- * Message port: how short texts reach members' phones and come back. A file adapter stands behind it now, a gateway later.
+ * Message port: how short texts reach members' phones and come back. Files stand behind it, and
+ * behind those what carries them (an SMS centre, a modem), or nothing.
  * Must not know what a text says.
  */
 
-/** Longest text: a message of several parts; longest number: E.164 with a plus. */
-export const textLengthMax = 1_000;
-export const numberPattern = /^\+?[0-9]{3,15}$/;
+export { numberPattern, textLengthMax } from '../../spool/message-file.js';
 
 export interface IncomingMessage {
   /** Names the message for logs and for telling repeats apart. */
