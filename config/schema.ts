@@ -5,7 +5,13 @@
 import { bleOptions } from '../drivers/ble/options.js';
 import { hidOptions, keypadOptions, stripeReaderOptions } from '../drivers/hid/options.js';
 import { pcscOptions } from '../drivers/pcsc/options.js';
-import { displayOptions, moduleOptions, printerOptions, serialOptions } from '../drivers/serial/options.js';
+import {
+  displayOptions,
+  modemOptions,
+  moduleOptions,
+  printerOptions,
+  serialOptions,
+} from '../drivers/serial/options.js';
 import { syncOptions } from '../host-sync/client/options.js';
 import { hostOptions } from '../host-sync/server/options.js';
 import { consoleOptions } from '../terminal/console/options.js';
@@ -25,6 +31,7 @@ const sections = {
   printers: { title: 'Receipt printers', rows: printerOptions },
   displays: { title: 'Customer’s displays', rows: displayOptions },
   modules: { title: 'Infrared and radio modules', rows: moduleOptions },
+  modems: { title: 'GSM modems', rows: modemOptions },
   bluetooth: { title: 'Scanners and phones over Bluetooth LE', rows: bleOptions },
   console: { title: 'The technician console', rows: consoleOptions },
   localApi: { title: 'The local API for tills', rows: localApiOptions },

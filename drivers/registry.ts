@@ -15,6 +15,7 @@ import { PcscDriver } from './pcsc/pcsc-driver.js';
 import { lookAtUsbReaders } from './pcsc/usb-readers.js';
 import type { TextEncode } from './protocols/escpos/print-job.js';
 import { CustomerDisplayDriver, type DisplayOptions } from './serial/display-driver.js';
+import { ModemDriver, type ModemOptions, type ModemSpool } from './serial/modem-driver.js';
 import { ModuleDriver, type ModuleOptions } from './serial/module-driver.js';
 import { type PrinterOptions, ReceiptPrinterDriver } from './serial/printer-driver.js';
 import { type ScannerOptions, SerialScannerDriver } from './serial/scanner-driver.js';
@@ -32,6 +33,7 @@ export interface DriverSettings {
   readonly printers: PrinterOptions;
   readonly displays: DisplayOptions;
   readonly modules: ModuleOptions;
+  readonly modems: Pick<ModemOptions, 'paths' | 'baud'>;
   readonly bluetooth: BleOptions;
 }
 
@@ -46,9 +48,14 @@ function isPseudoTerminal(path: string): boolean {
 
 export function createDrivers(
   settings: DriverSettings,
-  shell: { readonly clock: Clock; readonly schedule: Schedule },
+  shell: {
+    readonly clock: Clock;
+    readonly schedule: Schedule;
+    /** What modems carry messages for. */
+    readonly messages: Pick<ModemOptions, 'ownNumber' | 'homePrefix'> & { readonly openSpool: () => ModemSpool };
+  },
 ): readonly Driver[] {
-  const { clock, schedule } = shell;
+  const { clock, schedule, messages } = shell;
   const hid = { clock, schedule, look: lookAtHidraw, open: openHidTransport, silence: silenceInputs };
   const writing = { clock, schedule, loadEncode: loadGb18030 };
   return [
@@ -89,6 +96,17 @@ export function createDrivers(
       exists: existsSync,
       isSimulated: isPseudoTerminal,
     }),
+    new ModemDriver(
+      { ...settings.modems, ...messages },
+      {
+        clock,
+        schedule,
+        openSpool: messages.openSpool,
+        open: (path) => openSerialTransport(path, settings.modems.baud),
+        exists: existsSync,
+        isSimulated: isPseudoTerminal,
+      },
+    ),
     new BleDriver({ clock, schedule, options: settings.bluetooth }),
   ];
 }
@@ -104,12 +122,12 @@ export function lookForUnclaimed(
   settings: DriverSettings & { readonly console: { readonly serialPath: string } },
   claimed: readonly string[],
 ): readonly UnclaimedDevice[] {
-  const { scanners, hidScanners, printers, displays, modules, console } = settings;
+  const { scanners, hidScanners, printers, displays, modules, modems, console } = settings;
   return unclaimedDevices(
     {
       scannerPaths: scanners.paths,
       hidScanners,
-      otherPaths: [console.serialPath, ...printers.paths, ...displays.paths, ...modules.paths].filter(
+      otherPaths: [console.serialPath, ...printers.paths, ...displays.paths, ...modules.paths, ...modems.paths].filter(
         (path) => path !== '',
       ),
     },

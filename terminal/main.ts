@@ -9,6 +9,8 @@ import path from 'node:path';
 import type { Config } from '../config/schema.js';
 import type { Driver, Schedule } from '../drivers/contract/driver.js';
 import { createDrivers, lookForUnclaimed } from '../drivers/registry.js';
+import { MessageSpool } from '../host-sync/spool/message-spool.js';
+import { spoolFiles } from '../host-sync/spool/spool-files.js';
 import { startConsole } from './console/start.js';
 import type { Effect } from './core/effect.js';
 import { TerminalError } from './kernel/errors.js';
@@ -58,6 +60,20 @@ const schedule: Schedule = (delayMs, run) => {
   return () => clearTimeout(timer);
 };
 
+/** What a modem carries messages for: the host beside this box, whose folder it shares. Throws `config.invalid`. */
+function messagesOf({ host, modems }: Config, dataFolder: string) {
+  if (modems.paths.length > 0 && host.smppHost !== '')
+    throw new TerminalError('config.invalid', 'modems.paths and host.smppHost: one of them carries the messages');
+  if (modems.paths.length > 1)
+    throw new TerminalError('config.invalid', 'modems.paths: one modem carries the messages');
+  const folder = host.messageFolder || path.join(dataFolder, 'host', 'messages');
+  return {
+    ownNumber: host.merchantNumber,
+    homePrefix: host.homeNumberPrefix,
+    openSpool: () => new MessageSpool(folder, spoolFiles, nativeClock),
+  };
+}
+
 export async function startTerminal(start: TerminalStart): Promise<RunningTerminal> {
   const { config, dataFolder } = start;
   mkdirSync(dataFolder, { recursive: true, mode: 0o700 });
@@ -83,7 +99,8 @@ export async function startTerminal(start: TerminalStart): Promise<RunningTermin
   });
 
   // 3. The devices that the configuration names or that are plugged in.
-  const drivers = start.drivers ?? createDrivers(config, { clock: nativeClock, schedule });
+  const drivers =
+    start.drivers ?? createDrivers(config, { clock: nativeClock, schedule, messages: messagesOf(config, dataFolder) });
 
   // 4. The box itself: sale desk, acceptance machine, card links.
   const terminal = new Terminal({

@@ -132,3 +132,22 @@ export const moduleOptions = [
     help: 'Speed of the modules’ lines, 8 data bits, no parity, 1 stop bit; also how long the box reckons with for what it sends.',
   },
 ] as const;
+
+export const modemOptions = [
+  {
+    key: 'paths',
+    type: 'list',
+    default: [],
+    form: { pattern: /^\/[^\p{Cc}]+$/u, says: 'a path from /' },
+    help: 'GSM modems that carry the messages of the host beside this box, by their lasting names: /dev/serial/by-id/usb-…. Not together with host.smppHost.',
+  },
+  {
+    key: 'baud',
+    type: 'integer',
+    default: 115_200,
+    min: 1_200,
+    max: 921_600,
+    unit: 'baud',
+    help: 'Speed of the serial lines, 8 data bits, no parity, 1 stop bit.',
+  },
+] as const;

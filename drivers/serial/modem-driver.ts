@@ -1,0 +1,184 @@
+/**
+ * GSM modems on serial lines: carry messages between the network and the host's message folder. What came is deleted from the
+ * modem only when the folder has it; what nobody knows the fate of is never sent again. Must not log a number or a text.
+ */
+import { printable } from '../../terminal/kernel/redaction.js';
+import { splitText } from '../protocols/sms/parts.js';
+import { decodeDeliverTpdu, encodeSubmitTpdu } from '../protocols/sms/tpdu.js';
+import { type Line, LineDriver, type LinePorts, type WantedLine } from './line-driver.js';
+import { ModemTalk } from './modem-talk.js';
+
+export interface ModemOptions {
+  readonly paths: readonly string[];
+  readonly baud: number;
+  readonly ownNumber: string;
+  readonly homePrefix: string;
+}
+
+/** The folder between host and modem (host-sync/spool). Each may throw when the folder fails. */
+export interface ModemSpool {
+  claim(): { readonly id: string; readonly to: string; readonly text: string } | null;
+  giveBack(id: string): void;
+  settle(id: string, end: 'sent' | 'unsure' | 'unsent', reason: string): void;
+  receive(part: {
+    readonly from: string;
+    readonly to: string;
+    readonly text: string;
+    readonly place: { readonly reference: number; readonly total: number; readonly sequence: number } | null;
+  }): 'stored' | 'repeated' | 'full' | 'unfit';
+}
+export interface ModemPorts extends LinePorts {
+  readonly openSpool: () => ModemSpool;
+}
+
+/** How often modem and folder are looked at where neither says anything, in milliseconds. */
+export const lookMessagesMs = 2_000;
+const referencesMax = 256;
+
+interface Carrying {
+  talk: ModemTalk | null;
+  /** Ends the pause between two looks. */
+  wake: () => void;
+  sent: number;
+  unsure: number;
+  unsent: number;
+  received: number;
+  refused: number;
+}
+
+export class ModemDriver extends LineDriver<Carrying> {
+  readonly name = 'serial-modem';
+  readonly bus = 'serial';
+  protected readonly kind = 'modem';
+  readonly #wanted: readonly WantedLine[];
+  readonly #openSpool: () => ModemSpool;
+  #spool: ModemSpool | null = null;
+  #reference = 0;
+
+  constructor(
+    private readonly options: ModemOptions,
+    ports: ModemPorts,
+  ) {
+    super(ports);
+    this.#openSpool = ports.openSpool;
+    this.#wanted = [...new Set(options.paths)].map((path) => {
+      const identity = printable(path);
+      return { identity, path, description: identity };
+    });
+  }
+
+  protected wanted(): readonly WantedLine[] {
+    return this.#wanted;
+  }
+  protected fresh(): Carrying {
+    return { talk: null, wake: () => {}, sent: 0, unsure: 0, unsent: 0, received: 0, refused: 0 };
+  }
+  protected counters({ sent, unsure, unsent, received, refused }: Carrying): Readonly<Record<string, number>> {
+    return { sent, unsure, unsent, received, refused };
+  }
+
+  protected began(line: Line<Carrying>): void {
+    const { identity, own, transport } = line;
+    if (!transport) return;
+    const write: typeof transport.write = (bytes) => {
+      this.orders.passed(identity, 'out', bytes);
+      return transport.write(bytes);
+    };
+    const talk = new ModemTalk(write, this.ports.schedule, () => own.wake());
+    own.talk = talk;
+    void this.#serve(line, talk);
+  }
+
+  protected left({ own }: Line<Carrying>): void {
+    own.talk?.left();
+    own.talk = null;
+    own.wake();
+  }
+
+  protected read({ own }: Line<Carrying>, chunk: Uint8Array): void {
+    own.talk?.hear(chunk);
+  }
+
+  /** Until the line goes: prepare it, then look again and again. */
+  async #serve(line: Line<Carrying>, talk: ModemTalk): Promise<void> {
+    let isPrepared = false;
+    while (!talk.isGone) {
+      const trouble: string | null = isPrepared ? null : await talk.prepare();
+      isPrepared = trouble === null;
+      let problem: string | null = trouble;
+      if (isPrepared && !talk.isGone) {
+        try {
+          problem = await this.#carry(line, talk);
+        } catch {
+          problem = 'the message folder cannot be used';
+        }
+      }
+      if (talk.isGone) return;
+      if (problem !== null) isPrepared = false;
+      this.set(
+        line,
+        problem === null ? 'ready' : 'failing',
+        problem === null ? null : { code: 'device.failed', detail: problem },
+      );
+      await new Promise<void>((resolve) => {
+        const cancel = this.ports.schedule(lookMessagesMs, resolve);
+        line.own.wake = () => {
+          cancel();
+          resolve();
+        };
+      });
+    }
+  }
+
+  /** One look: takes what came, then sends what waits. @returns what is wrong, or null */
+  async #carry({ own }: Line<Carrying>, talk: ModemTalk): Promise<string | null> {
+    this.#spool ??= this.#openSpool();
+    const listed = await talk.list();
+    if (!listed) return 'AT+CMGL: no answer';
+    for (const { index, pdu } of listed) {
+      const read = pdu && decodeDeliverTpdu(pdu);
+      const end = read?.ok
+        ? this.#spool.receive({ ...read.value, from: this.#asWritten(read.value.from), to: this.options.ownNumber })
+        : 'unfit';
+      if (end === 'full') continue;
+      if (end === 'stored') own.received++;
+      if (end === 'unfit') own.refused++;
+      await talk.remove(index);
+    }
+    while (!talk.isGone) {
+      const message = this.#spool.claim();
+      if (!message) return null;
+      const trouble = await this.#send(own, talk, message);
+      if (trouble !== null) return trouble;
+    }
+    return null;
+  }
+
+  async #send(own: Carrying, talk: ModemTalk, { id, to, text }: NonNullable<ReturnType<ModemSpool['claim']>>) {
+    const spool = this.#spool as ModemSpool;
+    this.#reference = (this.#reference + 1) % referencesMax;
+    const parts = splitText(text, this.#reference);
+    const settle = (end: 'sent' | 'unsure' | 'unsent', reason: string): null => {
+      spool.settle(id, end, reason);
+      own[end]++;
+      return null;
+    };
+    if (!parts.ok) return settle('unsent', parts.error.code);
+    for (const [i, part] of parts.value.entries()) {
+      const end = await talk.send(encodeSubmitTpdu(to, part));
+      const where = `part ${i + 1} of ${parts.value.length}`;
+      if (end.end === 'refused') return settle('unsent', `error ${end.code} for ${where}`);
+      if (end.end === 'later' && i === 0) {
+        spool.giveBack(id);
+        return 'the network or the SIM takes no message now';
+      }
+      if (end.end !== 'sent') return settle('unsure', `no answer for ${where}`);
+    }
+    return settle('sent', '');
+  }
+
+  #asWritten(number: string): string {
+    const { homePrefix } = this.options;
+    return homePrefix !== '' && number.startsWith(homePrefix) ? number.slice(homePrefix.length) : number;
+  }
+}
