@@ -46,9 +46,10 @@ export interface BoxOptions {
 
 const kebab = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-/** The host's own options as its flags. */
-function hostFlags(config: Config, freePorts: boolean): string[] {
-  const { port, pagesPort, ...rest } = config.host;
+/** The host's own options as its flags. A simulated host sends nothing to real phones: its messages stay in its own folder. */
+function hostFlags(config: Config, freePorts: boolean, simulated: boolean): string[] {
+  const { port, pagesPort, ...configured } = config.host;
+  const rest = simulated ? { ...configured, smppHost: '', messageFolder: '' } : configured;
   const others = Object.entries(rest).flatMap(([key, value]) => {
     const text = Array.isArray(value) ? value.join(',') : String(value);
     return text === '' ? [] : [`--${kebab(key)}`, text];
@@ -65,7 +66,7 @@ export async function startBox(options: BoxOptions): Promise<Box> {
   const enrolled = (): boolean => existsSync(path.join(dataFolder, 'keys', credentialsFileName));
   const realm = options.simulated ? 'simulated' : 'real';
   const startHost = (knownPort: number | null): Promise<Running<HostReady>> => {
-    const flags = hostFlags(config, options.freePorts ?? false);
+    const flags = hostFlags(config, options.freePorts ?? false, options.simulated);
     // A host that comes back must come back where the terminal knows it.
     if (knownPort !== null) flags[1] = String(knownPort);
     const words = [
