@@ -5,7 +5,8 @@
 import fc from 'fast-check';
 import stringWidth from 'string-width';
 import t from 'tap';
-import type { Bill } from '../../host-sync/protocol/record.js';
+import { jobLinesMax } from '../../drivers/protocols/escpos/print-job.js';
+import { type Bill, billLinesMax } from '../../host-sync/protocol/record.js';
 import { type ErrorCode, errorTable } from '../kernel/errors.js';
 import {
   type AmountMinor,
@@ -14,6 +15,7 @@ import {
   currencies,
   formatAmount,
   type Points,
+  quantityMax,
 } from '../kernel/units.js';
 import { acceptedAnswer, nothingKnown, original, requestFor, serviceExamples } from './core-fixtures.js';
 import { type ReceiptContext, receiptColumns, receiptLines } from './receipt.js';
@@ -50,6 +52,22 @@ t.test('the merchant’s own lines, under the name and at the end, within the wi
   t.equal(rows.at(-2), '长'.repeat(16));
   t.match(rows.at(-1), /SIMULATED/, 'what must be seen stays last');
   t.end();
+});
+
+t.test('the longest receipt fits into one job of the printer', async (t) => {
+  const line = {
+    ...{ code: null, name: '长'.repeat(100), quantity: quantityMax },
+    priceSource: 'override' as const,
+    ...{ unitPriceMinor: amountMinorMax, amountMinor: amountMinorMax },
+  };
+  const request = requestFor({ name: 'pointsSpend', points: 1 as Points });
+  const long = {
+    ...{ ...request, reference: 'r'.repeat(64), clerk: '张'.repeat(64) },
+    bill: { ...request.bill, totalMinor: amountMinorMax, lines: Array.from({ length: billLinesMax }, () => line) },
+  };
+  const texts = ['长'.repeat(64), '长'.repeat(64), '长'.repeat(64), '长'.repeat(64)];
+  const lines = printed(long, accepted(long), { head: texts, foot: texts, copy: true }).split('\n');
+  t.ok(lines.length > billLinesMax && lines.length <= jobLinesMax, `${lines.length} lines`);
 });
 
 t.test('points earned, with and without the host', (t) => {

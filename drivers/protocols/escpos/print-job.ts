@@ -17,8 +17,8 @@ export interface PrintJob {
   readonly qr: string | null;
 }
 
-/** Most lines of a job: 500 bill lines at two each, and what stands around them. */
-export const jobLinesMax = 1_200;
+/** Most lines of a job: 500 bill lines at four each, and what stands around them. */
+export const jobLinesMax = 2_200;
 /** A QR code of version 10 at correction level M; larger modules than that do not fit a 58 mm roll. */
 export const qrBytesMax = 213;
 
