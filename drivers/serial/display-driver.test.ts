@@ -83,7 +83,7 @@ t.test('a display that was away shows what was told meanwhile', async (t) => {
   await rig.close();
 });
 
-t.test('a slow line skips what was in between; one that cannot be written to is failing, and well again', async (t) => {
+t.test('a slow line skips what was in between; one that cannot be written to says so, and is well again', async (t) => {
   const time = new ManualTime();
   const display = new SimulatedLineDisplay();
   const waiting: ((written: Result<void, DeviceError>) => void)[] = [];
@@ -112,7 +112,7 @@ t.test('a slow line skips what was in between; one that cannot be written to is 
   await settle();
   t.same(display.lines, ['99', '']);
   await settle(err({ code: 'device.failed', detail: 'broken' }));
-  t.match(driver.statuses(), [{ state: 'failing', counters: { shown: 2 } }]);
+  t.match(driver.statuses(), [{ error: { code: 'device.failed' }, counters: { shown: 2 } }]);
   driver.display.show(['积分 é', 'ok']);
   await settle();
   t.same(display.lines, ['?? ?', 'ok'], 'without Chinese characters');

@@ -4,7 +4,7 @@
  */
 import { printable } from '../../terminal/kernel/redaction.js';
 import type { MemberScreen } from '../contract/driver.js';
-import type { ByteTransport } from '../contract/transport.js';
+import { type ByteTransport, cannotLoad } from '../contract/transport.js';
 import {
   type DisplayCommands,
   type DisplayText,
@@ -71,7 +71,11 @@ export class CustomerDisplayDriver extends LineDriver<Showing> {
     const { own } = line;
     own.writing = transport;
     const { chinese, commands } = this.options;
-    const encode = chinese ? await this.ports.loadEncode() : ascii;
+    const loaded = chinese
+      ? await this.ports.loadEncode().catch((error: unknown) => cannotLoad('iconv-lite', error))
+      : ascii;
+    const encode = 'code' in loaded ? ascii : loaded;
+    if ('code' in loaded) this.set(line, 'ready', loaded);
     while (own.due && line.transport === transport) {
       const bytes = encodeDisplay(own.due, commands, encode);
       own.due = null;
@@ -79,7 +83,7 @@ export class CustomerDisplayDriver extends LineDriver<Showing> {
       const written = await transport.write(bytes);
       if (line.transport !== transport) return;
       if (written.ok) own.shown += 1;
-      this.set(line, written.ok ? 'ready' : 'failing', written.ok ? null : written.error);
+      this.set(line, 'ready', written.ok ? ('code' in loaded ? loaded : null) : written.error);
     }
     if (own.writing === transport) own.writing = null;
   }

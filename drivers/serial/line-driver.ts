@@ -55,6 +55,8 @@ export abstract class LineDriver<Own> implements Driver {
   abstract readonly bus: Bus;
   /** What its devices are called: `scanner` gives scanner-1, scanner-2. */
   protected abstract readonly kind: string;
+  /** What passes is never recorded but on a simulated box. */
+  protected readonly sensitive: boolean = false;
   protected readonly lines: Line<Own>[] = [];
   protected readonly orders = new DeviceOrders();
   readonly #closing = new Set<Promise<void>>();
@@ -243,7 +245,7 @@ export abstract class LineDriver<Own> implements Driver {
       device: line.device,
       bus: this.bus,
       identity: line.identity,
-      sensitive: false,
+      sensitive: this.sensitive,
       state: line.state,
       description: line.description,
       simulated: this.ports.isSimulated(line.path),

@@ -19,7 +19,7 @@ import { decodeDeliverTpdu, encodeSubmitTpdu } from '../protocols/sms/tpdu.js';
 import { modemOnPty, SimulatedGsmModem } from '../sim/gsm-modem.js';
 import { ManualTime } from '../sim/manual-time.js';
 import { openPtyPair } from '../sim/pty.js';
-import { lookMessagesMs, ModemDriver } from './modem-driver.js';
+import { laterTriesMax, lookMessagesMs, ModemDriver } from './modem-driver.js';
 import { openSerialTransport } from './serial-transport.js';
 
 const options = { baud: 115_200, ownNumber: '10690000', homePrefix: '+86' };
@@ -172,12 +172,31 @@ t.test(
     r.modem.store('not hex');
     await r.turn();
     await r.look();
-    t.equal(r.modem.sim.size, 0);
+    t.same([...r.modem.sim.values()], ['NOT HEX'], 'what was garbled on the line is never deleted');
     t.equal(r.list('in').length, 2, 'the same message again is one');
     t.ok(r.list('in').some((each) => readFileSync(path.join(r.folder, 'in', each), 'utf8').includes('一二')));
-    t.match(r.state()?.counters, { refused: 2 });
+    t.match(r.state()?.counters, { refused: 1 });
   },
 );
+
+t.test('a number that the network never takes holds up the others only so long', async (t) => {
+  const r = await rig(t);
+  r.modem.mood.sends.push(...Array.from({ length: laterTriesMax }, () => 41));
+  r.put('1', 'to nobody');
+  r.put('2', 'to somebody');
+  await r.driver.start(() => {});
+  for (let looks = 0; looks < laterTriesMax; looks++) await r.look();
+  t.same([r.list('unsent'), r.list('sent'), r.list('out')], [['1.sms'], ['2.sms'], []]);
+});
+
+t.test('an OK without the number of the message is not taken for its sending', async (t) => {
+  const r = await rig(t);
+  r.modem.mood.sends.push('bareOk');
+  r.put('1', 'perhaps');
+  await r.driver.start(() => {});
+  await r.turn();
+  t.same([r.list('unsure'), r.list('sent')], [['1.sms'], []]);
+});
 
 t.test('a SIM with a PIN and a modem that says nothing are failing, and come back', async (t) => {
   const r = await rig(t);
@@ -220,6 +239,20 @@ t.test('codec: a known message, every truncation and flipped bit; lines and thei
   t.same(readEnd('+CMS ERROR: 331'), { ok: false, code: 331 });
   t.same(readEnd('+CMS ERROR: 99999'), { ok: false, code: -1 });
   t.equal(readEnd('+CMGS: 7'), null);
-  t.match(readList(['+CMGL: 3,1,,24', '0041', '+CMGL: 4,1,,24']), [{ index: 3 }, { index: 4, pdu: null }]);
+  const listed = readList([
+    '+CMGL: 3,1,,2',
+    '^RSSI: 18',
+    '00',
+    '00041',
+    '000412',
+    '+CMGL: 4,1,,24',
+    '0041',
+    '+CMGL: 5,1,,1',
+  ]);
+  t.same(listed, [
+    { index: 3, pdu: hex('000412') },
+    { index: 4, pdu: null },
+    { index: 5, pdu: null },
+  ]);
   t.end();
 });

@@ -34,6 +34,8 @@ export interface ModemPorts extends LinePorts {
 /** How often modem and folder are looked at where neither says anything, in milliseconds. */
 export const lookMessagesMs = 2_000;
 const referencesMax = 256;
+/** How often one message is tried that the network does not take now. */
+export const laterTriesMax = 10;
 
 interface Carrying {
   talk: ModemTalk | null;
@@ -44,12 +46,16 @@ interface Carrying {
   unsent: number;
   received: number;
   refused: number;
+  /** The message that was not taken last, and how often. */
+  later: { readonly id: string; readonly tries: number } | null;
 }
 
 export class ModemDriver extends LineDriver<Carrying> {
   readonly name = 'serial-modem';
   readonly bus = 'serial';
   protected readonly kind = 'modem';
+  /** Numbers and texts of members, and codes that register and log in. */
+  protected override readonly sensitive = true;
   readonly #wanted: readonly WantedLine[];
   readonly #openSpool: () => ModemSpool;
   #spool: ModemSpool | null = null;
@@ -71,7 +77,7 @@ export class ModemDriver extends LineDriver<Carrying> {
     return this.#wanted;
   }
   protected fresh(): Carrying {
-    return { talk: null, wake: () => {}, sent: 0, unsure: 0, unsent: 0, received: 0, refused: 0 };
+    return { talk: null, wake: () => {}, sent: 0, unsure: 0, unsent: 0, received: 0, refused: 0, later: null };
   }
   protected counters({ sent, unsure, unsent, received, refused }: Carrying): Readonly<Record<string, number>> {
     return { sent, unsure, unsent, received, refused };
@@ -136,8 +142,10 @@ export class ModemDriver extends LineDriver<Carrying> {
     const listed = await talk.list();
     if (!listed) return 'AT+CMGL: no answer';
     for (const { index, pdu } of listed) {
-      const read = pdu && decodeDeliverTpdu(pdu);
-      const end = read?.ok
+      // Bytes were lost on the line: it lies there still, and is listed again.
+      if (!pdu) continue;
+      const read = decodeDeliverTpdu(pdu);
+      const end = read.ok
         ? this.#spool.receive({ ...read.value, from: this.#asWritten(read.value.from), to: this.options.ownNumber })
         : 'unfit';
       if (end === 'full') continue;
@@ -169,6 +177,10 @@ export class ModemDriver extends LineDriver<Carrying> {
       const where = `part ${i + 1} of ${parts.value.length}`;
       if (end.end === 'refused') return settle('unsent', `error ${end.code} for ${where}`);
       if (end.end === 'later' && i === 0) {
+        const tries = (own.later?.id === id ? own.later.tries : 0) + 1;
+        // It may be this number alone that is not taken: the others are not to wait for it for ever.
+        if (tries >= laterTriesMax) return settle('unsent', 'not taken, again and again');
+        own.later = { id, tries };
         spool.giveBack(id);
         return 'the network or the SIM takes no message now';
       }

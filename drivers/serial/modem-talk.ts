@@ -102,7 +102,8 @@ export class ModemTalk {
       return { end: 'later' };
     }
     const answer = await this.#ask(`${toHex(tpdu.bytes).toUpperCase()}\x1a`, false, sendTimeoutMs);
-    if (answer.end === 'ok') return { end: 'sent' };
+    // An OK of its own may be the late one of another command: only with its number was the message taken.
+    if (answer.end === 'ok') return { end: answer.lines.some((line) => line.startsWith('+CMGS:')) ? 'sent' : 'unsure' };
     if (answer.end !== 'error') return { end: 'unsure' };
     const meaning = meaningOf(answer.code);
     return meaning === 'refused' ? { end: 'refused', code: answer.code } : { end: meaning };

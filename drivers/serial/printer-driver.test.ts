@@ -10,6 +10,7 @@ import iconv from 'iconv-lite';
 import t from 'tap';
 import { nativeClock } from '../../terminal/kernel/native.js';
 import { err, ok } from '../../terminal/kernel/result.js';
+import { DeviceSupervisor } from '../../terminal/runtime/device-supervisor.js';
 import { driverConformance } from '../contract/conformance.js';
 import type { ByteTransport, DeviceError } from '../contract/transport.js';
 import { ManualTime } from '../sim/manual-time.js';
@@ -114,7 +115,11 @@ t.test('addresses', async (t) => {
 type Fault = 'die' | 'pull' | 'refuse' | 'hang';
 
 /** Printers behind the driver's ports, and a clock that moves when told. A fault strikes once the slip itself is written. */
-function openFeigned(names: readonly string[], more: Partial<typeof options> = {}) {
+function openFeigned(
+  names: readonly string[],
+  more: Partial<typeof options> = {},
+  load: typeof loadEncode = loadEncode,
+) {
   const time = new ManualTime();
   const faults = new Map<string, Fault>();
   const far = new Map(
@@ -153,7 +158,7 @@ function openFeigned(names: readonly string[], more: Partial<typeof options> = {
   const driver = new ReceiptPrinterDriver(
     'serial',
     { ...options, paths: names, ...more },
-    { ...{ loadEncode, open, exists: () => true }, ...time, isSimulated: () => false },
+    { ...{ loadEncode: load, open, exists: () => true }, ...time, isSimulated: () => false },
   );
   return {
     ...{ driver, faults, time },
@@ -182,11 +187,11 @@ t.test('paper and cover are seen while nothing is printed, and that they are wel
   at('/a').body.paper = 'out';
   time.advance(5_000);
   await settle();
-  t.same(states(), ['printer-1 failing device.paperOut']);
+  t.same(states(), ['printer-1 ready device.paperOut']);
   Object.assign(at('/a').body, { paper: 'there', coverOpen: true });
   time.advance(5_000);
   await settle();
-  t.same(states(), ['printer-1 failing device.coverOpen']);
+  t.same(states(), ['printer-1 ready device.coverOpen']);
   at('/a').body.coverOpen = false;
   time.advance(5_000);
   await settle();
@@ -207,7 +212,11 @@ t.test('the next printer takes over only where certainly nothing was printed', a
   time.advance(20_000);
   t.match(await printing, { printed: 'unknown', device: 'printer-1', error: { code: 'device.paperOut' } });
   t.equal(at('/b').slips.length, 1, 'the other one does not print it again');
-  t.match(driver.statuses()[0], { state: 'failing', counters: { slips: 0, unsure: 1 } });
+  t.match(driver.statuses()[0], {
+    state: 'ready',
+    error: { code: 'device.paperOut' },
+    counters: { slips: 0, unsure: 1 },
+  });
   await driver.stop();
 });
 
@@ -252,7 +261,7 @@ t.test(
       asked.time.advance(1_000);
     }
     t.match(await printing, { printed: 'nothing', error: { code: 'device.timedOut' } });
-    t.same([asked.states(), asked.at('/a').slips], [['printer-1 failing device.timedOut'], []]);
+    t.same([asked.states(), asked.at('/a').slips], [['printer-1 ready device.timedOut'], []]);
     await asked.driver.stop();
 
     const told = openFeigned(['/a'], { answers: false });
@@ -296,3 +305,41 @@ t.test('no printer, and one that is disabled', async (t) => {
   t.same(at('/a').slips, [], 'what was not printed does not come out later');
   await driver.stop();
 });
+
+t.test('a character set that cannot be loaded is said so, and nothing ends by it', async (t) => {
+  const { driver, start } = openFeigned(['/a'], {}, () => Promise.reject(new Error('no such file\nstack')));
+  await start();
+  t.match(await driver.print(null, receipt, null), { printed: 'nothing', error: { code: 'device.driverMissing' } });
+  await driver.stop();
+});
+
+t.test(
+  'under the supervisor a printer without paper stays served, says why, and prints as soon as there is some',
+  async (t) => {
+    const { at, driver, settle, time } = openFeigned(['/a']);
+    const told: string[] = [];
+    const supervisor = new DeviceSupervisor({
+      ...{ drivers: [driver], disabled: [], ...time },
+      onEvent: (event) => {
+        if (event.type === 'deviceStateChanged')
+          told.push(`${event.status.state} ${event.status.error?.code ?? ''}`.trim());
+      },
+    });
+    await supervisor.start();
+    await settle();
+    at('/a').body.paper = 'out';
+    for (let second = 0; second < 60; second += 5) {
+      time.advance(5_000);
+      await settle();
+    }
+    t.match(supervisor.statuses(), [{ state: 'ready', error: { code: 'device.paperOut' }, counters: { restarts: 0 } }]);
+    t.match(await driver.print(null, receipt, null), { printed: 'nothing', error: { code: 'device.paperOut' } });
+    at('/a').body.paper = 'there';
+    t.match(await driver.print(null, receipt, null), { printed: 'whole' });
+    time.advance(5_000);
+    await settle();
+    t.match(supervisor.statuses(), [{ state: 'ready', error: null }]);
+    t.same(told, ['ready', 'ready device.paperOut', 'ready']);
+    await supervisor.stop();
+  },
+);

@@ -4,7 +4,7 @@
  */
 import { printable } from '../../terminal/kernel/redaction.js';
 import type { Bus, PrintEnd } from '../contract/driver.js';
-import type { DeviceError } from '../contract/transport.js';
+import { cannotLoad, type DeviceError } from '../contract/transport.js';
 import { encodeJob, type TextEncode } from '../protocols/escpos/print-job.js';
 import { type Line, LineDriver, type LinePorts, type WantedLine } from './line-driver.js';
 import { PrinterTalk, troubleOf } from './printer-talk.js';
@@ -68,7 +68,9 @@ export class ReceiptPrinterDriver extends LineDriver<Printing> {
   async print(device: string | null, lines: readonly string[], qr: string | null): Promise<PrintEnd | null> {
     if (this.lines.length === 0) return null;
     const { cut } = this.#options;
-    const job = encodeJob({ lines, qr }, await this.#loadEncode(), cut);
+    const encode = await this.#loadEncode().catch((error: unknown) => cannotLoad('iconv-lite', error));
+    if ('code' in encode) return { printed: 'nothing', device, error: encode };
+    const job = encodeJob({ lines, qr }, encode, cut);
     let end: PrintEnd = { printed: 'nothing', device, error: nobody };
     for (const line of this.lines) {
       if (device !== null && line.device !== device) continue;
@@ -91,7 +93,7 @@ export class ReceiptPrinterDriver extends LineDriver<Printing> {
     own.waiting -= 1;
     if (end.printed === 'unknown') own.unsure += 1;
     else if (end.printed !== 'nothing') own.slips += 1;
-    if ('error' in end && line.transport) this.set(line, 'failing', end.error);
+    if ('error' in end && line.transport) this.set(line, 'ready', end.error);
     return end;
   }
 
@@ -109,7 +111,8 @@ export class ReceiptPrinterDriver extends LineDriver<Printing> {
       if (line.own.talk !== talk) return;
       line.own.paperLow = status?.paperLow ? 1 : 0;
       const trouble = troubleOf(status);
-      this.set(line, trouble ? 'failing' : 'ready', trouble);
+      // No fault of the line, which stays open: the driver itself sees when a person has seen to it.
+      this.set(line, 'ready', trouble);
     }
     line.own.cancelAsk = this.ports.schedule(askEveryMs, () => void this.#askOften(line, talk));
   }

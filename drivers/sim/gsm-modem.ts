@@ -6,8 +6,8 @@ import { constants, openSync, writeSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
 
 export interface ModemMood {
-  /** Ends of the next sendings, in order: an error's number, `silence`, or `ok`. */
-  readonly sends: (number | 'silence' | 'ok')[];
+  /** Ends of the next sendings, in order: an error's number, `silence`, `ok`, or an OK without a number. */
+  readonly sends: (number | 'silence' | 'ok' | 'bareOk')[];
   pinWanted: boolean;
   mute: boolean;
 }
@@ -107,6 +107,7 @@ export class SimulatedGsmModem {
     else if (typeof mood === 'number') this.answer(`\r\n+CMS ERROR: ${mood}\r\n`);
     else {
       this.sent.push(this.#read(pdu.slice(2)));
+      if (mood === 'bareOk') this.answer('\r\nOK\r\n');
       if (mood === 'ok') this.answer('\r\n+CMGS: 7\r\n\r\nOK\r\n');
     }
   }

@@ -101,8 +101,10 @@ export class MessageSpool {
     if (kept && kept.text !== part.text)
       // The sender has begun anew under this reference; the rest of the older message never came.
       for (const name of names) if (name.startsWith(set)) rmSync(path.join(this.root, 'parts', name), { force: true });
-    const ofOne = names.filter((name) => name.startsWith(sender)).length;
-    if (!kept && (names.length >= waitingPartsMax || ofOne >= waitingPartsOfOneMax)) return 'full';
+    if (!kept && names.length >= waitingPartsMax) return 'full';
+    const ofOne = names.filter((name) => name.startsWith(sender) && !name.startsWith(set));
+    // A sender who never ends what he begins loses the oldest of it, and stops nobody else.
+    if (!kept && ofOne.length >= waitingPartsOfOneMax) this.#dropOldest(ofOne);
     if (kept?.text !== part.text) this.files.write(path.join(this.root, 'parts', own), encodeMessageFile(part));
     const texts: string[] = [];
     for (let sequence = 1; sequence <= place.total; sequence++) {
@@ -116,6 +118,11 @@ export class MessageSpool {
       rmSync(path.join(this.root, 'parts', `${set}${sequence}${extension}`), { force: true });
     this.files.flushFolder(path.join(this.root, 'parts'));
     return end;
+  }
+
+  #dropOldest(names: readonly string[]): void {
+    const [oldest] = [...names].sort((a, b) => this.#modifiedMs(a) - this.#modifiedMs(b));
+    if (oldest !== undefined) rmSync(path.join(this.root, 'parts', oldest), { force: true });
   }
 
   /** Names of the parts that still may be completed; the others go. */

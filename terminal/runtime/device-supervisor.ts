@@ -33,6 +33,8 @@ interface Ward {
   readonly driver: Driver;
   readonly identity: string;
   life: Life;
+  /** What a person has to see to at a device that is served. */
+  condition: DeviceError | null;
   sinceWallMs: DeviceStatus['sinceWallMs'];
   cancelTimer: () => void;
 }
@@ -118,7 +120,13 @@ export class DeviceSupervisor {
   }
 
   #report(driver: Driver, { identity, state, error }: DeviceStatus): void {
-    if (identity !== null) this.#step(this.#ward(driver, identity), eventOf[state], error);
+    if (identity === null) return;
+    const ward = this.#ward(driver, identity);
+    this.#step(ward, eventOf[state], error);
+    const condition = state === 'ready' && ward.life.state === 'ready' ? error : null;
+    const isNews = condition?.code !== ward.condition?.code || condition?.detail !== ward.condition?.detail;
+    ward.condition = condition;
+    if (isNews) this.#tell(ward);
   }
 
   #ward(driver: Driver, identity: string): Ward {
@@ -127,7 +135,7 @@ export class DeviceSupervisor {
     if (known) return known;
     if (this.#wards.size >= devicesMax) this.#forgetOne();
     const sinceWallMs = this.#parts.clock.wallMs();
-    const ward: Ward = { driver, identity, life: newLife, sinceWallMs, cancelTimer: () => {} };
+    const ward: Ward = { driver, identity, life: newLife, condition: null, sinceWallMs, cancelTimer: () => {} };
     this.#wards.set(key, ward);
     return ward;
   }
@@ -148,7 +156,10 @@ export class DeviceSupervisor {
     const [life, orders] = stepLife(before, { type, atMs, error, generation });
     ward.life = life;
     if (life.generation !== before.generation) ward.cancelTimer();
-    const isNews = life.state !== before.state || life.error?.detail !== before.error?.detail;
+    const isNews =
+      life.state !== before.state ||
+      life.error?.code !== before.error?.code ||
+      life.error?.detail !== before.error?.detail;
     if (life.state !== before.state) ward.sinceWallMs = this.#parts.clock.wallMs();
     for (const order of orders)
       if (order.type === 'timer')
@@ -172,7 +183,11 @@ export class DeviceSupervisor {
       ...status,
       state: life.state,
       sinceWallMs,
-      error: isAway ? { code: 'device.absent', detail: 'disabled, and not plugged in' } : life.error,
+      error: isAway
+        ? { code: 'device.absent', detail: 'disabled, and not plugged in' }
+        : life.state === 'ready'
+          ? ward.condition
+          : life.error,
       counters: { ...status.counters, restarts: Math.max(0, life.starts - 1) },
     };
   }

@@ -42,18 +42,26 @@ export function readEnd(line: string): { readonly ok: true } | { readonly ok: fa
 export interface ListedMessage {
   /** Where it lies on the SIM or in the modem. */
   readonly index: number;
-  /** Null: its line is no PDU. */
+  /** Of the length that its head line says; null: no such line came, and nobody knows what lies there. */
   readonly pdu: Bytes | null;
 }
 
-/** The messages of an answer to AT+CMGL=4: each head line `+CMGL: index,…` with the line behind it. */
+/**
+ * The messages of an answer to AT+CMGL=4: each head line `+CMGL: index,…,length` with its PDU, of `length` octets behind the
+ * address of the centre. Other words of the modem may stand between the two.
+ */
 export function readList(lines: readonly string[]): readonly ListedMessage[] {
-  return lines.flatMap((line, at) => {
-    const [, index] = /^\+CMGL: ?([0-9]{1,4}),/.exec(line) ?? [];
-    if (index === undefined) return [];
-    const pdu = decodeHex(lines[at + 1] ?? '');
-    return [{ index: Number(index), pdu: pdu.ok && pdu.value.length > 0 ? pdu.value : null }];
-  });
+  const found: { readonly index: number; readonly length: number; pdu: Bytes | null }[] = [];
+  for (const line of lines) {
+    const [, index, length] = /^\+CMGL: ?([0-9]{1,4}),.*,([0-9]{1,3})$/.exec(line) ?? [];
+    const last = found.at(-1);
+    if (index !== undefined) found.push({ index: Number(index), length: Number(length), pdu: null });
+    else if (last?.pdu === null) {
+      const pdu = decodeHex(line);
+      if (pdu.ok && pdu.value.length === 1 + (pdu.value[0] ?? 0) + last.length) last.pdu = pdu.value;
+    }
+  }
+  return found.map(({ index, pdu }) => ({ index, pdu }));
 }
 
 /** A message has come (`+CMTI: "SM",3`). */

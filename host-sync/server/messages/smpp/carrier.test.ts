@@ -287,9 +287,10 @@ t.test('parts in any order, repeated, over a restart; receipts and what is unfit
     );
   t.equal(
     await r.centre.deliver({ ...two, esmClass: 0x40, text: Buffer.from([5, 0, 3, 200, 2, 1, 0x41]) }),
-    0x14,
-    'one sender cannot fill the folder',
+    0,
+    'one sender cannot fill the folder: the oldest of it goes',
   );
+  t.equal(r.list('parts').length, waitingPartsOfOneMax);
 });
 
 t.test('noise on the line ends the session, and the next one works', async (t) => {

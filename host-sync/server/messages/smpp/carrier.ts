@@ -84,7 +84,8 @@ export class SmppCarrier {
     });
     this.#session = session;
     const status = await session.bind(this.options.who);
-    if (status === null) return;
+    // The line may have gone in the same moment in which its answer came.
+    if (status === null || this.#session !== session) return;
     if (status !== statuses.ok) {
       session.end(`bind refused with status ${status}`);
       return;
@@ -195,7 +196,7 @@ export class SmppCarrier {
 
   #receive({ from, to, isReceipt, place, text }: Delivery): number {
     if (isReceipt) return statuses.ok;
-    const end = this.options.spool.receive({ from: this.#asWritten(from), to: this.#asWritten(to), place, text });
+    const end = this.options.spool.receive({ from: this.#asWritten(from), to: this.#asOwn(to), place, text });
     if (end === 'full') return statuses.queueFull;
     if (end === 'unfit') {
       this.counters.refused++;
@@ -204,6 +205,12 @@ export class SmppCarrier {
     }
     this.counters[end === 'stored' ? 'received' : 'repeated']++;
     return statuses.ok;
+  }
+
+  /** The merchant's number as the host has it, however the centre writes it. */
+  #asOwn(number: string): string {
+    const { ownNumber } = this.options;
+    return this.#asWritten(number) === this.#asWritten(ownNumber) ? ownNumber : this.#asWritten(number);
   }
 
   /** The number as members and merchant are written at this host. */
