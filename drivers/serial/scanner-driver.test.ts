@@ -111,9 +111,10 @@ t.test('without udevadm: lines are looked for and served all the same, and the p
       readers: { enabled: false }, hidScanners: { enabled: false, devices: [], ignoredDevices: [], keyboards: [] },
       bluetooth: { scanners: [], phones: false }, stripeReaders: { enabled: false, devices: [] }, keypads: { devices: [], gapMs: 1000 },
       scanners: { paths, ignoredPaths: [], baud: 9600, idleGapMs: 100 }, console: { serialPath: '' },
+      printers: { paths: [], addresses: [] }, displays: { paths: [] }, modules: { paths: [] }, modems: { paths: [] },
     });
     for (const paths of [[], [process.argv[1]]]) {
-      const drivers = createDrivers(settings(paths), { clock: nativeClock, schedule });
+      const drivers = createDrivers(settings(paths), { clock: nativeClock, schedule, messages: {} });
       for (const driver of drivers) await driver.start(() => {});
       lookForUnclaimed(settings(paths), []);
       console.log(drivers.flatMap((driver) => driver.statuses()).filter(({ bus }) => bus === 'serial').map(({ state }) => state).join());

@@ -139,8 +139,8 @@ export const defects: readonly Defect[] = [
   {
     name: 'a completion in time posts nothing',
     file: 'host-sync/server/ledger/settle.ts',
-    find: "      draft.put('sale', settled.sale);\n      return accepted(balances(draft, settled.sale), { notices: settled.notices });\n    }\n  }",
-    replace: '      return accepted(balances(draft, settled.sale), { notices: settled.notices });\n    }\n  }',
+    find: "    draft.put('sale', settled);\n    return accepted(balances(draft, settled), { notices });\n",
+    replace: '    return accepted(balances(draft, settled), { notices });\n',
     seeds: 20,
   },
   {

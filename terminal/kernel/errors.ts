@@ -371,7 +371,12 @@ export const errorTable = {
   'device.closed': row('info', 'later', 'The device was closed.', '设备已关闭。'),
   'device.failed': row('error', 'afterReconnect', 'The device reports an error.', '设备故障。'),
   'device.paperOut': row('warning', 'operator', 'The printer has no paper. Put in a roll.', '打印机缺纸，请装纸。'),
-  'device.coverOpen': row('warning', 'operator', 'The printer’s cover is open. Close it.', '打印机上盖未关，请合上。'),
+  'device.coverOpen': row(
+    'warning',
+    'operator',
+    'The cover of the printer is open. Close it.',
+    '打印机上盖未关，请合上。',
+  ),
   'device.unsupported': row('warning', 'never', 'The device cannot do this.', '设备不支持。'),
   'device.driverMissing': row(
     'error',
