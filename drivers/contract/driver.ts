@@ -8,8 +8,8 @@ import type { ApduLink, DeviceError, DeviceErrorCode } from './transport.js';
 
 /**
  * absent: not there. opening: being brought up. ready: served; its error, if any, is one that a person has to see to (no paper).
- * failing: there but in error, retried. flapping: comes and goes, left
- * alone for a while; only the supervisor says so. disabled: by a person, by the configuration, or held by the supervisor.
+ * failing: there but in error, retried. flapping: comes and goes, left alone for a while; only the supervisor says so.
+ * disabled: by a person, by the configuration, or held by the supervisor.
  */
 export type DeviceState = 'absent' | 'opening' | 'ready' | 'failing' | 'flapping' | 'disabled';
 export type Bus = 'pcsc' | 'hid' | 'serial' | 'tcp' | 'ble';

@@ -7,6 +7,7 @@ import { printable } from '../../terminal/kernel/redaction.js';
 import type { Result } from '../../terminal/kernel/result.js';
 import type { ByteSink, DeviceEvent, DeviceState, DeviceStatus, Driver, Schedule } from '../contract/driver.js';
 import { DeviceOrders } from '../contract/orders.js';
+import { withPatience } from '../contract/patience.js';
 import type { DeviceError } from '../contract/transport.js';
 import {
   describeDevice,
@@ -101,7 +102,7 @@ export class HidInputDriver implements Driver {
     this.#emit = emit;
     if (!this.kind.enabled) return;
     for (const pattern of this.kind.named.slice(0, hidInputsMax)) this.#addInput(pattern);
-    await this.#withPatience(this.#look());
+    await withPatience(this.#look(), patienceMs, this.ports.schedule);
     for (const input of this.#inputs)
       if (input.plugged === null) this.#set(input, 'absent', { code: 'device.absent', detail: input.description });
   }
@@ -135,19 +136,7 @@ export class HidInputDriver implements Driver {
       this.#letGo(input);
       input.state = 'absent';
     }
-    await this.#withPatience([...this.#closing]);
-  }
-
-  /** Waits for all of them, but not for a device that hangs. */
-  async #withPatience(all: readonly Promise<void>[]): Promise<void> {
-    if (all.length === 0) return;
-    await new Promise<void>((resolve) => {
-      const cancel = this.ports.schedule(patienceMs, resolve);
-      void Promise.all(all).then(() => {
-        cancel();
-        resolve();
-      });
-    });
+    await withPatience([...this.#closing], patienceMs, this.ports.schedule);
   }
 
   /** One round: what is gone is let go, what is new gets a row, what is not open is tried. @returns the openings begun */

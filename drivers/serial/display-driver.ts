@@ -2,7 +2,6 @@
  * Customer's displays on serial lines: keeps both lines of each showing what was told last, also over replugs. Must not know
  * what the text says.
  */
-import { printable } from '../../terminal/kernel/redaction.js';
 import type { MemberScreen } from '../contract/driver.js';
 import { type ByteTransport, cannotLoad } from '../contract/transport.js';
 import {
@@ -11,7 +10,7 @@ import {
   encodeDisplay,
   resetDisplay,
 } from '../protocols/line-display/line-display.js';
-import { type Line, LineDriver, type LinePorts, type WantedLine } from './line-driver.js';
+import { type Line, LineDriver, type LinePorts, namedLines, type WantedLine } from './line-driver.js';
 
 export interface DisplayOptions {
   readonly paths: readonly string[];
@@ -50,10 +49,7 @@ export class CustomerDisplayDriver extends LineDriver<Showing> {
   ) {
     super(ports);
     this.display = { chinese: options.chinese, show: (text) => this.#show(text) };
-    this.#wanted = [...new Set(options.paths)].map((path) => {
-      const identity = printable(path);
-      return { identity, path, description: identity };
-    });
+    this.#wanted = namedLines(options.paths);
   }
 
   #show(text: DisplayText): void {

@@ -3,9 +3,11 @@
  * under whatever name the system gives it then, and leaves alone what it was told to. Must not know what the bytes mean.
  */
 import type { Clock } from '../../terminal/kernel/ports.js';
+import { printable } from '../../terminal/kernel/redaction.js';
 import type { Result } from '../../terminal/kernel/result.js';
 import type { Bus, ByteSink, DeviceEvent, DeviceState, DeviceStatus, Driver, Schedule } from '../contract/driver.js';
 import { DeviceOrders } from '../contract/orders.js';
+import { withPatience } from '../contract/patience.js';
 import type { ByteTransport, DeviceError } from '../contract/transport.js';
 
 export interface LinePorts {
@@ -50,6 +52,13 @@ export interface WantedLine {
   readonly description: string;
 }
 
+/** Lines that the configuration names, each once: known by their names. */
+export const namedLines = (names: readonly string[]): readonly WantedLine[] =>
+  [...new Set(names)].map((path) => {
+    const identity = printable(path);
+    return { identity, path, description: identity };
+  });
+
 export abstract class LineDriver<Own> implements Driver {
   abstract readonly name: string;
   abstract readonly bus: Bus;
@@ -79,7 +88,7 @@ export abstract class LineDriver<Own> implements Driver {
 
   async start(emit: (event: DeviceEvent) => void): Promise<void> {
     this.emit = emit;
-    await this.#withPatience(this.#look());
+    await withPatience(this.#look(), patienceMs, this.ports.schedule);
   }
 
   statuses(): readonly DeviceStatus[] {
@@ -109,19 +118,7 @@ export abstract class LineDriver<Own> implements Driver {
       this.#letGo(line);
       line.state = 'absent';
     }
-    await this.#withPatience([...this.#closing]);
-  }
-
-  /** Waits for all of them, but not for a line that hangs. */
-  async #withPatience(all: readonly Promise<void>[]): Promise<void> {
-    if (all.length === 0) return;
-    await new Promise<void>((resolve) => {
-      const cancel = this.ports.schedule(patienceMs, resolve);
-      void Promise.all(all).then(() => {
-        cancel();
-        resolve();
-      });
-    });
+    await withPatience([...this.#closing], patienceMs, this.ports.schedule);
   }
 
   /** One round: what is gone is let go, what is new gets a row, what is not open is tried. @returns the openings begun */

@@ -2,10 +2,9 @@
  * GSM modems on serial lines: carry messages between the network and the host's message folder. What came is deleted from the
  * modem only when the folder has it; what nobody knows the fate of is never sent again. Must not log a number or a text.
  */
-import { printable } from '../../terminal/kernel/redaction.js';
 import { splitText } from '../protocols/sms/parts.js';
 import { decodeDeliverTpdu, encodeSubmitTpdu } from '../protocols/sms/tpdu.js';
-import { type Line, LineDriver, type LinePorts, type WantedLine } from './line-driver.js';
+import { type Line, LineDriver, type LinePorts, namedLines, type WantedLine } from './line-driver.js';
 import { ModemTalk } from './modem-talk.js';
 
 export interface ModemOptions {
@@ -67,10 +66,7 @@ export class ModemDriver extends LineDriver<Carrying> {
   ) {
     super(ports);
     this.#openSpool = ports.openSpool;
-    this.#wanted = [...new Set(options.paths)].map((path) => {
-      const identity = printable(path);
-      return { identity, path, description: identity };
-    });
+    this.#wanted = namedLines(options.paths);
   }
 
   protected wanted(): readonly WantedLine[] {

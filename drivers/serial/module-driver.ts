@@ -2,8 +2,7 @@
  * Infrared and radio modules on serial lines: a member's device that speaks over one is presented as a card is. Must not
  * know what passes over the link.
  */
-import { printable } from '../../terminal/kernel/redaction.js';
-import { type Line, LineDriver, type LinePorts, type WantedLine } from './line-driver.js';
+import { type Line, LineDriver, type LinePorts, namedLines, type WantedLine } from './line-driver.js';
 import { ModuleTalk } from './module-talk.js';
 
 export interface ModuleOptions {
@@ -30,10 +29,7 @@ export class ModuleDriver extends LineDriver<Speaking> {
   constructor({ baud, paths }: ModuleOptions, ports: LinePorts) {
     super(ports);
     this.#baud = baud;
-    this.#wanted = [...new Set(paths)].map((path) => {
-      const identity = printable(path);
-      return { identity, path, description: identity };
-    });
+    this.#wanted = namedLines(paths);
   }
 
   protected wanted(): readonly WantedLine[] {

@@ -1,24 +1,23 @@
 /**
  * Options of barcode scanners, receipt printers, displays and radio modules on lines of bytes, as rows for the configuration schema. Data only.
  */
-export const serialOptions = [
-  {
+const pathsRow = <Help extends string>(help: Help) =>
+  ({
     key: 'paths',
     type: 'list',
     default: [],
     form: { pattern: /^\/[^\p{Cc}]+$/u, says: 'a path from /' },
-    help: 'Serial lines of scanners, by their lasting names: /dev/serial/by-id/usb-… (never /dev/ttyUSB0, which moves). Empty: every line whose scanner is known by vendor and product.',
-  },
+    help,
+  }) as const;
+const baudRow = <Help extends string>(help: Help) =>
+  ({ key: 'baud', type: 'integer', default: 9_600, min: 1_200, max: 921_600, unit: 'baud', help }) as const;
+
+export const serialOptions = [
+  pathsRow(
+    'Serial lines of scanners, by their lasting names: /dev/serial/by-id/usb-… (never /dev/ttyUSB0, which moves). Empty: every line whose scanner is known by vendor and product.',
+  ),
   { key: 'ignoredPaths', type: 'list', default: [], help: 'Lines never opened, where one only looks like a scanner.' },
-  {
-    key: 'baud',
-    type: 'integer',
-    default: 9_600,
-    min: 1_200,
-    max: 921_600,
-    unit: 'baud',
-    help: 'Speed of the scanner’s line, 8 data bits, no parity, 1 stop bit. USB scanners ignore it.',
-  },
+  baudRow('Speed of the scanner’s line, 8 data bits, no parity, 1 stop bit. USB scanners ignore it.'),
   {
     key: 'idleGapMs',
     type: 'integer',
@@ -43,13 +42,9 @@ export const serialOptions = [
 ] as const;
 
 export const printerOptions = [
-  {
-    key: 'paths',
-    type: 'list',
-    default: [],
-    form: { pattern: /^\/[^\p{Cc}]+$/u, says: 'a path from /' },
-    help: 'ESC/POS receipt printers on serial lines, USB-serial among them, by their lasting names: /dev/serial/by-id/usb-…. The first that can print prints.',
-  },
+  pathsRow(
+    'ESC/POS receipt printers on serial lines, USB-serial among them, by their lasting names: /dev/serial/by-id/usb-…. The first that can print prints.',
+  ),
   {
     key: 'addresses',
     type: 'list',
@@ -57,15 +52,7 @@ export const printerOptions = [
     form: { pattern: /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$/, says: 'host:port' },
     help: 'ESC/POS receipt printers on the network, like 192.168.1.50:9100, tried after those of `paths`. The connection is plain: the shop’s own network only.',
   },
-  {
-    key: 'baud',
-    type: 'integer',
-    default: 9_600,
-    min: 1_200,
-    max: 921_600,
-    unit: 'baud',
-    help: 'Speed of the serial lines, 8 data bits, no parity, 1 stop bit.',
-  },
+  baudRow('Speed of the serial lines, 8 data bits, no parity, 1 stop bit.'),
   { key: 'cut', type: 'boolean', default: true, help: 'Cut each slip off. Printers without a blade ignore it.' },
   {
     key: 'answers',
@@ -83,22 +70,10 @@ export const printerOptions = [
 ] as const;
 
 export const displayOptions = [
-  {
-    key: 'paths',
-    type: 'list',
-    default: [],
-    form: { pattern: /^\/[^\p{Cc}]+$/u, says: 'a path from /' },
-    help: 'Customer’s displays of 2 × 20 characters on serial lines, by their lasting names: /dev/serial/by-id/usb-….',
-  },
-  {
-    key: 'baud',
-    type: 'integer',
-    default: 9_600,
-    min: 1_200,
-    max: 921_600,
-    unit: 'baud',
-    help: 'Speed of the displays’ lines, 8 data bits, no parity, 1 stop bit.',
-  },
+  pathsRow(
+    'Customer’s displays of 2 × 20 characters on serial lines, by their lasting names: /dev/serial/by-id/usb-….',
+  ),
+  baudRow('Speed of the displays’ lines, 8 data bits, no parity, 1 stop bit.'),
   {
     key: 'commands',
     type: 'choice',
@@ -115,32 +90,18 @@ export const displayOptions = [
 ] as const;
 
 export const moduleOptions = [
-  {
-    key: 'paths',
-    type: 'list',
-    default: [],
-    form: { pattern: /^\/[^\p{Cc}]+$/u, says: 'a path from /' },
-    help: 'Infrared and radio modules (2.4 GHz and others) over which members’ devices speak, on serial lines, by their lasting names: /dev/serial/by-id/usb-….',
-  },
-  {
-    key: 'baud',
-    type: 'integer',
-    default: 9_600,
-    min: 1_200,
-    max: 921_600,
-    unit: 'baud',
-    help: 'Speed of the modules’ lines, 8 data bits, no parity, 1 stop bit; also how long the box reckons with for what it sends.',
-  },
+  pathsRow(
+    'Infrared and radio modules (2.4 GHz and others) over which members’ devices speak, on serial lines, by their lasting names: /dev/serial/by-id/usb-….',
+  ),
+  baudRow(
+    'Speed of the modules’ lines, 8 data bits, no parity, 1 stop bit; also how long the box reckons with for what it sends.',
+  ),
 ] as const;
 
 export const modemOptions = [
-  {
-    key: 'paths',
-    type: 'list',
-    default: [],
-    form: { pattern: /^\/[^\p{Cc}]+$/u, says: 'a path from /' },
-    help: 'GSM modems that carry the messages of the host beside this box, by their lasting names: /dev/serial/by-id/usb-…. Not together with host.smppHost.',
-  },
+  pathsRow(
+    'GSM modems that carry the messages of the host beside this box, by their lasting names: /dev/serial/by-id/usb-…. Not together with host.smppHost.',
+  ),
   {
     key: 'baud',
     type: 'integer',

@@ -2,11 +2,10 @@
  * Receipt printers, on serial lines or on network sockets: looks after what keeps each from printing, and prints slips, each
  * on one printer and at most once. Must not know what a slip says.
  */
-import { printable } from '../../terminal/kernel/redaction.js';
 import type { Bus, PrintEnd } from '../contract/driver.js';
 import { cannotLoad, type DeviceError } from '../contract/transport.js';
 import { encodeJob, type TextEncode } from '../protocols/escpos/print-job.js';
-import { type Line, LineDriver, type LinePorts, type WantedLine } from './line-driver.js';
+import { type Line, LineDriver, type LinePorts, namedLines, type WantedLine } from './line-driver.js';
 import { PrinterTalk, troubleOf } from './printer-talk.js';
 
 export interface PrinterOptions {
@@ -54,11 +53,7 @@ export class ReceiptPrinterDriver extends LineDriver<Printing> {
     this.kind = bus === 'serial' ? 'printer' : 'network-printer';
     this.#options = options;
     this.#loadEncode = ports.loadEncode;
-    const places = bus === 'serial' ? options.paths : options.addresses;
-    this.#wanted = [...new Set(places)].map((path) => {
-      const identity = printable(path);
-      return { identity, path, description: identity };
-    });
+    this.#wanted = namedLines(bus === 'serial' ? options.paths : options.addresses);
   }
 
   /**

@@ -7,9 +7,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { Ntag21x, type Type2Misbehaviour, type2Misbehaviours } from '../../drivers/sim/tag/ntag21x.js';
 import { Ntag424, type NtagMisbehaviour, ntagMisbehaviours } from '../../drivers/sim/tag/ntag424.js';
-import { type CardScript, createVirtualCard } from '../../drivers/sim/vpcd.js';
 import { walletPhone } from '../../drivers/sim/wallet/wallet-phone.js';
-import { type Held, holding } from './wallet.js';
+import { type Held, holdCard, holding } from './wallet.js';
 
 const hexOf =
   (bytes: number) =>
@@ -21,17 +20,6 @@ function counter(text: string): number {
   const value = /^[0-9]{1,8}$/.test(text) ? Number.parseInt(text, 10) : Number.NaN;
   if (!(value <= 0xfffffe)) throw new InvalidArgumentError('a whole number up to 16777214');
   return value;
-}
-
-/** Holds the tag to the reader once; ends when it was torn or the time is over. */
-async function hold(script: CardScript, how: Held): Promise<void> {
-  const card = createVirtualCard({ script, port: how.port });
-  if (how.tear !== undefined) card.tearAt(how.tear, 'after');
-  await card.insert();
-  console.log('held to the reader');
-  await wait(how.seconds * 1_000);
-  await card.remove();
-  console.log('left the reader');
 }
 
 interface SunOptions extends Held {
@@ -62,7 +50,7 @@ export function tagCommand(): Command {
     .action((options: SunOptions) => {
       const simulated = new Ntag424(options);
       simulated.misbehaviour = options.misbehave;
-      return hold(
+      return holdCard(
         walletPhone({
           wallet: simulated,
           pause: () => wait(options.slow),
@@ -82,7 +70,7 @@ export function tagCommand(): Command {
       const simulated = new Ntag21x(options.uid, options.text);
       simulated.misbehaviour = options.misbehave;
       const script = walletPhone({ wallet: simulated, pause: () => wait(options.slow), onCommand: said });
-      return hold({ ...script, atr: simulated.atr }, options);
+      return holdCard({ ...script, atr: simulated.atr }, options);
     });
   return tag;
 }

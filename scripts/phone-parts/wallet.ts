@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { createVirtualCard, vpcdPorts } from '../../drivers/sim/vpcd.js';
+import { type CardScript, createVirtualCard, vpcdPorts } from '../../drivers/sim/vpcd.js';
 import { type AppleMisbehaviour, AppleWallet, appleMisbehaviours } from '../../drivers/sim/wallet/apple-wallet.js';
 import {
   type GoogleMisbehaviour,
@@ -45,6 +45,11 @@ async function hold(wallet: SimulatedWallet, how: Held): Promise<void> {
     // A name of its own for each tap: pcscd notices a removal late and would take this phone for the one before.
     name: `W${randomBytes(4).toString('hex')}`,
   });
+  await holdCard(script, how);
+}
+
+/** Holds it to the reader once; ends when it was torn or the time is over. */
+export async function holdCard(script: CardScript, how: Held): Promise<void> {
   const card = createVirtualCard({ script, port: how.port });
   if (how.tear !== undefined) card.tearAt(how.tear, 'after');
   await card.insert();

@@ -129,7 +129,7 @@ function moduleOrder(modules: string): readonly string[] {
 }
 
 function makeInitrd(disk: string, extra: string, modules: string, init: string, target: string): void {
-  for (const folder of ['bin', 'dev', 'proc', 'sys', 'host', 'work', 'memory', 'root', 'modules'])
+  for (const folder of ['bin', 'dev', 'proc', 'sys', 'host', 'work', 'memory', 'system', 'modules'])
     mkdirSync(path.join(disk, folder), { recursive: true });
   const busybox = path.join(extra, 'usr/bin/busybox');
   cpSync(busybox, path.join(disk, 'bin/busybox'));

@@ -17,13 +17,13 @@ $B mount -t 9p -o $share host /host || fail 'no host root'
 $B mount -t 9p -o $share work /work || fail 'no work tree'
 $B mount -t tmpfs none /memory
 $B mkdir -p /memory/upper /memory/work
-$B mount -t overlay -o "lowerdir=/work/$SHOULI_EXTRA:/host,upperdir=/memory/upper,workdir=/memory/work" none /root ||
+$B mount -t overlay -o "lowerdir=/work/$SHOULI_EXTRA:/host,upperdir=/memory/upper,workdir=/memory/work" none /system ||
   fail 'no overlay'
-for folder in dev proc sys; do $B mount --move /$folder /root/$folder; done
-$B mkdir -p /root/dev/pts
-for folder in run tmp; do $B mount -t tmpfs none /root/$folder; done
+for folder in dev proc sys; do $B mount --move /$folder /system/$folder; done
+$B mkdir -p /system/dev/pts
+for folder in run tmp; do $B mount -t tmpfs none /system/$folder; done
 # The checkout may lie below one of these.
-$B mkdir -p "/root$SHOULI_ROOT"
-$B mount --move /work "/root$SHOULI_ROOT"
-$B mount -t devpts none /root/dev/pts
-exec $B switch_root /root /bin/sh "$SHOULI_ROOT/scripts/rig/guest.sh"
+$B mkdir -p "/system$SHOULI_ROOT"
+$B mount --move /work "/system$SHOULI_ROOT"
+$B mount -t devpts none /system/dev/pts
+exec $B switch_root /system /bin/sh "$SHOULI_ROOT/scripts/rig/guest.sh"
