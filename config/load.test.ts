@@ -134,9 +134,17 @@ t.test('texts that could not be used are refused here, not found out by a sale o
   t.end();
 });
 
-t.test('fault 37: one line is never both a scanner and the console', (t) => {
+t.test('fault 37: a line has one use, and one carrier has the messages', (t) => {
   const text = '[console]\nserialPath = "/dev/a"\n[scanners]\npaths = ["/dev/b", "/dev/a"]\n';
   t.same(pathsOf(text), ['console.serialPath']);
+  t.same(
+    pathsOf('[printers]\npaths = ["/dev/a"]\n[modems]\npaths = ["/dev/a"]\n'),
+    ['modems.paths'],
+    'one line, two uses',
+  );
+  t.same(pathsOf('[scanners]\npaths = ["/dev/a", "/dev/a"]\n'), [], 'said twice is said');
+  t.same(pathsOf('[modems]\npaths = ["/dev/a", "/dev/b"]\n'), ['modems.paths'], 'two modems');
+  t.same(pathsOf('[modems]\npaths = ["/dev/a"]\n[host]\nsmppHost = "sms.example"\n'), ['modems.paths']);
   t.same(problemsOf(text.replace('"/dev/a"]', '"/dev/c"]')), []);
   t.end();
 });

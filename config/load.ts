@@ -138,10 +138,30 @@ export function loadConfig(text: string): Result<Config, readonly ConfigProblem[
   );
 }
 
-/** What each option alone does not show: a line that is a scanner's must never be the technician's. */
-function clashes({ console, scanners }: Config): readonly ConfigProblem[] {
-  if (console.serialPath === '' || !scanners.paths.includes(console.serialPath)) return [];
-  return [{ path: 'console.serialPath', value: shown(console.serialPath), problem: 'is a scanner in scanners.paths' }];
+/** What each option alone does not show: a line serves one purpose, and one carrier has the messages. */
+function clashes({ console, host, ...sections }: Config): readonly ConfigProblem[] {
+  const { displays, modems, modules, printers, scanners } = sections;
+  const users = Object.entries({
+    scanners,
+    printers,
+    displays,
+    modules,
+    modems,
+    console: { paths: [console.serialPath] },
+  });
+  const taken = new Map<string, string>();
+  const problems = users.flatMap(([section, { paths }]) =>
+    paths.flatMap((line): ConfigProblem[] => {
+      const first = line === '' ? undefined : taken.get(line);
+      const user = section === 'console' ? 'console.serialPath' : `${section}.paths`;
+      if (first === undefined || first === user) taken.set(line, user);
+      else return [{ path: user, value: shown(line), problem: `is the line of ${first} too` }];
+      return [];
+    }),
+  );
+  const carriers = modems.paths.length + (host.smppHost === '' ? 0 : 1);
+  const problem = 'one of modems.paths and host.smppHost carries the messages, and only one modem';
+  return carriers > 1 ? [...problems, { path: 'modems.paths', value: shown(modems.paths), problem }] : problems;
 }
 
 function loadSection(

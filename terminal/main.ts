@@ -60,12 +60,8 @@ const schedule: Schedule = (delayMs, run) => {
   return () => clearTimeout(timer);
 };
 
-/** What a modem carries messages for: the host beside this box, whose folder it shares. Throws `config.invalid`. */
-function messagesOf({ host, modems }: Config, dataFolder: string) {
-  if (modems.paths.length > 0 && host.smppHost !== '')
-    throw new TerminalError('config.invalid', 'modems.paths and host.smppHost: one of them carries the messages');
-  if (modems.paths.length > 1)
-    throw new TerminalError('config.invalid', 'modems.paths: one modem carries the messages');
+/** What a modem carries messages for: the host beside this box, whose folder it shares. */
+function messagesOf({ host }: Config, dataFolder: string) {
   const folder = host.messageFolder || path.join(dataFolder, 'host', 'messages');
   return {
     ownNumber: host.merchantNumber,
