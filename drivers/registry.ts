@@ -14,6 +14,7 @@ import type { PcscOptions } from './pcsc/options.js';
 import { PcscDriver } from './pcsc/pcsc-driver.js';
 import { lookAtUsbReaders } from './pcsc/usb-readers.js';
 import type { TextEncode } from './protocols/escpos/print-job.js';
+import type { VasMode } from './protocols/vas/session.js';
 import { CustomerDisplayDriver, type DisplayOptions } from './serial/display-driver.js';
 import { ModemDriver, type ModemOptions, type ModemSpool } from './serial/modem-driver.js';
 import { ModuleDriver, type ModuleOptions } from './serial/module-driver.js';
@@ -26,6 +27,8 @@ import { unclaimedDevices } from './unclaimed.js';
 
 export interface DriverSettings {
   readonly readers: PcscOptions;
+  /** What iPhones are told by readers that can tell them. */
+  readonly wallet: { readonly passTypeIds: readonly string[]; readonly passMode: VasMode };
   readonly scanners: ScannerOptions;
   readonly hidScanners: HidScannerOptions;
   readonly stripeReaders: StripeReaderOptions;
@@ -59,7 +62,12 @@ export function createDrivers(
   const hid = { clock, schedule, look: lookAtHidraw, open: openHidTransport, silence: silenceInputs };
   const writing = { clock, schedule, loadEncode: loadGb18030 };
   return [
-    new PcscDriver({ clock, schedule, options: settings.readers }),
+    new PcscDriver({
+      clock,
+      schedule,
+      options: settings.readers,
+      polling: settings.wallet.passTypeIds.length > 0 ? settings.wallet.passMode : null,
+    }),
     new SerialScannerDriver(settings.scanners, {
       clock,
       schedule,

@@ -39,6 +39,12 @@ class FakeReader extends EventEmitter {
     this.connection = null;
   };
   transmit = (): Promise<Buffer> => this.answer();
+  readonly controlled: string[] = [];
+  escaped: () => Promise<Buffer> = async () => Buffer.alloc(0);
+  control = (command: Buffer): Promise<Buffer> => {
+    this.controlled.push(command.toString('hex'));
+    return this.escaped();
+  };
   async tap(atr = '3b80800101'): Promise<void> {
     await this.connect();
     this.emit('card', { atr: Buffer.from(atr, 'hex') } satisfies Card);
@@ -194,6 +200,61 @@ t.test('light and sound wait for no exchange and delay none', async (t) => {
     [5],
     'the light itself reports nothing',
   );
+});
+
+t.test('escape commands go over the card’s connection, or over one of their own that ends with them', async (t) => {
+  const { reader, mover, frames } = await open();
+  const commands = [hex('E00000290102'), hex('E0000028010A')];
+  mover.handle({ type: 'escape', reader: 1, commands });
+  await until(() => reader.controlled.length === 2 && reader.connection === null);
+  t.equal(reader.connects, 1);
+  await reader.tap();
+  mover.handle({ type: 'escape', reader: 1, commands });
+  mover.handle({ type: 'transmit', card: 1, exchange: 1, command: select });
+  await until(() => last(frames)?.type === 'answer');
+  t.equal(reader.controlled.length, 4);
+  t.equal(reader.connects, 2, 'the card’s own');
+  t.ok(reader.connection, 'which stays');
+});
+
+t.test('a card that comes in mid-polling ends it, and gets a connection of its own', async (t) => {
+  const { reader, mover, frames } = await open();
+  let finish: (answer: Buffer) => void = () => {};
+  reader.escaped = () =>
+    new Promise((resolve) => {
+      finish = resolve;
+    });
+  mover.handle({ type: 'escape', reader: 1, commands: [hex('FF00'), hex('FF01')] });
+  await until(() => reader.controlled.length === 1);
+  // nfc-pcsc believes that it is connected, and asks for no protocol.
+  reader.connection = { type: 3, protocol: undefined };
+  reader.emit('card', { atr: Buffer.from('3b80800101', 'hex') });
+  mover.handle({ type: 'escape', reader: 1, commands: [hex('FF02')] });
+  finish(Buffer.alloc(0));
+  await until(() => last(frames)?.type === 'cardPresented');
+  t.same(reader.connection, { type: 2, protocol: 2 });
+});
+
+t.test('a reader that refuses three times in a row is asked no more, and that is said once', async (t) => {
+  const { reader, mover, frames } = await open();
+  const refuse = () => Promise.reject(errorOf('ControlError', 'SCardControl error: Transaction failed.(0x80100016)'));
+  const attempt = async () => {
+    const before = reader.controlled.length;
+    mover.handle({ type: 'escape', reader: 1, commands: [hex('E00000290102')] });
+    await turn();
+    await turn();
+    return reader.controlled.length - before;
+  };
+  const said = () => frames.filter((frame) => frame.type === 'escapeFailed');
+  reader.escaped = refuse;
+  t.same([await attempt(), await attempt()], [1, 1]);
+  reader.escaped = async () => Buffer.alloc(0);
+  t.equal(await attempt(), 1, 'one that is taken wipes the refusals out');
+  reader.escaped = refuse;
+  t.same([await attempt(), await attempt(), said().length], [1, 1, 0]);
+  t.same([await attempt(), said().length], [1, 1]);
+  t.same([await attempt(), said().length], [0, 1]);
+  t.match(said(), [{ reader: 1, code: 'device.denied' }]);
 });
 
 t.test('a reader that is pulled out takes its card along', async (t) => {

@@ -14,6 +14,8 @@ const readersMax = 16;
 /** How long nfc-pcsc may take to finish with the card before, in steps. */
 const settleStepMs = 20;
 const settleSteps = 50;
+/** Refusals in a row after which a reader is sent no escape command until it is plugged in again. */
+const escapesRefusedMax = 3;
 /** How long a lost reader may be explained by pcscd's end. */
 const watchLostMs = 500;
 
@@ -29,6 +31,8 @@ interface Slot {
   exchanging: boolean;
   showing: Promise<void> | null;
   watchLost: boolean;
+  /** Escape commands refused in a row. */
+  escapesRefused: number;
   /** Connected to a card whose answer to reset is not known yet. */
   awaitsAtr: boolean;
 }
@@ -57,6 +61,7 @@ export class CardMover {
     if (frame.type === 'transmit') void this.#transmit(frame.card, frame.exchange, frame.command);
     else if (frame.type === 'release') this.#release(frame.card);
     else if (frame.type === 'show') this.#show(frame.reader, frame.command);
+    else if (frame.type === 'escape') this.#escape(frame.reader, frame.commands);
   }
 
   /** Says once that the first look at the readers is over. */
@@ -77,6 +82,7 @@ export class CardMover {
       exchanging: false,
       showing: null,
       watchLost: false,
+      escapesRefused: 0,
       awaitsAtr: false,
     };
     if (this.#slots.size >= readersMax) {
@@ -210,7 +216,52 @@ export class CardMover {
       slot.showing = null;
     });
   }
+
+  #escape(id: number, commands: readonly Bytes[]): void {
+    const slot = this.#slots.get(id);
+    if (!slot || slot.exchanging || slot.showing || slot.escapesRefused >= escapesRefusedMax) return;
+    // Between arrival and presentation, or while the last card is being let go, the connection is not ours to use.
+    if ((slot.card === null) !== (slot.reader.connection === null)) return;
+    slot.showing = this.#escapeAll(slot, commands)
+      .then(
+        () => {
+          slot.escapesRefused = 0;
+        },
+        (error: unknown) => this.#escapeFailed(slot, error),
+      )
+      .finally(() => {
+        slot.showing = null;
+      });
+  }
+
+  /** One failure may be a card or a plug that moved; a reader that goes on refusing is not asked again. */
+  #escapeFailed(slot: Slot, error: unknown): void {
+    if (!(error instanceof Error) || error.name !== 'ControlError') return;
+    slot.escapesRefused++;
+    const { detail } = readPcscError(error);
+    if (slot.escapesRefused === escapesRefusedMax)
+      this.report({ type: 'escapeFailed', reader: slot.id, code: 'device.denied', detail });
+  }
+
+  async #escapeAll(slot: Slot, commands: readonly Bytes[]): Promise<void> {
+    const { presence } = slot;
+    const isDirect = slot.card === null;
+    if (isDirect) await slot.reader.connect('CONNECT_MODE_DIRECT');
+    try {
+      for (const command of commands) {
+        // A card has come or gone meanwhile: it does not wait for light, sound or polling.
+        if (slot.presence !== presence || !slot.reader.connection) break;
+        await slot.reader.control(Buffer.from(command), escapeAnswerBytesMax);
+      }
+    } finally {
+      // A card that came meanwhile waits for this connection to end, and then gets one of its own.
+      if (isDirect) await this.#disconnect(slot);
+    }
+  }
 }
+
+/** Longest answer to an escape command that is read; nobody looks at it. */
+const escapeAnswerBytesMax = 512;
 
 const cardGone: DeviceError = { code: 'device.cardRemoved', detail: 'the card is gone' };
 const exchangeRunning: DeviceError = { code: 'device.busy', detail: 'an exchange is running' };

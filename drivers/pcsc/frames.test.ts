@@ -14,6 +14,8 @@ const samples: readonly Frame[] = [
   { type: 'transmit', card: 7, exchange: 9, command: hex('00A4040007A0000002471001') },
   { type: 'release', card: 7 },
   { type: 'show', reader: 1, command: hex('FF00400F0400000000') },
+  { type: 'escape', reader: 1, commands: [hex('E00000290102'), hex('E0000028010A')] },
+  { type: 'escapeFailed', reader: 1, code: 'device.denied', detail: 'not allowed' },
   { type: 'hello', version: 1 },
   { type: 'pong', nonce: 0 },
   { type: 'serviceUp' },
@@ -105,6 +107,12 @@ t.test('bounds: body, APDU, ATR, text, error code and type', async (t) => {
   t.equal(code(raw(0x83, new Uint8Array([11]))), 'input.outOfRange', 'an unknown error code');
   t.equal(code(raw(0x7f, new Uint8Array(0))), 'input.unsupported', 'an unknown type');
   t.equal(code(raw(0x82, new Uint8Array(1))), 'input.tooLong', 'a byte too many');
+  const list = (body: string) => code(raw(0x05, concat(new Uint8Array(4), hex(body))));
+  t.equal(list('01E001E0'), 'accepted');
+  t.equal(list('01E000'), 'input.malformed', 'an empty command');
+  t.equal(list('01E003E0'), 'input.malformed', 'a command that is cut');
+  t.equal(list('01E0'.repeat(9)), 'input.malformed', 'more commands than a frame holds');
+  t.equal(list(''), 'input.truncated', 'no command at all');
 });
 
 t.test('after an error the reader stays in error: there is no frame boundary to trust', async (t) => {

@@ -3,11 +3,22 @@
  * by the child and never used again in its life.
  */
 import { apduBytesMax } from '../contract/transport.js';
-import { bytes, errorCode, type FrameOf, frameCodec, lifeRows, text, uint32 } from '../supervised/frame-codec.js';
+import {
+  byteStrings,
+  bytes,
+  errorCode,
+  type FrameOf,
+  frameCodec,
+  lifeRows,
+  text,
+  uint32,
+} from '../supervised/frame-codec.js';
 
 /** ISO/IEC 7816-3 §8.2.1: an answer to reset has at most 33 bytes. */
 const atr = bytes(0, 33);
 const command = bytes(4, apduBytesMax);
+/** Escape commands in one frame. */
+export const escapesMax = 8;
 
 const rows = {
   ...lifeRows,
@@ -16,6 +27,8 @@ const rows = {
   release: [0x03, { card: uint32 }],
   /** A reader's own light or sound: a pseudo-APDU without an answer, dropped when it cannot be sent at once. */
   show: [0x04, { reader: uint32, command }],
+  /** A reader's own commands by PC_to_RDR_Escape, in order, with or without a card; dropped when the reader is at work. */
+  escape: [0x05, { reader: uint32, commands: byteStrings(escapesMax) }],
   // from the child
   serviceUp: [0x82, {}],
   /** The readers that were there at the start have all been named. */
@@ -27,6 +40,8 @@ const rows = {
   cardRemoved: [0x89, { reader: uint32, card: uint32 }],
   answer: [0x8a, { exchange: uint32, answer: bytes(2, apduBytesMax) }],
   failed: [0x8b, { exchange: uint32, code: errorCode, detail: text }],
+  /** The reader or its driver takes no escape command. */
+  escapeFailed: [0x8c, { reader: uint32, code: errorCode, detail: text }],
 } as const;
 
 export type Frame = FrameOf<typeof rows>;

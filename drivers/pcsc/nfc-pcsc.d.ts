@@ -24,7 +24,10 @@ declare module 'nfc-pcsc' {
     readonly connection: { readonly type: number; readonly protocol: number | undefined } | null;
     /** True makes it send a Get UID command to every card by itself. */
     autoProcessing: boolean;
-    connect(): Promise<unknown>;
+    /** `CONNECT_MODE_DIRECT`: without a card, for control() alone. */
+    connect(mode?: 'CONNECT_MODE_CARD' | 'CONNECT_MODE_DIRECT'): Promise<unknown>;
+    /** PC_to_RDR_Escape. Throws synchronously when there is no connection; rejects with a ControlError. */
+    control(command: Buffer, answerBytesMax: number): Promise<Buffer>;
     /** Throws synchronously when there is no connection. */
     disconnect(): Promise<unknown>;
     /** Throws synchronously when there is no card; resolves with an empty buffer when the card leaves meanwhile. */

@@ -12,6 +12,8 @@ export interface PcscOptions {
   readonly ignoredNames: readonly string[];
   readonly virtualReaders: boolean;
   readonly memberSignals: boolean;
+  readonly walletPolling: boolean;
+  readonly refuseTwoCards: boolean;
   readonly heartbeatMs: number;
   readonly answerGraceMs: number;
   readonly restartDelayMaxMs: number;
@@ -46,7 +48,19 @@ export const pcscOptions = [
     key: 'memberSignals',
     type: 'boolean',
     default: true,
-    help: 'Tell the member by the light and sound of readers that have them (ACR122U) to hold, to take the phone away, or to tap again.',
+    help: 'Tell the member by the light and sound of readers that have them (ACR122U, ACR1252U, ACR1552U) to hold, to take the phone away, or to tap again.',
+  },
+  {
+    key: 'walletPolling',
+    type: 'boolean',
+    default: false,
+    help: 'Send Apple’s polling frame on readers that can (ACR122U), so that an iPhone shows the pass by itself; in the mode of wallet.passMode, where wallet.passTypeIds names a pass. Not tried on hardware.',
+  },
+  {
+    key: 'refuseTwoCards',
+    type: 'boolean',
+    default: false,
+    help: 'Ask readers that can count (ACR122U) how many cards lie in the field before one is talked to; two are refused. Costs one command a tap. Not tried on hardware; readers that present no card or only one when two lie there do so by themselves.',
   },
   {
     key: 'heartbeatMs',

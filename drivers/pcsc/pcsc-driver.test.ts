@@ -9,6 +9,7 @@ import { durationMs } from '../../terminal/kernel/units.js';
 import { driverConformance } from '../contract/conformance.js';
 import type { DeviceEvent } from '../contract/driver.js';
 import type { ApduLink } from '../contract/transport.js';
+import type { VasMode } from '../protocols/vas/session.js';
 import { echoing, FakeReaderChild } from '../sim/fake-reader-child.js';
 import { ManualTime } from '../sim/manual-time.js';
 import { virtualAtr } from '../sim/vpcd.js';
@@ -20,7 +21,7 @@ const acr = 'ACS ACR122U PICC Interface';
 const select = hex('00A40400');
 const second = durationMs(1_000);
 
-function open(options: Partial<PcscOptions> = {}) {
+function open(options: Partial<PcscOptions> = {}, polling: VasMode | null = null) {
   const time = new ManualTime();
   const children: FakeReaderChild[] = [];
   const events: DeviceEvent[] = [];
@@ -28,6 +29,7 @@ function open(options: Partial<PcscOptions> = {}) {
     clock: time.clock,
     schedule: time.schedule,
     options,
+    polling,
     spawn: () => {
       const child = new FakeReaderChild();
       children.push(child);
@@ -229,6 +231,89 @@ t.test('member signals reach readers that have light, and no other', async (t) =
   quiet.child().comeUp([`${acr} 00 00`]);
   quiet.driver.signal('done');
   t.notOk(quiet.child().received.some((frame) => frame.type === 'show'));
+});
+
+const escapes = (child: FakeReaderChild) => child.received.filter((frame) => frame.type === 'escape');
+
+t.test('readers that take escape commands get light and sound that way; slots for contacts never', async (t) => {
+  const { child, driver } = open();
+  child().comeUp(['ACS ACR1252 CL Reader [ACR1252 Dual Reader PICC] 00 00', 'ACS ACR1252 CL Reader [SAM] 00 01']);
+  driver.signal('done');
+  t.same(escapes(child()), [{ type: 'escape', reader: 1, commands: [hex('E00000290102'), hex('E0000028010A')] }]);
+});
+
+t.test('a reader that refuses its own commands serves on and says why, until it is plugged in again', async (t) => {
+  const { child, state, reason } = open();
+  child().comeUp(['ACS ACR1252 CL Reader PICC 00 00']);
+  child().send({ type: 'escapeFailed', reader: 1, code: 'device.denied', detail: 'SCardControl error: 0x80100016' });
+  t.match(reason('reader-1'), /^no light, sound or polling: SCardControl error/);
+  child().present(1, 1, echoing);
+  t.equal(state('reader-1'), 'ready');
+  t.match(reason('reader-1'), /^no light/, 'a card does not hide it');
+  child().send({ type: 'readerRemoved', reader: 1 });
+  child().send({ type: 'readerAdded', reader: 2, name: 'ACS ACR1252 CL Reader PICC 01 00' });
+  t.equal(reason('reader-1'), undefined);
+});
+
+t.test('polling: on empty fields of readers that can, again and again, only where it is wanted', async (t) => {
+  const polling = open({ walletPolling: true }, 'vasOnly');
+  polling.child().comeUp([`${acr} 00 00`, 'OMNIKEY 5422 CL 00 01']);
+  const sent = () => escapes(polling.child()).map((frame) => frame.type === 'escape' && frame.reader);
+  polling.time.advance(200);
+  t.same(sent(), [1]);
+  t.match(escapes(polling.child()), [{ commands: { length: 4 } }]);
+  polling.child().present(1, 1, echoing);
+  polling.time.advance(1_000);
+  t.same(sent(), [1], 'a card is not disturbed');
+  polling.child().remove(1, 1);
+  polling.time.advance(400);
+  t.same(sent(), [1, 1, 1]);
+  await polling.driver.stop();
+  polling.time.advance(1_000);
+  t.same(sent(), [1, 1, 1], 'not after the end');
+  for (const quiet of [open({ walletPolling: true }, null), open({}, 'vasOnly')]) {
+    quiet.child().comeUp([`${acr} 00 00`]);
+    quiet.time.advance(1_000);
+    t.same(escapes(quiet.child()), []);
+  }
+});
+
+t.test('two cards in one field are refused, one is presented, and so is one that nobody could count', async (t) => {
+  const { child, driver, links } = open({ refuseTwoCards: true });
+  child().comeUp([`${acr} 00 00`, 'OMNIKEY 5422 CL 00 01']);
+  const counters = () => driver.statuses().find((status) => status.device === 'reader-1')?.counters;
+  const seeing = (cards: string) => (command: Uint8Array) =>
+    command[0] === 0xff ? hex(`D54B${cards}9000`) : echoing(command);
+  child().present(1, 1, seeing('02014400200401020304024400200405060708'));
+  await turn();
+  t.equal(links().length, 0);
+  t.match(counters(), { cards: 1, twoCards: 1 });
+  t.ok(
+    child().received.some((frame) => frame.type === 'release' && frame.card === 1),
+    'both are let go',
+  );
+  t.match(
+    child().received.filter((frame) => frame.type === 'show'),
+    [{ reader: 1 }],
+    'and the member sees it',
+  );
+  child().remove(1, 1);
+  child().present(1, 2, seeing('01014400200401020304'));
+  await turn();
+  t.equal(links().length, 1);
+  const answer = await links()[0]?.transmit(select, second);
+  t.ok(answer?.ok, 'the link is whole after the look');
+  child().remove(1, 2);
+  child().present(1, 3, () => hex('6300'));
+  await turn();
+  t.equal(links().length, 2, 'a reader that cannot say');
+  child().present(2, 4, echoing);
+  t.equal(links().length, 3, 'a reader without such a command is not asked');
+  child().remove(1, 3);
+  child().present(1, 5, () => new Promise(() => {}));
+  child().remove(1, 5);
+  await turn();
+  t.equal(links().length, 3, 'a card that left during the look was never there');
 });
 
 t.test('readers without end are remembered up to a bound', async (t) => {

@@ -17,6 +17,7 @@ import type {
 } from '../contract/driver.js';
 import { DeviceOrders } from '../contract/orders.js';
 import type { DeviceError } from '../contract/transport.js';
+import type { VasMode } from '../protocols/vas/session.js';
 import { CardLink, type LinkPort } from '../supervised/card-link.js';
 import type { SpawnChild } from '../supervised/spawn-child.js';
 import { SupervisedProcess } from '../supervised/supervised-process.js';
@@ -24,12 +25,15 @@ import { type Frame, readerFrames } from './frames.js';
 import { type PcscOptions, pcscOptionsDefault } from './options.js';
 import { PcscService } from './pcsc-service.js';
 import { ReaderDevice } from './reader-device.js';
-import { findReturned, identityOfReader, parseReaderName, refusalReason } from './reader-names.js';
+import { readerModel } from './reader-models.js';
+import { findReturned, identityOfReader, isContactless, parseReaderName, refusalReason } from './reader-names.js';
 import { spawnReaderChild } from './reader-process.js';
-import { signalCommand } from './reader-signals.js';
+import { pollEveryMs, pollingFrame } from './wallet-polling.js';
 
 /** Readers remembered, plugged in or away. */
 const devicesMax = 16;
+/** Longest that a reader takes to say how many cards it sees. */
+const countCardsMs = durationMs(500);
 /** Start does not wait longer for the first look. */
 const firstLookMs = 3_000;
 
@@ -38,6 +42,8 @@ export interface PcscDriverSetup {
   readonly schedule: Schedule;
   /** Fields left out take their defaults. */
   readonly options?: Partial<PcscOptions>;
+  /** What iPhones are told by readers that can tell them, where `options.walletPolling` is on; null: nothing. */
+  readonly polling?: VasMode | null;
   /** Starts the child; the real one by default. */
   readonly spawn?: SpawnChild;
 }
@@ -56,6 +62,7 @@ export class PcscDriver implements Driver {
   #firstLookOver: () => void = () => {};
   #lastExchange = 0;
   #lastDevice = 0;
+  #cancelPoll: () => void = () => {};
 
   constructor(private readonly setup: PcscDriverSetup) {
     this.#options = { ...pcscOptionsDefault, ...setup.options };
@@ -99,6 +106,7 @@ export class PcscDriver implements Driver {
         resolve();
       };
       this.#process.start();
+      if (this.#options.walletPolling && this.setup.polling) this.#pollOften(pollingFrame(this.setup.polling));
     });
   }
 
@@ -130,16 +138,32 @@ export class PcscDriver implements Driver {
 
   signal(signal: MemberSignal): void {
     if (!this.#options.memberSignals) return;
+    for (const device of this.#devices) this.#signalOn(device, signal);
+  }
+
+  #signalOn(device: ReaderDevice, signal: MemberSignal): void {
+    const own = readerModel(device.name.full)?.signals[signal];
+    if (!own || !isInUse(device)) return;
+    const { reader } = device;
+    const [command] = own.commands;
+    if (own.way === 'escape') this.#send(device, { type: 'escape', reader, commands: own.commands });
+    else if (command) this.#send(device, { type: 'show', reader, command });
+  }
+
+  /** Fields that lie empty tell iPhones that this is a reader for passes. */
+  #pollOften(frame: Bytes): void {
     for (const device of this.#devices) {
-      const command = signalCommand(device.name.full, signal);
-      if (command && device.reader !== null && device.state === 'ready')
-        this.#send(device, { type: 'show', reader: device.reader, command });
+      const commands = readerModel(device.name.full)?.polling?.(frame);
+      if (commands && isInUse(device) && !device.link)
+        this.#process.send({ type: 'escape', reader: device.reader, commands });
     }
+    this.#cancelPoll = this.setup.schedule(pollEveryMs, () => this.#pollOften(frame));
   }
 
   async stop(): Promise<void> {
     const gone: DeviceError = { code: 'device.closed', detail: 'the driver was stopped' };
     this.#emit = null;
+    this.#cancelPoll();
     this.#firstLookOver();
     this.#allAway(gone);
     await this.#process.stop();
@@ -190,6 +214,9 @@ export class PcscDriver implements Driver {
       case 'readerFailed':
         this.#readerFailed(frame.reader, { code: frame.code, detail: frame.detail });
         break;
+      case 'escapeFailed':
+        this.#escapeFailed(frame.reader, frame.detail);
+        break;
       case 'cardPresented':
         this.#cardPresented(frame.reader, frame.card, frame.atr);
         break;
@@ -223,6 +250,7 @@ export class PcscDriver implements Driver {
     const device = returned ?? this.#newDevice(fullName);
     if (!device) return;
     if (returned) device.counters.replugs++;
+    device.refusesOwnCommands = null;
     device.name = name;
     device.reader = reader;
     this.#settleState(device);
@@ -273,8 +301,37 @@ export class PcscDriver implements Driver {
     // A card that can be talked to ends whatever failed before.
     this.#become(device, 'ready');
     device.counters.cards++;
-    device.link = new CardLink(`pcsc-${this.#process.starts}-${card}`, atr, card, this.#linkPort);
-    this.#tell({ type: 'cardPresented', device: device.device, link: device.link });
+    const link = new CardLink(`pcsc-${this.#process.starts}-${card}`, atr, card, this.#linkPort);
+    device.link = link;
+    const looking = this.#options.refuseTwoCards ? readerModel(device.name.full)?.cardsInField : undefined;
+    if (!looking) this.#tell({ type: 'cardPresented', device: device.device, link });
+    else void this.#presentIfAlone(device, link, looking.command, looking.count);
+  }
+
+  /** Two cards in one field: neither is taken, since nobody knows which of them was meant. */
+  async #presentIfAlone(
+    device: ReaderDevice,
+    link: CardLink,
+    command: Bytes,
+    count: (answer: Bytes) => number | null,
+  ): Promise<void> {
+    const answer = await link.transmit(command, countCardsMs);
+    if (device.link !== link) return;
+    if (!answer.ok || (count(answer.value) ?? 1) < 2) {
+      this.#tell({ type: 'cardPresented', device: device.device, link });
+      return;
+    }
+    device.counters.twoCards++;
+    device.link = null;
+    if (this.#options.memberSignals) this.#signalOn(device, 'refused');
+    await link.close();
+  }
+
+  #escapeFailed(reader: number, detail: string): void {
+    const device = this.#deviceOf(reader);
+    if (!device) return;
+    device.refusesOwnCommands = `no light, sound or polling: ${detail}; see "Commands of the reader itself" in hardware.md`;
+    if (device.state === 'ready') this.#become(device, 'ready');
   }
 
   #cardRemoved(reader: number, card: number): void {
@@ -344,5 +401,9 @@ export class PcscDriver implements Driver {
     this.#emit?.(event);
   }
 }
+
+/** Plugged in, served, and a field: what slots for contacts keep for themselves is left alone. */
+const isInUse = (device: ReaderDevice): device is ReaderDevice & { reader: number } =>
+  device.reader !== null && device.state === 'ready' && isContactless(device.name);
 
 const unplugged: DeviceError = { code: 'device.absent', detail: 'the reader is not plugged in' };

@@ -18,8 +18,10 @@ import type { DeviceEvent, Schedule } from '../contract/driver.js';
 import type { ApduLink } from '../contract/transport.js';
 import { openPcscRig } from '../sim/pcscd.js';
 import { type CardScript, createVirtualCard, type VirtualCard, virtualAtr, vpcdPorts } from '../sim/vpcd.js';
+import { type Frame, readerFrames } from './frames.js';
 import type { PcscOptions } from './options.js';
 import { PcscDriver } from './pcsc-driver.js';
+import { spawnReaderChild } from './reader-process.js';
 
 t.setTimeout(900_000);
 
@@ -240,6 +242,37 @@ async function openImpostor(): Promise<{ path: string; server: Server }> {
   await new Promise<void>((resolve) => server.listen(path, resolve));
   return { path, server };
 }
+
+t.test('escape commands without a card: refused by this driver, which costs no card', async (t) => {
+  const rig = await openPcscRig();
+  t.teardown(() => rig.close());
+  const frames: Frame[] = [];
+  const child = spawnReaderChild();
+  t.teardown(() => child.kill());
+  const stream = readerFrames.stream();
+  child.onData((chunk) => {
+    const read = stream.push(chunk);
+    if (read.ok) frames.push(...read.value);
+  });
+  child.onEnded(() => {});
+  await until('the first look', () => frames.some((frame) => frame.type === 'looked'));
+  const [field] = frames.flatMap((frame) =>
+    frame.type === 'readerAdded' && frame.name.endsWith('00 00') ? [frame] : [],
+  );
+  // Each is sent only when the one before has ended; one too many is dropped, so they are sent until it is known.
+  const refused = await until('the refusal', () => {
+    child.write(readerFrames.encode({ type: 'escape', reader: field?.reader ?? 0, commands: [hex('E00000290102')] }));
+    return frames.find((frame) => frame.type === 'escapeFailed');
+  });
+  t.match(refused, { reader: field?.reader, code: 'device.denied', detail: /SCardControl/ });
+  const { atr } = await insert(t, echo);
+  const card = await until('the card', () => frames.find((frame) => frame.type === 'cardPresented'));
+  t.ok(card.type === 'cardPresented' && equalBytes(card.atr, atr), 'a card after it is connected as ever');
+  const presented = card.type === 'cardPresented' ? card.card : 0;
+  child.write(readerFrames.encode({ type: 'transmit', card: presented, exchange: 1, command: select }));
+  const answer = await until('the answer', () => frames.find((frame) => frame.type === 'answer'));
+  t.match(answer, { exchange: 1 });
+});
 
 t.test('a child that hangs in native code is killed and replaced, and a stop still ends', async (t) => {
   const { path, server } = await openImpostor();

@@ -14,7 +14,9 @@ export class ReaderDevice {
   reader: number | null = null;
   link: CardLink | null = null;
   name: ReaderName;
-  readonly counters = { cards: 0, exchanges: 0, failures: 0, timeouts: 0, replugs: 0 };
+  /** Why it takes no command for itself; shown while nothing worse is. */
+  refusesOwnCommands: string | null = null;
+  readonly counters = { cards: 0, twoCards: 0, exchanges: 0, failures: 0, timeouts: 0, replugs: 0 };
   #state: DeviceState = 'opening';
   #error: DeviceError | null = null;
   #since: WallMs;
@@ -34,7 +36,9 @@ export class ReaderDevice {
   }
 
   /** @returns whether anything that a technician sees has changed */
-  become(state: DeviceState, error: DeviceError | null = null): boolean {
+  become(state: DeviceState, trouble: DeviceError | null = null): boolean {
+    const refused = state === 'ready' ? this.refusesOwnCommands : null;
+    const error = trouble ?? (refused === null ? null : { code: 'device.denied', detail: refused });
     if (state === this.#state && error?.detail === this.#error?.detail) return false;
     if (state !== this.#state) this.#since = this.clock.wallMs();
     this.#state = state;

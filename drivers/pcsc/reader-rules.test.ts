@@ -3,9 +3,10 @@
  * failure means what, and that each option is described once. How: names as pcscd writes them, plain tables.
  */
 import t from 'tap';
-import { toHex } from '../../terminal/kernel/bytes.js';
+import { hex, toHex } from '../../terminal/kernel/bytes.js';
 import { pcscOptions, pcscOptionsDefault } from './options.js';
 import { readPcscError } from './pcsc-errors.js';
+import { readerModel } from './reader-models.js';
 import {
   findReturned,
   identityOfReader,
@@ -14,7 +15,7 @@ import {
   parseReaderName,
   refusalReason,
 } from './reader-names.js';
-import { signalCommand } from './reader-signals.js';
+import { pollingFrame } from './wallet-polling.js';
 
 const acr = 'ACS ACR122U PICC Interface';
 
@@ -71,16 +72,45 @@ t.test('a reader’s identity leaves out the index, and two of a kind are number
   t.equal(identityOfReader(parseReaderName('odd\u001b[2J'), []), 'odd␛[2J');
 });
 
-t.test('only a reader that is known to have light and sound gets a command, and only one that it keeps', async (t) => {
-  for (const signal of ['hold', 'done', 'tapAgain', 'refused', 'idle'] as const) {
-    t.match(
-      toHex(signalCommand(`${acr} 00 00`, signal) ?? new Uint8Array(0)),
-      /^ff0040[0-9a-f]{2}04[0-9a-f]{8}$/,
-      signal,
-    );
-    t.equal(signalCommand('Virtual PCD 00 00', signal), null);
-    t.equal(signalCommand('HID Global OMNIKEY 5422 00 00', signal), null);
+const signals = ['hold', 'done', 'tapAgain', 'refused', 'idle'] as const;
+
+t.test('only a reader that is known to have light and sound gets commands, and only ones that it keeps', async (t) => {
+  for (const signal of signals) {
+    const old = readerModel(`${acr} 00 00`)?.signals[signal];
+    t.equal(old?.way, 'exchange');
+    t.match(old?.commands.map(toHex), [/^ff0040[0-9a-f]{2}04[0-9a-f]{8}$/], signal);
+    for (const name of [
+      'ACS ACR1252 1S CL Reader [ACR1252 Dual Reader PICC] 00 00',
+      'ACS ACR1552 CL Reader PICC 00 00',
+    ]) {
+      const own = readerModel(name)?.signals[signal];
+      t.equal(own?.way, 'escape');
+      t.match(own?.commands.map(toHex).join(' '), /^e0000029010[0-3]( e000002801(0a|28))?$/, `${name} ${signal}`);
+    }
   }
+  t.equal(readerModel('Virtual PCD 00 00'), null);
+  t.equal(readerModel('HID Global OMNIKEY 5422 00 00'), null);
+});
+
+t.test('a polling frame is four commands to an ACR122U, and none to a reader that cannot', async (t) => {
+  t.same(readerModel(`${acr} 00 00`)?.polling?.(pollingFrame('vasOnly')).map(toHex), [
+    'ff00000006d43205ff0100',
+    'ff00000004d44a0100',
+    'ff00000005d408633d00',
+    'ff00000009d4426a01000002e4d2',
+  ]);
+  t.equal(readerModel('ACS ACR1252 PICC 00 00')?.polling, undefined);
+});
+
+t.test('how many cards an ACR122U names, and null for every other answer', async (t) => {
+  const field = readerModel(`${acr} 00 00`)?.cardsInField;
+  t.equal(field && toHex(field.command), 'ff00000004d44a0200');
+  const count = (answer: string) => field?.count(hex(answer));
+  t.equal(count('D54B009000'), 0);
+  t.equal(count('D54B010144002004AABBCCDD9000'), 1);
+  t.equal(count('D54B020144002004AABBCCDD0244002004112233449000'), 2);
+  for (const other of ['6300', '9000', 'D54B', 'D54B02', 'D54B039000', 'D541029000', 'D54B026300'])
+    t.equal(count(other), null, other);
 });
 
 t.test('PC/SC failures by what they mean', async (t) => {

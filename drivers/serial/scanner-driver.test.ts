@@ -108,7 +108,7 @@ t.test('without udevadm: lines are looked for and served all the same, and the p
     import { createDrivers, lookForUnclaimed } from ${from('../registry.js')};
     const schedule = (ms, run) => { const timer = setTimeout(run, ms); return () => clearTimeout(timer); };
     const settings = (paths) => ({
-      readers: { enabled: false }, hidScanners: { enabled: false, devices: [], ignoredDevices: [], keyboards: [] },
+      readers: { enabled: false }, wallet: { passTypeIds: [] }, hidScanners: { enabled: false, devices: [], ignoredDevices: [], keyboards: [] },
       bluetooth: { scanners: [], phones: false }, stripeReaders: { enabled: false, devices: [] }, keypads: { devices: [], gapMs: 1000 },
       scanners: { paths, ignoredPaths: [], baud: 9600, idleGapMs: 100 }, console: { serialPath: '' },
       printers: { paths: [], addresses: [] }, displays: { paths: [] }, modules: { paths: [] }, modems: { paths: [] },

@@ -32,6 +32,11 @@ export const bytes = (min: number, max: number): Field<Bytes> => ({
   write: (value) => value,
   read: (from) => from.rest(min, max),
 });
+/** 1…countMax strings of 1…255 bytes, each with its length before it: whatever is left. */
+export const byteStrings = (countMax: number): Field<readonly Bytes[]> => ({
+  write: (values) => concat(...values.flatMap((value) => [uintBE(value.length, 1), value])),
+  read: (from) => from.strings(countMax),
+});
 /** Numbers on the wire are the places in this list. */
 const errorCodes = [
   'device.absent',
@@ -153,6 +158,22 @@ class FieldReader {
     const taken = this.#reader.take(length);
     // A copy: a slice of a Buffer would keep the whole chunk alive.
     return taken.ok ? new Uint8Array(taken.value) : new Uint8Array(0);
+  }
+  strings(countMax: number): readonly Bytes[] {
+    const at = this.#reader.offset;
+    const all = this.rest(2, countMax * 256);
+    const values: Bytes[] = [];
+    for (let next = 0; next < all.length; ) {
+      const length = all[next] ?? 0;
+      const value = all.slice(next + 1, next + 1 + length);
+      if (length === 0 || value.length < length || values.length === countMax) {
+        this.problem ??= decodeError('input.malformed', at + next, 'a list of byte strings');
+        return [];
+      }
+      values.push(value);
+      next += 1 + length;
+    }
+    return values;
   }
   text(): string {
     const at = this.#reader.offset;
