@@ -16,7 +16,6 @@ import { isSocketAnswering, openAdminSocket } from './admin/server.js';
 import { hostLayout } from './backup.js';
 import { createHost, type Host, type Realm } from './host.js';
 import { createTerminalServer, type TerminalServerLimits } from './http/server.js';
-import { isPass } from './ledger/identified.js';
 import { openLogger } from './logger.js';
 import { openFileMessages } from './messages/file-adapter.js';
 import { openPendingRegistrations } from './messages/pending-registrations.js';
@@ -182,7 +181,7 @@ function openMessages(options: StartOptions, { host, store, vault, clock, schedu
         },
         (facts) => facts.get('memberKey', keyId),
       );
-      return row && row.state === 'active' && !isPass(row) ? vault.unwrap(row.wrapped) : null;
+      return row?.kind === 'phone' && row.state === 'active' ? vault.unwrap(row.wrapped) : null;
     },
   });
   return { port, registration, carrier: openCarrier(folder, { clock, schedule, logger, settings }) };

@@ -141,14 +141,14 @@ function memberCommands({ host, registration }: AdminContext): readonly Command[
       const member = await findMember(host, who);
       if (!member) return refuse('credential.unknown', 'no member has this code, number or key');
       const id = passId(nativeCrypto, wallet, issuer, number);
-      const bound = await host.members.bindPass(member.memberCode, id);
+      const bound = await host.members.bind(member.memberCode, 'pass', id);
       return bound.ok ? ok({ memberCode: bound.value.memberCode, passId: id }) : bound;
     }),
     command('member.addTag', tagSchema, async ({ who, kind, uid }) => {
       const member = await findMember(host, who);
       if (!member) return refuse('credential.unknown', 'no member has this code, number or key');
       const id = tagId(nativeCrypto, kind, uid);
-      const bound = await host.members.bindPass(member.memberCode, id);
+      const bound = await host.members.bind(member.memberCode, 'tag', id);
       return bound.ok ? ok({ memberCode: bound.value.memberCode, tagId: id }) : bound;
     }),
     command(

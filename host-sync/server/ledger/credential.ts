@@ -20,7 +20,7 @@ import {
 } from '../../protocol/record.js';
 import type { ApplyContext, Openers, OpenPass, PassOpening } from './context.js';
 import type { Collector, Facts } from './facts.js';
-import { type Identified, isPass, refusal, wasBefore } from './identified.js';
+import { type Identified, refusal, wasBefore } from './identified.js';
 import { identifyTag, messageKey, planTag } from './tag.js';
 
 /** A tap as it is used up: exact for all time, so that a late batch is never taken for a replay. */
@@ -91,7 +91,7 @@ export function keyOfTap(facts: Facts, tap: Pick<TapCredential, 'key' | 'keyId'>
     return coupon ? cardKey(context.crypto, context.siteKey, hex(tap.keyId)) : null;
   }
   const key = facts.get('memberKey', tap.keyId);
-  return key && !isPass(key) ? context.unwrap(key.wrapped) : null;
+  return key?.kind === 'phone' ? context.unwrap(key.wrapped) : null;
 }
 
 /** What phone and terminal said, as the record tells it. */
@@ -199,7 +199,7 @@ function identifyPass(facts: Facts, record: RecordBody, pass: PassCredential, co
   if (pass.method === 'sealedPass' && answerName(context.crypto, hex(pass.sealed)) !== pass.answer)
     return refusal('pass.forged', true);
   const key = facts.get('memberKey', opened.passId);
-  if (!key || !isPass(key)) return refusal('credential.unknown');
+  if (key?.kind !== 'pass') return refusal('credential.unknown');
   if (key.state === 'blocked' && !wasBefore(record, key.blockedAtMs)) return refusal('credential.blocked');
   const isBound = pass.method === 'walletPass' && pass.answeredAtMs === null;
   const metAtMs = context.asked ? context.nowMs : record.clockDoubtful ? null : record.atWallMs;

@@ -17,9 +17,6 @@ export type Identified =
 
 export const refusal = (code: RefusalCode, alarm = false): Identified => ({ ok: false, code, alarm });
 
-/** Is this business id a pass in a wallet or a tag? They are bound without a key. */
-export const isPass = (row: Pick<Row<'memberKey'>, 'wrapped'>): boolean => row.wrapped.length === 0;
-
 /** Was it sold before its key was blocked? */
 export const wasBefore = (record: RecordBody, blockedAtMs: number | null): boolean =>
   record.kind === 'pointsEarn' && !record.clockDoubtful && blockedAtMs !== null && record.atWallMs < blockedAtMs;

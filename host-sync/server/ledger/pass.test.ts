@@ -38,7 +38,7 @@ function withPass(name: string, run: (t: Test, opened: Opened) => Promise<void>)
     const world = await openWorld({ openPass: passOpener([file]) });
     t.teardown(() => world.close());
     const { memberCode } = must(await world.host.members.enlist({ phone: '13800000000', name: 'Wang' }));
-    must(await world.host.members.bindPass(memberCode, id));
+    must(await world.host.members.bind(memberCode, 'pass', id));
     await run(t, { world, box: await world.box(), memberCode, key });
     t.same(await world.host.checkStore(), []);
   });
@@ -159,14 +159,14 @@ withPass('a pass is no phone: nothing is proved by it or sealed to it', async (t
   t.equal(said(await box.tell({ ...earn(opened(0)), credential: tap })), 'credential.unknown');
   const phone = await world.phone('13800000000');
   const other = must(await world.host.members.enlist({ phone: '13800000001', name: 'Li' }));
-  t.match(await world.host.members.bindPass(other.memberCode, id), { error: { code: 'record.conflict' } });
+  t.match(await world.host.members.bind(other.memberCode, 'pass', id), { error: { code: 'record.conflict' } });
   const phoneId = toHex(phone.keyId);
-  t.match(await world.host.members.bindPass(memberCode, phoneId), { error: { code: 'record.conflict' } });
+  t.match(await world.host.members.bind(memberCode, 'pass', phoneId), { error: { code: 'record.conflict' } });
   t.equal(
     said(await box.tell(earn({ ...opened(world.clock.nowMs), passId: phoneId } as PassCredential))),
     'credential.unknown',
   );
-  const member = must(await world.host.members.bindPass(memberCode, id));
+  const member = must(await world.host.members.bind(memberCode, 'pass', id));
   t.same(member.keys.map(({ kind }) => kind).sort(), ['pass', 'phone']);
 });
 

@@ -149,16 +149,18 @@ export const tables = {
     },
     lookups: ['phone'],
   },
-  /** A member's business ids: keys of phones and cards; id is the key id in hex. */
+  /** A member's business ids: keys of phones and cards, passes in wallets, tags; id is the key id in hex. */
   memberKey: {
     columns: {
       id: text,
       memberId: text,
       state: oneOf('active', 'blocked'),
       blockedAtMs: integerOrNull,
-      /** The key as the vault wrapped it; empty for a pass in a wallet, which has none and can prove nothing. */
+      /** The key as the vault wrapped it; empty for passes and tags, which the host holds no key of their own for. */
       wrapped: bytes,
       registeredAtMs: integer,
+      /** Each is taken only where it is presented as what it is. */
+      kind: oneOf('phone', 'pass', 'tag'),
     },
     lookups: ['memberId', 'state'],
   },

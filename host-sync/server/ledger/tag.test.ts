@@ -42,7 +42,7 @@ function withTag(name: string, run: (t: Test, at: At) => Promise<void>): void {
     const world = await openWorld({ openTag: tagOpener([file]) });
     t.teardown(() => world.close());
     const { memberCode } = must(await world.host.members.enlist({ phone: '13800000000', name: 'Wang' }));
-    must(await world.host.members.bindPass(memberCode, secureId));
+    must(await world.host.members.bind(memberCode, 'tag', secureId));
     await run(t, { world, box: await world.box(), code: memberCode });
     t.same(await world.host.checkStore(), []);
   });
@@ -118,12 +118,31 @@ withTag('a bare UID earns, never spends, and is not the secure tag’s', async (
   const bare = { method: 'tagUid', tagId: bareId } as const;
   t.equal(said(await box.tell(earn(bare))), 'credential.unknown', 'a copy of the secure tag’s UID is nobody');
   t.equal(said(await box.tell(earn({ method: 'tagUid', tagId: '00'.repeat(8) }))), 'credential.unknown');
-  must(await world.host.members.bindPass(code, bareId));
+  must(await world.host.members.bind(code, 'tag', bareId));
   t.equal(said(await box.tell(earn(bare))), 'accepted');
   t.equal(said(await box.tell(earn(bare))), 'accepted', 'it proves nothing that could be used up');
   must(await world.host.rules.setPolicy({ tagsSpend: true, passesSpend: true }));
   t.equal(said((await box.ask(spend(bare))).answer), 'credential.tooWeak');
   t.equal(said(await box.tell(spend(bare, { by: 'floor', coveredMinor: 50 }))), 'credential.tooWeak');
+});
+
+withTag('a tag’s id shown as a pass is nobody’s, also where passes may spend', async (t, { world, box, code }) => {
+  must(await world.host.rules.setPolicy({ passesSpend: true, tagsSpend: true }));
+  must(await world.host.members.bind(code, 'tag', bareId));
+  for (const passId of [secureId, bareId]) {
+    const credential = {
+      method: 'walletPass',
+      wallet: 'apple',
+      passId,
+      answer: '5a'.repeat(16),
+      answeredAtMs: null,
+    } as const;
+    t.equal(said(await box.tell(earn(credential))), 'credential.unknown');
+    t.equal(said((await box.ask(spend(credential))).answer), 'credential.unknown');
+    t.match(await world.host.members.bind(code, 'pass', passId), { error: { code: 'record.conflict' } });
+  }
+  const { keys } = must(await world.host.members.bind(code, 'tag', bareId));
+  t.same(new Set(keys.map(({ kind }) => kind)), new Set(['tag']));
 });
 
 withTag('what does not prove itself is refused', async (t, { box }) => {

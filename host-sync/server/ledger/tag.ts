@@ -5,7 +5,7 @@
 import type { Credential, RecordBody } from '../../protocol/record.js';
 import type { ApplyContext, Openers, TagOpening } from './context.js';
 import { type Collector, type Facts, put, type Write } from './facts.js';
-import { type Identified, isPass, refusal, wasBefore } from './identified.js';
+import { type Identified, refusal, wasBefore } from './identified.js';
 
 type FromTag = Extract<Credential, { method: 'sunTag' | 'tagUid' }>;
 
@@ -40,7 +40,7 @@ export function identifyTag(facts: Facts, record: RecordBody, credential: FromTa
       : context.openTag(credential.address);
   if (!opened.ok) return refusal(opened.code, opened.code === 'tag.forged');
   const key = facts.get('memberKey', opened.tagId);
-  if (!key || !isPass(key)) return refusal('credential.unknown');
+  if (key?.kind !== 'tag') return refusal('credential.unknown');
   if (key.state === 'blocked' && !wasBefore(record, key.blockedAtMs)) return refusal('credential.blocked');
   if (credential.method === 'sunTag') {
     if (facts.find('record', 'tap', messageKey(opened) ?? '').length > 0) return refusal('credential.replayed', true);

@@ -9,7 +9,6 @@ import { ok, type Result } from '../../../terminal/kernel/result.js';
 import { type Allowance, allowanceBytes, allowancesMax, blockedMax, type Directives } from '../../protocol/sync.js';
 import { toWire } from '../ledger/allowance.js';
 import type { Collector, Facts, WorkingSet } from '../ledger/facts.js';
-import { isPass } from '../ledger/identified.js';
 import type { Row } from '../ledger/tables.js';
 import { type HostStore, pageRowsMax } from '../storage/port.js';
 import { refusal } from './paging.js';
@@ -151,7 +150,7 @@ function allowancesOf({ standing, sign }: DirectivesParts, facts: Facts, termina
     .map((slice) => {
       const keys = slice.memberId === null ? [] : facts.find('memberKey', 'memberId', slice.memberId);
       const localKeys = keys
-        .filter((key) => key.state === 'active' && !isPass(key))
+        .filter((key) => key.state === 'active' && key.kind === 'phone')
         .slice(-keysPerMember)
         .map(({ id, wrapped }) => ({
           keyId: id,

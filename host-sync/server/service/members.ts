@@ -11,7 +11,6 @@ import { memberOwed, memberPoints, memberReserved, sideSign } from '../ledger/ac
 import { codeRandomBytes, drawMemberCode } from '../ledger/codes.js';
 import type { KeyVault } from '../ledger/context.js';
 import { type Collector, type Facts, put } from '../ledger/facts.js';
-import { isPass } from '../ledger/identified.js';
 import { balanceOf } from '../ledger/posting.js';
 import { tierOf } from '../ledger/rules.js';
 import type { Row } from '../ledger/tables.js';
@@ -26,7 +25,7 @@ const codesDrawn = 4;
 /** Most keys of one member. */
 export const memberKeysMax = 32;
 const memberKeyBytes = 16;
-/** A pass is a business id without a key: no tap can prove it. */
+/** Passes and tags are business ids without a key: no tap can prove them. */
 const noKey = new Uint8Array(0);
 
 function planMember(need: Collector, memberId: string): void {
@@ -47,9 +46,9 @@ function viewOf(facts: Facts, member: Row<'member'>): MemberView {
     pointsReserved: balanceOf(facts, memberReserved(member.id)),
     earnedPoints: member.earnedPoints,
     registeredAtMs: member.registeredAtMs,
-    keys: facts.find('memberKey', 'memberId', member.id).map(({ id, state, registeredAtMs, wrapped }) => ({
+    keys: facts.find('memberKey', 'memberId', member.id).map(({ id, kind, state, registeredAtMs }) => ({
       keyId: id,
-      kind: isPass({ wrapped }) ? 'pass' : 'phone',
+      kind,
       state,
       registeredAtMs,
     })),
@@ -150,7 +149,8 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
         const known = facts.get('memberKey', id);
         const owner = facts.find('member', 'phone', phone)[0];
         if (known) {
-          const isSame = known.memberId === owner?.id && !isPass(known) && equalBytes(vault.unwrap(known.wrapped), key);
+          const isSame =
+            known.memberId === owner?.id && known.kind === 'phone' && equalBytes(vault.unwrap(known.wrapped), key);
           return isSame && owner ? ok(viewOf(facts, owner)) : refusal('record.conflict', 'this key id is taken');
         }
         if (facts.find('coupon', 'cardKeyId', id).length > 0) return refusal('record.conflict', 'this key id is taken');
@@ -161,29 +161,32 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
         const member = owner ?? { id: memberId, phone, name, earnedPoints: 0, registeredAtMs: nowMs };
         facts.write([
           ...(owner ? [] : [put('member', member)]),
-          put('memberKey', { id, memberId, state: 'active', blockedAtMs: null, wrapped, registeredAtMs: nowMs }),
+          put('memberKey', {
+            ...{ id, memberId, kind: 'phone', state: 'active', blockedAtMs: null, wrapped },
+            registeredAtMs: nowMs,
+          }),
         ]);
         return ok(viewOf(facts, member));
       });
     },
-    bindPass: async (memberCode, passId) => {
-      if (!/^[0-9a-f]{16}$/.test(passId)) return refusal('input.malformed', 'pass id');
-      const pass = { id: passId, memberId: memberCode, state: 'active' as const, blockedAtMs: null, wrapped: noKey };
+    bind: async (memberCode, kind, id) => {
+      if (!/^[0-9a-f]{16}$/.test(id)) return refusal('input.malformed', `${kind} id`);
+      const bound = { id, memberId: memberCode, kind, state: 'active' as const, blockedAtMs: null, wrapped: noKey };
       const plan = (need: Collector): void => {
         planMember(need, memberCode);
-        need.get('memberKey', passId);
-        need.find('coupon', 'cardKeyId', passId);
+        need.get('memberKey', id);
+        need.find('coupon', 'cardKeyId', id);
       };
       return store.transact(plan, (facts) => {
         const member = facts.get('member', memberCode);
         if (!member) return refusal('credential.unknown');
-        const known = facts.get('memberKey', passId);
-        if (known?.memberId === memberCode && isPass(known)) return ok(viewOf(facts, member));
-        if (known || facts.find('coupon', 'cardKeyId', passId).length > 0)
-          return refusal('record.conflict', 'this pass is bound to another member');
+        const known = facts.get('memberKey', id);
+        if (known?.memberId === memberCode && known.kind === kind) return ok(viewOf(facts, member));
+        if (known || facts.find('coupon', 'cardKeyId', id).length > 0)
+          return refusal('record.conflict', `this ${kind} id is taken`);
         if (facts.find('memberKey', 'memberId', memberCode).length >= memberKeysMax)
-          return refusal('input.tooLong', `more than ${memberKeysMax} phones and passes`);
-        facts.write([put('memberKey', { ...pass, registeredAtMs: clock.wallMs() })]);
+          return refusal('input.tooLong', `more than ${memberKeysMax} phones, passes and tags`);
+        facts.write([put('memberKey', { ...bound, registeredAtMs: clock.wallMs() })]);
         return ok(viewOf(facts, member));
       });
     },

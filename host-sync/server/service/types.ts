@@ -81,7 +81,7 @@ export interface MemberView {
   readonly registeredAtMs: number;
   readonly keys: readonly {
     readonly keyId: string;
-    readonly kind: 'phone' | 'pass';
+    readonly kind: 'phone' | 'pass' | 'tag';
     readonly state: 'active' | 'blocked';
     readonly registeredAtMs: number;
   }[];
@@ -214,10 +214,11 @@ export interface MemberAdmin {
     readonly key: Bytes;
   }): Answered<MemberView>;
   /**
-   * Binds a pass in a wallet, named by `passId` of drivers/protocols/wallet-pass. The same one again: the same member.
-   * `credential.unknown`: no such member; `record.conflict`: another member's; `input.tooLong`: too many.
+   * Binds a pass in a wallet or a tag, by `passId` of drivers/protocols/wallet-pass or `tagId` of drivers/protocols/tag.
+   * The same one again: the same member. `credential.unknown`: no such member; `record.conflict`: another member's, or of
+   * another kind; `input.tooLong`: too many.
    */
-  bindPass(memberCode: string, passId: string): Answered<MemberView>;
+  bind(memberCode: string, kind: 'pass' | 'tag', id: string): Answered<MemberView>;
   setKeyState(keyId: string, state: 'active' | 'blocked'): Answered<void>;
   byCode(memberCode: string): Promise<MemberView | null>;
   byPhone(phone: string): Promise<MemberView | null>;

@@ -364,5 +364,11 @@ CREATE TABLE tag (
 ) STRICT, WITHOUT ROWID;
 `;
 
+// Which of the ids without a key are tags, is known of those whose message was seen; any other tag has to be bound anew.
+const ninth = `
+ALTER TABLE memberKey ADD COLUMN kind TEXT NOT NULL DEFAULT 'phone' CHECK (kind IN ('phone', 'pass', 'tag'));
+UPDATE memberKey SET kind = CASE WHEN id IN (SELECT id FROM tag) THEN 'tag' ELSE 'pass' END WHERE length(wrapped) = 0;
+`;
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
-export const migrations: readonly string[] = [first, second, third, fourth, fifth, sixth, seventh, eighth];
+export const migrations: readonly string[] = [first, second, third, fourth, fifth, sixth, seventh, eighth, ninth];
