@@ -74,7 +74,7 @@ export class ModemTalk {
   /** @returns null when the modem is ready, else what is wrong with it */
   async prepare(): Promise<string | null> {
     // A prompt that an earlier life left open takes this escape and no text.
-    await this.write(ascii('\x1b'));
+    void this.write(ascii('\x1b'));
     for (const command of preparing) {
       const answer = await this.#ask(`${command}\r`);
       if (answer.end !== 'ok') return `${command}: ${answer.end === 'error' ? `error ${answer.code}` : 'no answer'}`;
@@ -98,7 +98,7 @@ export class ModemTalk {
   async send(tpdu: { readonly bytes: Bytes; readonly length: number }): Promise<PartEnd> {
     const asked = await this.#ask(`AT+CMGS=${tpdu.length}\r`, true);
     if (asked.end !== 'prompt') {
-      await this.write(ascii('\x1b'));
+      void this.write(ascii('\x1b'));
       return { end: 'later' };
     }
     const answer = await this.#ask(`${toHex(tpdu.bytes).toUpperCase()}\x1a`, false, sendTimeoutMs);

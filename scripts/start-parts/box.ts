@@ -8,7 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Config } from '../../config/schema.js';
 import { credentialsFileName } from '../../host-sync/client/credentials.js';
 import { keepRunning } from './keep.js';
-import { type Running, startProcess, terminalNodeFlags } from './process.js';
+import { type Running, startProcess, terminalEnvironment, terminalNodeFlags } from './process.js';
 
 export interface TerminalReady {
   readonly localApi: { readonly port: number; readonly tokenFile: string } | null;
@@ -92,7 +92,10 @@ export async function startBox(options: BoxOptions): Promise<Box> {
     if (options.printerLine) words.push('--printer', options.printerLine);
     if (options.freePorts) words.push('--local-api-port', '0');
     const logFile = path.join(dataFolder, 'terminal.log');
-    return startProcess('terminal', 'scripts/terminal.js', words, logFile, terminalNodeFlags);
+    return startProcess('terminal', 'scripts/terminal.js', words, logFile, terminalNodeFlags, {
+      ...process.env,
+      ...terminalEnvironment,
+    });
   };
   let terminalStarted: Running<TerminalReady>;
   try {
