@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import t from 'tap';
 import { loadConfig } from '../config/load.js';
+import { schema } from '../config/schema.js';
 import type { HidDevice } from './hid/hidraw-sysfs.js';
 import { lookAtUsbReaders, type UsbReader } from './pcsc/usb-readers.js';
 import { keyboardDescriptor, scannerDescriptor } from './protocols/hid-pos/hid-pos-fixtures.js';
@@ -54,6 +55,14 @@ t.test('an unknown serial line: the lines that claim it keep the scanner that is
   t.match(found, { bus: 'serial', vendorId: '10c4', productId: 'ea60', serial: '0001', place: byId });
   const read = loadConfig((found?.configuration ?? []).join('\n'));
   t.same(read.ok && read.value.scanners.paths, ['/dev/serial/by-id/scanner', byId], 'read by the configuration itself');
+  const others = Object.entries(schema).filter(
+    ([section, { rows }]) => section !== 'scanners' && rows.some(({ key }) => key === 'paths'),
+  );
+  t.equal(
+    found?.configuration.at(-1),
+    `# ${others.map(([section]) => `[${section}]`).join(' ')}`,
+    'and every other section that takes a line is named',
+  );
   t.same(look({ lines: [adapter] }, [byId]), [], 'claimed by its path');
   t.same(look({ lines: [adapter] }, [], { otherPaths: [byId] }), [], 'the console has it');
   const [bare] = look({ lines: [{ ...adapter, lastingPath: null }] }, [], { scannerPaths: ['/dev/serial0'] });

@@ -46,6 +46,9 @@ export function unclaimedDevices(
   ];
 }
 
+/** Sections whose `paths` name serial lines of devices that are no scanner. */
+const otherLineSections = ['printers', 'displays', 'modules', 'modems'];
+
 /** A list of texts in TOML, one a line; JSON's escapes are TOML's. */
 const tomlList = (key: string, values: readonly string[]): readonly string[] => [
   `${key} = [`,
@@ -75,7 +78,11 @@ function unclaimedLines(
         why: 'a serial line may be anything; it is opened when named',
       },
       ...{ vendorId: line.vendorId, productId: line.productId, serial: line.serial, name: line.name },
-      configuration: ['[scanners]', ...tomlList('paths', [...kept, lasting(line)])],
+      configuration: [
+        ...['[scanners]', ...tomlList('paths', [...kept, lasting(line)])],
+        '# no scanner? Not these lines, but its path in the `paths` of what it is:',
+        `# ${otherLineSections.map((section) => `[${section}]`).join(' ')}`,
+      ],
     }));
 }
 
@@ -106,8 +113,12 @@ function hidReason(
   if (verdict === 'keyboard') {
     const maker = 'maker' in judged ? judged.maker : null;
     const lines = ['[hidScanners]', ...tomlList('keyboards', [...keyboards, identity])];
+    const keypad = ['# a numeric keypad? Not these lines, but its ids in the `devices` of [keypads]'];
     return maker === null
-      ? ['it types: never opened. Claim it only if it is a scanner: a keyboard falls silent (hardware.md)', lines]
+      ? [
+          'it types: never opened. Claim it only if it is a scanner or a keypad: a keyboard falls silent (hardware.md)',
+          [...lines, ...keypad],
+        ]
       : [`this ${maker} scanner types: better switch it to HID POS or serial mode (hardware.md)`, lines];
   }
   if (verdict === 'ignored') return ['no driver here reads this kind of device', []];
