@@ -3,6 +3,7 @@
  * scanners, keeps names over a replug, and never uses half a scan. How: descriptors as sysfs gives them, devices that are
  * lists of reports, and a clock that moves when told. hid-stack.test.ts shows the same on node-hid.
  */
+import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { nativeClock } from '../../terminal/kernel/native.js';
@@ -240,6 +241,19 @@ t.test('who listens in hears the descriptor, then each report as it came', async
   bus.scan('hidraw0', scanReport('4006381333931'));
   t.same(heard, [`about ${scannerDescriptor.length}`, 'in 64']);
   await driver.stop();
+});
+
+t.test('the library’s error is a string: the device is closed with it, and nothing is thrown', async (t) => {
+  const device = Object.assign(new EventEmitter(), { close: async () => {} });
+  const opened = await openHidTransport(
+    '/dev/hidraw0',
+    async () => ({ HIDAsync: { open: async () => device } }) as never,
+  );
+  t.ok(opened.ok);
+  const closed: unknown[] = [];
+  if (opened.ok) opened.value.onClosed((error) => closed.push(error));
+  device.emit('error', 'could not read from HID device\u001b[2J');
+  t.same(closed, [{ code: 'device.closed', detail: 'could not read from HID device␛[2J' }]);
 });
 
 t.test('node-hid that cannot be loaded is said so, and the scanner is absent with the reason', async (t) => {

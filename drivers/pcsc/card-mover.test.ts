@@ -121,6 +121,26 @@ t.test('an empty answer is a card that left, and so is a transmit that throws at
   t.match(last(frames), { type: 'failed', exchange: 3, code: 'device.cardRemoved' }, 'an unknown card is gone');
 });
 
+t.test('one command at a time and reader: a second would run beside the first on the library’s threads', async (t) => {
+  const { reader, frames, mover } = await open();
+  await reader.tap();
+  let asked = 0;
+  let finish: (answer: Buffer) => void = () => {};
+  reader.answer = () => {
+    asked += 1;
+    return new Promise((resolve) => {
+      finish = resolve;
+    });
+  };
+  mover.handle({ type: 'transmit', card: 1, exchange: 1, command: select });
+  mover.handle({ type: 'transmit', card: 1, exchange: 2, command: select });
+  t.match(last(frames), { type: 'failed', exchange: 2, code: 'device.busy' });
+  t.equal(asked, 1);
+  finish(Buffer.from('9000', 'hex'));
+  await until(() => last(frames)?.type === 'answer');
+  t.match(last(frames), { exchange: 1 });
+});
+
 t.test('a card that comes before the last one was let go is connected anew, not without a protocol', async (t) => {
   const { reader, frames } = await open();
   await reader.tap();
