@@ -3,6 +3,7 @@
  * feigned USB lines behind the driver's ports, and a clock that moves when told. scanner-driver.test.ts shows the same
  * driver on the real library.
  */
+import { EventEmitter } from 'node:events';
 import t from 'tap';
 import { type Bytes, utf8 } from '../../terminal/kernel/bytes.js';
 import { err, ok, type Result } from '../../terminal/kernel/result.js';
@@ -218,6 +219,24 @@ t.test('rows are bounded; a new scanner takes the row of one that is gone', asyn
   t.equal(rows().length, linesMax);
   t.match(rows()[3], /^scanner-4 0c2e:0caa:8 ready$/);
   await driver.stop();
+});
+
+t.test('a late error of the library is no exception: its close says the same', async (t) => {
+  class Port extends EventEmitter {
+    isOpen = true;
+    open(done: (error: Error | null) => void): void {
+      ports.push(this);
+      done(null);
+    }
+  }
+  const ports: Port[] = [];
+  const opened = await openSerialTransport('/dev/null', 9_600, async () => ({ SerialPort: Port }) as never);
+  t.ok(opened.ok);
+  const closed: unknown[] = [];
+  if (opened.ok) opened.value.onClosed((error) => closed.push(error));
+  ports[0]?.emit('error', new Error('reading error'));
+  ports[0]?.emit('close', new Error('bad file descriptor'));
+  t.same(closed, [{ code: 'device.closed', detail: 'bad file descriptor' }]);
 });
 
 t.test('a library that cannot be loaded is said so; it is no exception', async (t) => {

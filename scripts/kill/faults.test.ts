@@ -1,6 +1,6 @@
 /**
  * Shows that a sale ends once when its answer is lost, when it is answered only after the box has given it up and reversed
- * it, when the box dies at that moment, and when another card comes to the reader. How: as in kill.test.ts, with a relay
+ * it, when the box dies at that moment, and when another card comes to the reader. How: as in every-place.ts, with a relay
  * between box and host that loses, swallows or delays one request of each flow; the books must agree afterwards.
  */
 import t from 'tap';

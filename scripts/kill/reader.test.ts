@@ -1,7 +1,7 @@
 /**
  * Shows the card's sale on the real path (nfc-pcsc, pcscd, virtual reader) while parts of it die: the box at every place,
  * with the phone left on the reader; and pcscd between any two commands, after which the reader is back in service by
- * itself. How: as in kill.test.ts, with pcscd of this test's own; the sale must end once and the books agree.
+ * itself. How: as in every-place.ts, with pcscd of this test's own; the sale must end once and the books agree.
  */
 import t from 'tap';
 import { disagreements, readBooks } from './agreement.js';

@@ -1,7 +1,7 @@
 /**
  * Shows what a failing disk does to the box's process: full (fault 51), a flush that fails (52), read-only from under it and
  * from the start, a database with a broken page. No value moves that is not stored, nothing stored is lost, and the box
- * sells again when its disk does. How: as in kill.test.ts, with the box's data on a disk of its own.
+ * sells again when its disk does. How: as in every-place.ts, with the box's data on a disk of its own.
  */
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';

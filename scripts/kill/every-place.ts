@@ -1,19 +1,18 @@
 /**
- * Shows that a sale ends once whenever the box dies: host, card in the phone and box are processes of their own, and only
+ * Every place: a sale ends once whenever the box dies. Host, card in the phone and box are processes of their own, and only
  * the box is killed, by SIGKILL, before and after every commit point and every effect that moves value, in a flow of every
- * service. How: each flow is played once to learn its places (places.ts says which effects count), then once for each
+ * service. Each flow is played once to learn its places (places.ts says which effects count), then once for each
  * place. The box starts again on its data folder, the till asks again under the same reference, the member taps again where
  * the box asks for it; then card, journal and ledger must agree to the minor unit. Where the box finds the sale unfinished,
  * it also dies at each place of its recovery, is left without the card, and is left without the host.
  */
-import t from 'tap';
+import type { Test } from 'tap';
+import type { EffectType } from '../../terminal/core/effect.js';
 import type { ServiceName } from '../../terminal/core/sale.js';
 import { type Flow, flows } from './flows.js';
-import { effectOf, placeTypes } from './places.js';
+import { effectOf } from './places.js';
 import { abandon, type DeadlyRun, die, dieOffline, dieTwice, live } from './run.js';
 import { Stage } from './stage.js';
-
-t.setTimeout(1_500_000);
 
 const resultOf = ({ sale }: DeadlyRun): string =>
   sale.outcome?.result === 'refused' ? sale.outcome.code : (sale.outcome?.result ?? 'no outcome');
@@ -28,14 +27,22 @@ const hasAnswer = (places: readonly string[], place: string): boolean =>
 const shown = (run: DeadlyRun) => ({ death: run.death, result: resultOf(run), problems: run.problems });
 const wanted = (result: string) => ({ death: 'SIGKILL', result, problems: [] });
 
-t.test('the box dies at every place', async (t) => {
+/** Services whose sales write the card. */
+export const cardServices: readonly ServiceName[] = ['couponCard', 'cardCredit'];
+
+/** The box dies at every place of the flows of these services, which together pass by places of these effects. */
+export async function dieEverywhere(
+  t: Test,
+  services: readonly ServiceName[],
+  effects: readonly EffectType[],
+): Promise<void> {
   const beganAt = Date.now();
   const stage = await Stage.open('socket');
   t.teardown(() => stage.close());
   const visited = new Set<string>();
   const recovered = new Set<string>();
   const count = { places: 0, cardGone: 0, hostGone: 0, twice: 0 };
-  for (const service of Object.keys(flows) as ServiceName[]) {
+  for (const service of services) {
     for (const flow of flows[service]) {
       const whole = await live(stage, flow);
       t.equal(whole.sale.service, service, `${flow.name} is a ${service}`);
@@ -77,12 +84,12 @@ t.test('the box dies at every place', async (t) => {
       }
     }
   }
-  t.same([...visited].sort(), [...placeTypes].sort(), 'every effect that counts was one of the places');
+  t.same([...visited].sort(), [...effects].sort(), 'every effect that counts was one of the places');
   const kills = count.places + count.cardGone + count.hostGone + 2 * count.twice;
   t.equal(stage.boxStarts, kills + 1);
   const seconds = Math.round((Date.now() - beganAt) / 1000);
   t.comment(
-    `${Object.values(flows).flat().length} flows, ${count.places} places, ${count.twice} places of their recovery, ` +
+    `${services.flatMap((service) => flows[service]).length} flows, ${count.places} places, ${count.twice} places of their recovery, ` +
       `${count.cardGone} with the card gone, ${count.hostGone} with the host gone, ${kills} kills, ${stage.repeatedTaps} taps repeated, ${seconds} s`,
   );
-});
+}
