@@ -144,6 +144,8 @@ t.test('fault 37: a line has one use, and one carrier has the messages', (t) => 
   );
   t.same(pathsOf('[scanners]\npaths = ["/dev/a", "/dev/a"]\n'), [], 'said twice is said');
   t.same(pathsOf('[modems]\npaths = ["/dev/a", "/dev/b"]\n'), ['modems.paths'], 'two modems');
+  t.same(pathsOf('[relays]\npaths = ["/dev/a", "/dev/b"]\n'), ['relays.paths'], 'two relay boards');
+  t.same(pathsOf('[displays]\npaths = ["/dev/a"]\n[relays]\npaths = ["/dev/a"]\n'), ['relays.paths']);
   t.same(pathsOf('[modems]\npaths = ["/dev/a"]\n[host]\nsmppHost = "sms.example"\n'), ['modems.paths']);
   t.same(problemsOf(text.replace('"/dev/a"]', '"/dev/c"]')), []);
   t.end();

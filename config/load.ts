@@ -138,15 +138,16 @@ export function loadConfig(text: string): Result<Config, readonly ConfigProblem[
   );
 }
 
-/** What each option alone does not show: a line serves one purpose, and one carrier has the messages. */
+/** What each option alone does not show: a line serves one purpose, one carrier has the messages, one relay opens. */
 function clashes({ console, host, ...sections }: Config): readonly ConfigProblem[] {
-  const { displays, modems, modules, printers, scanners } = sections;
+  const { displays, modems, modules, printers, relays, scanners } = sections;
   const users = Object.entries({
     scanners,
     printers,
     displays,
     modules,
     modems,
+    relays,
     console: { paths: [console.serialPath] },
   });
   const taken = new Map<string, string>();
@@ -160,8 +161,18 @@ function clashes({ console, host, ...sections }: Config): readonly ConfigProblem
     }),
   );
   const carriers = modems.paths.length + (host.smppHost === '' ? 0 : 1);
-  const problem = 'one of modems.paths and host.smppHost carries the messages, and only one modem';
-  return carriers > 1 ? [...problems, { path: 'modems.paths', value: shown(modems.paths), problem }] : problems;
+  const tooMany = (section: 'modems' | 'relays', problem: string): ConfigProblem => ({
+    path: `${section}.paths`,
+    value: shown(sections[section].paths),
+    problem,
+  });
+  return [
+    ...problems,
+    ...(carriers > 1
+      ? [tooMany('modems', 'one of modems.paths and host.smppHost carries the messages, and only one modem')]
+      : []),
+    ...(relays.paths.length > 1 ? [tooMany('relays', 'one board only: a sale opens one thing')] : []),
+  ];
 }
 
 function loadSection(

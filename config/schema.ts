@@ -10,6 +10,7 @@ import {
   modemOptions,
   moduleOptions,
   printerOptions,
+  relayOptions,
   serialOptions,
 } from '../drivers/serial/options.js';
 import { syncOptions } from '../host-sync/client/options.js';
@@ -32,6 +33,7 @@ const sections = {
   displays: { title: 'Customer’s displays', rows: displayOptions },
   modules: { title: 'Infrared and radio modules', rows: moduleOptions },
   modems: { title: 'GSM modems', rows: modemOptions },
+  relays: { title: 'The relay of a gate or a cash drawer', rows: relayOptions },
   bluetooth: { title: 'Scanners and phones over Bluetooth LE', rows: bleOptions },
   console: { title: 'The technician console', rows: consoleOptions },
   localApi: { title: 'The local API for tills', rows: localApiOptions },

@@ -19,6 +19,7 @@ import { CustomerDisplayDriver, type DisplayOptions } from './serial/display-dri
 import { ModemDriver, type ModemOptions, type ModemSpool } from './serial/modem-driver.js';
 import { ModuleDriver, type ModuleOptions } from './serial/module-driver.js';
 import { type PrinterOptions, ReceiptPrinterDriver } from './serial/printer-driver.js';
+import { RelayDriver, type RelayOptions } from './serial/relay-driver.js';
 import { type ScannerOptions, SerialScannerDriver } from './serial/scanner-driver.js';
 import { openSerialTransport } from './serial/serial-transport.js';
 import { openTcpTransport } from './serial/tcp-transport.js';
@@ -37,6 +38,7 @@ export interface DriverSettings {
   readonly displays: DisplayOptions;
   readonly modules: ModuleOptions;
   readonly modems: Pick<ModemOptions, 'paths' | 'baud'>;
+  readonly relays: RelayOptions;
   readonly bluetooth: BleOptions;
 }
 
@@ -115,6 +117,12 @@ export function createDrivers(
         isSimulated: isPseudoTerminal,
       },
     ),
+    new RelayDriver(settings.relays, {
+      ...{ clock, schedule },
+      open: (path) => openSerialTransport(path, settings.relays.baud),
+      exists: existsSync,
+      isSimulated: isPseudoTerminal,
+    }),
     new BleDriver({ clock, schedule, options: settings.bluetooth }),
   ];
 }
@@ -130,14 +138,15 @@ export function lookForUnclaimed(
   settings: DriverSettings & { readonly console: { readonly serialPath: string } },
   claimed: readonly string[],
 ): readonly UnclaimedDevice[] {
-  const { scanners, hidScanners, printers, displays, modules, modems, console } = settings;
+  const { scanners, hidScanners, printers, displays, modules, modems, relays, console } = settings;
   return unclaimedDevices(
     {
       scannerPaths: scanners.paths,
       hidScanners,
-      otherPaths: [console.serialPath, ...printers.paths, ...displays.paths, ...modules.paths, ...modems.paths].filter(
-        (path) => path !== '',
-      ),
+      otherPaths: [
+        console.serialPath,
+        ...[printers, displays, modules, modems, relays].flatMap(({ paths }) => paths),
+      ].filter((path) => path !== ''),
     },
     { lines: lookAtLines, hidDevices: lookAtHidraw, usbReaders: lookAtUsbReaders, resolve: deviceFile },
     claimed,

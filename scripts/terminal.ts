@@ -44,6 +44,7 @@ function simulatedConfig(
     scanners: { ...config.scanners, paths: scanner ? [scanner] : [], ignoredPaths: [] },
     modules: { ...config.modules, paths: [] },
     modems: { ...config.modems, paths: [] },
+    relays: { ...config.relays, paths: [] },
     displays: { ...config.displays, paths: display ? [display] : [], chinese: true },
     printers: { ...config.printers, paths: printer ? [printer] : [], addresses: [], cut: true, answers: true },
     hidScanners: { ...config.hidScanners, enabled: false },

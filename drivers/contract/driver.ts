@@ -83,6 +83,14 @@ export type PrintEnd =
   | { readonly printed: 'whole' | 'sent'; readonly device: string }
   | { readonly printed: 'nothing' | 'unknown'; readonly device: string | null; readonly error: DeviceError };
 
+/**
+ * What became of a pulse of a relay. sent: on, and off behind it, went out whole; the boards say nothing of themselves.
+ * nothing: certainly not switched on. unknown: nobody can say whether it was on, or how long, and it is not switched on again.
+ */
+export type PulseEnd =
+  | { readonly switched: 'sent'; readonly device: string }
+  | { readonly switched: 'nothing' | 'unknown'; readonly device: string | null; readonly error: DeviceError };
+
 /** Two lines of 20 columns that face the member. */
 export interface MemberScreen {
   /** Has Chinese characters, each two columns wide; otherwise ASCII alone. */
@@ -124,6 +132,13 @@ export interface Driver {
    * printer's fault. Null: it has no printer.
    */
   print?(device: string | null, lines: readonly string[], qr: string | null): Promise<PrintEnd | null>;
+  /**
+   * Relay boards only: switches the configured relay on for the configured time, at most once; off goes out by itself behind it,
+   * at each opening of the board's line and before it is let go. `device` null: the first board named. Asked for while the relay
+   * is on: `nothing` with device.busy. Resolves when it is known what became of it, three seconds after that time at the latest;
+   * never rejects for a board's fault. Null: it has no board.
+   */
+  pulse?(device: string | null): Promise<PulseEnd | null>;
   /** Customer's displays only. */
   readonly display?: MemberScreen;
   /** Closes everything it opened; resolves when done, within 2 s. */

@@ -25,6 +25,8 @@ export interface LinePorts {
 const lookEveryMs = 1_000;
 /** Longest that start() waits for the first opening, and stop() for the last closing, in milliseconds. */
 const patienceMs = 1_500;
+/** Longest that a line which is let go stays open for what is still to be said on it, in milliseconds. */
+const farewellMs = 500;
 /** Lines that one driver serves at once. */
 export const linesMax = 8;
 
@@ -69,6 +71,8 @@ export abstract class LineDriver<Own> implements Driver {
   protected readonly lines: Line<Own>[] = [];
   protected readonly orders = new DeviceOrders();
   readonly #closing = new Set<Promise<void>>();
+  /** Lines that are let go and still open for their last word. */
+  readonly #leaving = new Set<Line<Own>>();
   protected emit: (event: DeviceEvent) => void = () => {};
   #stopped = false;
   #cancelLook: (() => void) | null = null;
@@ -84,6 +88,13 @@ export abstract class LineDriver<Own> implements Driver {
   protected abstract read(line: Line<Own>, chunk: Uint8Array): void;
   /** The line is about to be closed, or is gone; also where it never was open. */
   protected abstract left(line: Line<Own>): void;
+  /**
+   * The last word on a line that is still open and is let go by order; it is closed when this has ended, or after farewellMs.
+   * Null: there is nothing to say. Comes before left().
+   */
+  protected farewell(_line: Line<Own>, _transport: ByteTransport): Promise<unknown> | null {
+    return null;
+  }
   protected abstract counters(own: Own): Readonly<Record<string, number>>;
 
   async start(emit: (event: DeviceEvent) => void): Promise<void> {
@@ -99,7 +110,7 @@ export abstract class LineDriver<Own> implements Driver {
     if (!this.orders.serve(identity, inService)) return;
     const line = this.lines.find((each) => each.identity === identity);
     if (!line) return;
-    if (!inService) this.#letGo(line);
+    if (!inService) this.#letGo(line, true);
     this.#settle(line);
   }
 
@@ -115,7 +126,7 @@ export abstract class LineDriver<Own> implements Driver {
     this.#stopped = true;
     this.#cancelLook?.();
     for (const line of this.lines) {
-      this.#letGo(line);
+      this.#letGo(line, true);
       line.state = 'absent';
     }
     await withPatience([...this.#closing], patienceMs, this.ports.schedule);
@@ -137,7 +148,8 @@ export abstract class LineDriver<Own> implements Driver {
     }
     for (const found of wanted) this.#addLine(found);
     const openings = this.lines
-      .filter((line) => line.isHere && !line.transport && !line.isOpening && !this.orders.isHeld(line.identity))
+      .filter((line) => line.isHere && !line.transport && !line.isOpening && !this.#leaving.has(line))
+      .filter(({ identity }) => !this.orders.isHeld(identity))
       .map((line) => this.#open(line));
     this.#cancelLook = this.ports.schedule(lookEveryMs, () => {
       if (!this.#stopped) this.#look();
@@ -199,7 +211,7 @@ export abstract class LineDriver<Own> implements Driver {
   }
 
   #gone(line: Line<Own>, error: DeviceError): void {
-    this.#letGo(line);
+    this.#letGo(line, false);
     line.isHere = false;
     this.set(line, 'absent', error);
   }
@@ -210,15 +222,30 @@ export abstract class LineDriver<Own> implements Driver {
     else this.set(line, this.orders.isHeld(line.identity) ? 'disabled' : 'opening', null);
   }
 
-  #letGo(line: Line<Own>): void {
-    this.left(line);
-    const { transport } = line;
-    line.transport = null;
-    if (transport) this.#close(transport);
+  /** An open line that does not do what it should: it is closed, and opened anew by a later look. */
+  protected fail(line: Line<Own>, error: DeviceError): void {
+    this.#letGo(line, true);
+    this.set(line, 'failing', error);
   }
 
-  #close(transport: ByteTransport): void {
-    const closing = transport.close().finally(() => this.#closing.delete(closing));
+  /** @param isOpen false: nothing can be said on it any more */
+  #letGo(line: Line<Own>, isOpen: boolean): void {
+    const { transport } = line;
+    const farewell = isOpen && transport ? this.farewell(line, transport) : null;
+    this.left(line);
+    line.transport = null;
+    if (transport) this.#close(transport, farewell ? this.#part(line, farewell) : null);
+  }
+
+  async #part(line: Line<Own>, farewell: Promise<unknown>): Promise<void> {
+    this.#leaving.add(line);
+    await withPatience([farewell.then(() => {})], farewellMs, this.ports.schedule);
+    this.#leaving.delete(line);
+  }
+
+  #close(transport: ByteTransport, parting: Promise<void> | null = null): void {
+    const closed = parting ? parting.then(() => transport.close()) : transport.close();
+    const closing = closed.finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
   }
 

@@ -1,5 +1,6 @@
 /**
- * Options of barcode scanners, receipt printers, displays and radio modules on lines of bytes, as rows for the configuration schema. Data only.
+ * Options of barcode scanners, receipt printers, displays, radio modules, modems and relay boards on lines of bytes, as rows for
+ * the configuration schema. Data only.
  */
 const pathsRow = <Help extends string>(help: Help) =>
   ({
@@ -110,5 +111,36 @@ export const modemOptions = [
     max: 921_600,
     unit: 'baud',
     help: 'Speed of the serial lines, 8 data bits, no parity, 1 stop bit.',
+  },
+] as const;
+
+export const relayOptions = [
+  pathsRow(
+    'The relay board that opens a gate or a cash drawer, on a serial line, by its lasting name: /dev/serial/by-id/usb-…. One only.',
+  ),
+  baudRow('Speed of the board’s line, 8 data bits, no parity, 1 stop bit.'),
+  {
+    key: 'board',
+    type: 'choice',
+    default: 'lcus',
+    choices: ['lcus', 'kmtronic'],
+    help: 'Which commands the board takes: lcus (A0, relay, state, sum: the common boards with a CH340) or kmtronic (FF, relay, state).',
+  },
+  { key: 'channel', type: 'integer', default: 1, min: 1, max: 8, help: 'The relay of the board, counted from 1.' },
+  {
+    key: 'pulseMs',
+    type: 'integer',
+    default: 500,
+    min: 50,
+    max: 10_000,
+    unit: 'ms',
+    help: 'How long the relay is on. A sale that ends meanwhile does not switch it on a second time.',
+  },
+  {
+    key: 'opensOn',
+    type: 'choice',
+    default: 'never',
+    choices: ['never', 'accepted', 'sales', 'coupons'],
+    help: 'Which sales switch it on, once each, behind their last commit. accepted: every accepted one, voids and refunds too (a cash drawer). sales: accepted ones but voids and refunds (a gate). coupons: those that a coupon paid (a gate with coupons as tickets). never: by hand only, device test.',
   },
 ] as const;

@@ -112,6 +112,7 @@ t.test('without udevadm: lines are looked for and served all the same, and the p
       bluetooth: { scanners: [], phones: false }, stripeReaders: { enabled: false, devices: [] }, keypads: { devices: [], gapMs: 1000 },
       scanners: { paths, ignoredPaths: [], baud: 9600, idleGapMs: 100 }, console: { serialPath: '' },
       printers: { paths: [], addresses: [] }, displays: { paths: [] }, modules: { paths: [] }, modems: { paths: [] },
+      relays: { paths: [], board: 'lcus', channel: 1 },
     });
     for (const paths of [[], [process.argv[1]]]) {
       const drivers = createDrivers(settings(paths), { clock: nativeClock, schedule, messages: {} });

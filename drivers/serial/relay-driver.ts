@@ -1,0 +1,99 @@
+/**
+ * Relay boards on serial lines: one relay that is on for a moment when asked, at most once for each asking, and off whenever a
+ * line is opened or let go. Must not know what the relay opens, nor for whom.
+ */
+import type { PulseEnd } from '../contract/driver.js';
+import type { ByteTransport, DeviceError } from '../contract/transport.js';
+import { encodeRelayOff, encodeRelayOn, type RelayBoard } from '../protocols/relay-board/relay-board.js';
+import { type Line, LineDriver, type LinePorts, namedLines, type WantedLine } from './line-driver.js';
+import { type Pulsed, RelayTalk } from './relay-talk.js';
+
+export interface RelayOptions {
+  readonly paths: readonly string[];
+  readonly baud: number;
+  readonly board: RelayBoard;
+  readonly channel: number;
+  readonly pulseMs: number;
+}
+
+interface Switching {
+  talk: RelayTalk | null;
+  pulses: number;
+  unsure: number;
+}
+
+const nobody: DeviceError = { code: 'device.absent', detail: 'no relay board is ready' };
+
+export class RelayDriver extends LineDriver<Switching> {
+  readonly name = 'serial-relay';
+  readonly bus = 'serial';
+  protected readonly kind = 'relay';
+  readonly #wanted: readonly WantedLine[];
+  readonly #on: Uint8Array;
+  readonly #off: Uint8Array;
+  readonly #pulseMs: number;
+
+  constructor({ board, channel, paths, pulseMs }: RelayOptions, ports: LinePorts) {
+    super(ports);
+    this.#wanted = namedLines(paths);
+    this.#on = encodeRelayOn(board, channel);
+    this.#off = encodeRelayOff(board, channel);
+    this.#pulseMs = pulseMs;
+  }
+
+  /** On the board of this name, or on the first one named. Another one is never taken instead: it opens something else. */
+  async pulse(device: string | null): Promise<PulseEnd | null> {
+    if (this.lines.length === 0) return null;
+    const line = this.lines.find((each) => device === null || each.device === device);
+    if (!line) return { switched: 'nothing', device, error: nobody };
+    const { own } = line;
+    const end: Pulsed = own.talk ? await own.talk.pulse() : { switched: 'nothing', error: line.error ?? nobody };
+    if (end.switched === 'sent') own.pulses += 1;
+    else if (end.switched === 'unknown') own.unsure += 1;
+    return { ...end, device: line.device };
+  }
+
+  protected wanted(): readonly WantedLine[] {
+    return this.#wanted;
+  }
+  protected fresh(): Switching {
+    return { talk: null, pulses: 0, unsure: 0 };
+  }
+
+  protected began(line: Line<Switching>): void {
+    const { transport } = line;
+    if (!transport) return;
+    const talk = new RelayTalk({
+      ...{ on: this.#on, off: this.#off, pulseMs: this.#pulseMs, schedule: this.ports.schedule },
+      write: (bytes) => this.#write(line, transport, bytes),
+      failed: (error) => this.fail(line, error),
+    });
+    line.own.talk = talk;
+    talk.begin();
+  }
+
+  protected override farewell(line: Line<Switching>, transport: ByteTransport): Promise<unknown> {
+    return this.#write(line, transport, this.#off);
+  }
+
+  protected left({ own }: Line<Switching>): void {
+    own.talk?.left();
+    own.talk = null;
+  }
+
+  #write(
+    { identity }: Line<Switching>,
+    transport: ByteTransport,
+    bytes: Uint8Array,
+  ): ReturnType<ByteTransport['write']> {
+    this.orders.passed(identity, 'out', bytes);
+    return transport.write(bytes);
+  }
+
+  protected read(): void {
+    // What some boards say of themselves differs from make to make: nothing here rests on it.
+  }
+  protected counters({ pulses, unsure }: Switching): Readonly<Record<string, number>> {
+    return { pulses, unsure };
+  }
+}
