@@ -115,6 +115,7 @@ export async function startTerminal(start: TerminalStart): Promise<RunningTermin
     version: start.version,
     crashed: start.crashed,
     receiptQr: config.printers.qr === '' ? null : config.printers.qr,
+    relayOpensOn: config.relays.opensOn,
     watch: start.watch,
   });
 

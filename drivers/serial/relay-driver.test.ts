@@ -296,16 +296,16 @@ t.test('at the opening off cannot be written: failing with its reason, no pulse,
 t.test(
   'a line let go by order says off, waits for it a moment only, and is opened again after it is closed',
   async (t) => {
-    const { board, driver, line, pass, settle, start } = openFeigned();
+    const { board, driver, line, pass, start } = openFeigned({ pulseMs: 5_000 });
     await start();
     const pulsing = driver.pulse(null);
-    await settle();
+    await pass(750);
     line.faults.push('hang');
     driver.serve('/gate', false);
     t.match(await pulsing, { switched: 'unknown' });
     driver.serve('/gate', true);
     await pass(250);
-    t.same([line.closes, line.opened], [0, 1], 'not opened twice at once');
+    t.same([line.closes, line.opened], [0, 1], 'not by the look that comes before that');
     await pass(250);
     t.equal(line.closes, 1);
     await pass(1_000);

@@ -2,7 +2,7 @@
  * Views of devices: the list, one in full, what nobody claims, and what a trial showed. Lines for a screen of 80 columns; only
  * lines to be copied into the configuration stay whole. Must not ask the box anything.
  */
-import type { PrintEnd, UnclaimedDevice } from '../../drivers/contract/driver.js';
+import type { PrintEnd, PulseEnd, UnclaimedDevice } from '../../drivers/contract/driver.js';
 import { printable } from '../kernel/redaction.js';
 import type { DeviceDescription, TerminalPort, TrialSight } from '../runtime/port.js';
 import type { Language } from './grammar.js';
@@ -93,7 +93,11 @@ export function describedLines(device: DeviceDescription, language: Language): s
 
 /** What became of a slip of paper. */
 export const slipLine = (end: PrintEnd, language: Language): string =>
-  fit(`${end.device ?? ''}  ${say(language, `slip.${end.printed}`)}${'error' in end ? `  ${end.error.code}` : ''}`, 80);
+  endLine(end, say(language, `slip.${end.printed}`));
+/** What became of a relay's pulse. */
+const pulseLine = (end: PulseEnd, language: Language): string => endLine(end, say(language, `pulse.${end.switched}`));
+const endLine = (end: PrintEnd | PulseEnd, words: string): string =>
+  fit(`${end.device ?? ''}  ${words}${'error' in end ? `  ${end.error.code}` : ''}`, 80);
 
 /** One thing that a device gave while it was tried out. */
 export function sightLine(sight: TrialSight, language: Language): string {
@@ -106,5 +110,7 @@ export function sightLine(sight: TrialSight, language: Language): string {
       return say(language, 'trial.cardGone');
     case 'slip':
       return slipLine(sight.end, language);
+    case 'pulse':
+      return pulseLine(sight.end, language);
   }
 }

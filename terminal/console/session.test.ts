@@ -406,6 +406,15 @@ t.test(
     technician.port.see({ type: 'slip', end: { printed: 'whole', device: 'printer-1' } });
     technician.port.endTrial('done');
     t.match(await technician.until('> '), /printer-1 {2}printed[\s\S]*Done\. Seen: 1/);
+    await say('device test scanner-1', 'any key stops');
+    const error = { code: 'device.failed', detail: '' } as const;
+    technician.port.see({ type: 'pulse', end: { switched: 'sent', device: 'relay-1' } });
+    technician.port.see({ type: 'pulse', end: { switched: 'unknown', device: 'relay-1', error } });
+    technician.port.endTrial('done');
+    t.match(
+      await technician.until('> '),
+      /relay-1 {2}on, then off: sent;[\s\S]*relay-1 {2}perhaps switched on.*device\.failed[\s\S]*Seen: 2/,
+    );
     await say('language zh', '中文');
     await say('device test scanner-1', '按任意键停止');
     technician.port.endTrial('sale');

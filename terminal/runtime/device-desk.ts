@@ -88,9 +88,13 @@ export class DeviceDesk implements DeviceDeskPort {
       };
     });
     this.#trial = { device, see, end };
-    // A printer gives nothing by itself: a slip is what there is to see of it.
+    // A printer or a relay gives nothing by itself: what it does is what there is to see of it.
     found.value.driver.print?.(device, testSlip(device), null).then((slip) => {
       if (slip && this.#trial?.see === see) see({ type: 'slip', end: slip });
+      end('done');
+    });
+    found.value.driver.pulse?.(device).then((pulse) => {
+      if (pulse && this.#trial?.see === see) see({ type: 'pulse', end: pulse });
       end('done');
     });
     return ok({ wants: wantedBy(found.value), ended, stop: () => end('stopped') });
@@ -167,7 +171,8 @@ export class DeviceDesk implements DeviceDeskPort {
 }
 
 const wantedBy = ({ driver, status }: Found): DeviceTrial['wants'] => {
-  if (driver.print) return 'nothing';
+  if (driver.print) return 'slip';
+  if (driver.pulse) return 'pulse';
   if (status.bus === 'pcsc') return 'card';
   return driver.name === 'hid-stripe' ? 'stripe' : driver.name === 'hid-keypad' ? 'number' : 'code';
 };

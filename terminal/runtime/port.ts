@@ -1,7 +1,7 @@
 /**
  * Terminal port: what console and local API may ask of the running box. They know nothing else of it.
  */
-import type { DeviceStatus, PrintEnd, UnclaimedDevice } from '../../drivers/contract/driver.js';
+import type { DeviceStatus, PrintEnd, PulseEnd, UnclaimedDevice } from '../../drivers/contract/driver.js';
 import type { AllowanceRequest, AllowanceResponse, OfflineLimits } from '../../host-sync/protocol/sync.js';
 import type { Prompt } from '../core/effect.js';
 import type { SaleOutcome, ServiceName } from '../core/sale.js';
@@ -147,11 +147,12 @@ export type TrialSight =
   | { readonly type: 'code'; readonly text: string }
   | { readonly type: 'card'; readonly atr: string }
   | { readonly type: 'cardGone' }
-  | { readonly type: 'slip'; readonly end: PrintEnd };
+  | { readonly type: 'slip'; readonly end: PrintEnd }
+  | { readonly type: 'pulse'; readonly end: PulseEnd };
 
 export interface DeviceTrial {
-  /** What to hold to it. */
-  readonly wants: 'card' | 'code' | 'stripe' | 'number' | 'nothing';
+  /** What to hold to it; `slip` and `pulse`: nothing, it prints or switches by itself. */
+  readonly wants: 'card' | 'code' | 'stripe' | 'number' | 'slip' | 'pulse';
   /** Resolves when the time is over, it was stopped, a sale began, or all that was to come has come. */
   readonly ended: Promise<'time' | 'stopped' | 'sale' | 'done'>;
   stop(): void;

@@ -3,21 +3,17 @@
  * printer. What did not come out for sure is written to the audit. Must not print anything twice by itself.
  */
 import type { Driver, PrintEnd } from '../../drivers/contract/driver.js';
-import { TerminalError } from '../kernel/errors.js';
 import type { TransactionId } from '../kernel/ports.js';
 import { err, ok, type Result } from '../kernel/result.js';
+import { type AuditParts, noteInAudit } from './audit-note.js';
 import type { Refusal, SaleView } from './port.js';
 
-export interface SlipParts {
+export interface SlipParts extends AuditParts {
   readonly drivers: readonly Driver[];
   /** Content of a QR code under each receipt; null: none. */
   readonly qr: string | null;
   /** A sale with its receipt, marked as a copy; null: unknown. */
   readonly copyOf: (id: string) => SaleView | null;
-  /** @throws TerminalError of the store */
-  readonly recordAudit: (actor: string, action: string, detail: string) => void;
-  /** For what no printer's fault explains. */
-  readonly crashed: (error: unknown) => void;
 }
 
 export class SlipDesk {
@@ -50,16 +46,8 @@ export class SlipDesk {
   #note(transactionId: TransactionId, end: PrintEnd | null): void {
     if (!end || !('error' in end)) return;
     const { device, error, printed } = end;
-    try {
-      this.parts.recordAudit(
-        device ?? 'printer',
-        `receipt.${printed}`,
-        `${transactionId} ${error.code} ${error.detail}`,
-      );
-    } catch (cause) {
-      // A full disk says so itself; a slip that did not come out must not end the box.
-      if (!(cause instanceof TerminalError)) this.parts.crashed(cause);
-    }
+    const detail = `${transactionId} ${error.code} ${error.detail}`;
+    noteInAudit(this.parts, device ?? 'printer', `receipt.${printed}`, detail);
   }
 }
 

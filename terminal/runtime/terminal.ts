@@ -23,7 +23,8 @@ import { classifyCode } from '../core/codes.js';
 import type { Prompt } from '../core/effect.js';
 import type { OfflineOffer } from '../core/offline-offer.js';
 import { receiptLines } from '../core/receipt.js';
-import type { SaleOutcome, SaleRequest } from '../core/sale.js';
+import type { RelayRule } from '../core/relay-rule.js';
+import type { PersistedSale, SaleOutcome, SaleRequest } from '../core/sale.js';
 import { type Basket, emptyBasket, type StartBarcode, scanInto } from '../core/scan-basket.js';
 import type { State } from '../core/state.js';
 import { type Bytes, toHex } from '../kernel/bytes.js';
@@ -51,6 +52,7 @@ import type {
   TerminalPort,
   TerminalStatus,
 } from './port.js';
+import { RelayDesk } from './relay-desk.js';
 import { type DeskOptions, SaleDesk } from './sale-desk.js';
 import { type HostReply, type RunnerPorts, SaleRunner } from './sale-runner.js';
 import { receiptContext, serviceOfBarcode, shopDay, storedView, viewOf } from './sale-view.js';
@@ -102,6 +104,8 @@ export interface TerminalParts {
   readonly crashed: (error: unknown) => void;
   /** Content of a QR code under each receipt. */
   readonly receiptQr?: string | null;
+  /** Which sales open the gate or the drawer. */
+  readonly relayOpensOn?: RelayRule;
   readonly watch?: RunnerPorts['watch'];
   readonly stepped?: RunnerPorts['stepped'];
 }
@@ -127,11 +131,14 @@ export class Terminal implements TerminalPort {
   readonly #offline: OfflineDesk;
   readonly #supervisor: DeviceSupervisor;
   readonly #slips: SlipDesk;
+  readonly #relays: RelayDesk;
   readonly #display: MemberDisplay;
   readonly deviceDesk: DeviceDesk;
   readonly #startedMonotonicMs: number;
   #prompt: Prompt | null = null;
   #basket: Basket = emptyBasket;
+  /** The sale that a stop interrupted. */
+  #recoveredId: TransactionId | null = null;
   /** The sale that ended last, with the receipt that is no copy. */
   #announced: SaleView | null = null;
   /** The storage failed: only a restart helps. */
@@ -156,11 +163,15 @@ export class Terminal implements TerminalPort {
       remember: (disabled) =>
         store.setSetting(disabledSetting, disabled.length === 0 ? null : JSON.stringify(disabled)),
     });
+    const audit = {
+      recordAudit: (actor: string, action: string, detail: string) => this.recordAudit(actor, action, detail),
+      crashed: parts.crashed,
+    };
     this.#slips = new SlipDesk({
-      ...{ drivers: parts.drivers, qr: parts.receiptQr ?? null, crashed: parts.crashed },
+      ...{ drivers: parts.drivers, qr: parts.receiptQr ?? null, ...audit },
       copyOf: (id) => this.#copyOf(id),
-      recordAudit: (actor, action, detail) => this.recordAudit(actor, action, detail),
     });
+    this.#relays = new RelayDesk({ drivers: parts.drivers, opensOn: parts.relayOpensOn ?? 'never', ...audit });
     const merchant = (): string => store.directives()?.merchant ?? '';
     this.#display = new MemberDisplay(parts.drivers, schedule, merchant);
     this.#desk = new SaleDesk({ store, crypto, ids, options });
@@ -216,15 +227,19 @@ export class Terminal implements TerminalPort {
     const unfinished = store.unfinishedSale();
     if (!unfinished || (unfinished.commit === 'intent' && unfinished.card)) return;
     // A restored database has no place in the chain for a record before it has a new epoch.
-    if (store.setting(restoredSetting) === null) this.#runner.deliver({ type: 'saleRecovered', persisted: unfinished });
+    if (store.setting(restoredSetting) === null) this.#recover(unfinished);
+  }
+
+  #recover(persisted: PersistedSale): void {
+    this.#recoveredId = persisted.request.ids.transaction;
+    this.#runner.deliver({ type: 'saleRecovered', persisted });
   }
 
   /** Settles the sale that a stop interrupted, then opens the devices. */
   async start(): Promise<void> {
     const unfinished = this.#parts.store.unfinishedSale();
     // A storage that failed already while the sale was settled alone has halted the box: only a restart recovers it.
-    if (unfinished && this.#runner.state.phase === 'idle')
-      this.#runner.deliver({ type: 'saleRecovered', persisted: unfinished });
+    if (unfinished && this.#runner.state.phase === 'idle') this.#recover(unfinished);
     if (!this.#openRequest()) this.#display.show(null);
     await this.#supervisor.start();
   }
@@ -537,6 +552,7 @@ export class Terminal implements TerminalPort {
 
   #announce(request: SaleRequest, outcome: SaleOutcome): void {
     this.#prompt = null;
+    this.#relays.ended(request, outcome, request.ids.transaction === this.#recoveredId);
     const { atWallMs } = this.#clock.now();
     const told = this.#parts.store.directives()?.configuration;
     const lines = receiptLines(request, outcome, receiptContext(this.#terminalId(), atWallMs, false, told));

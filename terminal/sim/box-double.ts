@@ -9,6 +9,7 @@ import type { RecordBody } from '../../host-sync/protocol/record.js';
 import { decodeRecord } from '../../host-sync/protocol/record.js';
 import { offlineLimitsDefault } from '../../host-sync/protocol/sync.js';
 import type { Effect } from '../core/effect.js';
+import type { RelayRule } from '../core/relay-rule.js';
 import { type Bytes, utf8 } from '../kernel/bytes.js';
 import { type ErrorCode, TerminalError } from '../kernel/errors.js';
 import { nativeCrypto, nativeIds, nativeRandom } from '../kernel/native.js';
@@ -57,6 +58,8 @@ interface BoxWish {
   readonly options?: Partial<DeskOptions & ScannerRights>;
   /** What a tap is asked for; nothing: the member application. */
   readonly wallets?: TerminalParts['wallets'];
+  /** A relay board, and which sales switch it on. */
+  readonly relay?: { readonly driver: Driver; readonly opensOn: RelayRule };
   /** A box that never met its host: no identity, no directives. */
   readonly bare?: boolean;
   readonly time?: ManualTime;
@@ -138,7 +141,9 @@ export class BoxDouble {
     this.host = new HostDouble(this.store, schedule);
     this.reader = new ReaderDouble(schedule);
     this.terminal = new Terminal({
-      ...{ store: this.store, host: this.host, drivers: [this.reader, this.printer], schedule, clock },
+      ...{ store: this.store, host: this.host, schedule, clock },
+      drivers: [this.reader, this.printer, ...(wish.relay ? [wish.relay.driver] : [])],
+      ...(wish.relay && { relayOpensOn: wish.relay.opensOn }),
       ...{ crypto: nativeCrypto, random: nativeRandom, ids: nativeIds, version: '0.0.0' },
       unclaimed: () => [],
       siteKey: () => wish.siteKey ?? null,
