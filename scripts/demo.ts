@@ -277,7 +277,7 @@ export async function runDemo(options: { readonly json: boolean }): Promise<numb
   try {
     if (!options.json)
       console.log(
-        'SIMULATED 模拟: reader, phone, scanner, printer and display are simulated; drivers, terminal and host are the real ones',
+        'SIMULATED 模拟: reader, phone, scanner, printer, display and relay are simulated; drivers, terminal and host are the real ones',
       );
     const set = await startSimulatedSet({
       dataFolder,
@@ -297,6 +297,7 @@ export async function runDemo(options: { readonly json: boolean }): Promise<numb
       scannerLine: set.scannerLine,
       printerLine: set.printerLine,
       displayLine: set.displayLine,
+      relayLine: set.relayLine,
       freePorts: true,
     });
     stops.push(box.stop);

@@ -123,8 +123,8 @@ async function run(words: StartArguments, endings: Endings): Promise<void> {
       void endings.end(1, 'ending …');
     },
   };
-  let lines: Pick<BoxOptions, 'scannerLine' | 'printerLine' | 'displayLine'> = {
-    ...{ scannerLine: null, printerLine: null, displayLine: null },
+  let lines: Pick<BoxOptions, 'scannerLine' | 'printerLine' | 'displayLine' | 'relayLine'> = {
+    ...{ scannerLine: null, printerLine: null, displayLine: null, relayLine: null },
   };
   if (simulated) {
     console.log('starting the simulated set …');
@@ -151,7 +151,7 @@ async function run(words: StartArguments, endings: Endings): Promise<void> {
 async function main(): Promise<void> {
   const program = new Command('scripts/start')
     .description(
-      'Starts the host and the terminal. Takes the readers and scanners that are configured or plugged in; where there is none, a simulated set (reader, phone, scanner, receipt printer, customer’s display) on the same drivers.',
+      'Starts the host and the terminal. Takes the readers and scanners that are configured or plugged in; where there is none, a simulated set (reader, phone, scanner, receipt printer, customer’s display, a gate’s relay) on the same drivers.',
     )
     .option('--data <folder>', 'where everything is kept', dataFolderDefault)
     .option('--config <file>', 'configuration (default: shouli.toml in the data folder)')

@@ -21,6 +21,7 @@ interface TerminalArguments {
   readonly scanner?: string;
   readonly printer?: string;
   readonly display?: string;
+  readonly relay?: string;
 }
 
 /** The configuration of a data folder, or every problem on stderr and exit 2. */
@@ -36,7 +37,7 @@ function readConfig(file: string): Config {
 /** A simulated box uses the virtual reader and the pseudo-terminal that were made for it, whatever else is configured. */
 function simulatedConfig(
   config: Config,
-  { display, printer, scanner }: Pick<TerminalArguments, 'scanner' | 'printer' | 'display'>,
+  { display, printer, relay, scanner }: Pick<TerminalArguments, 'scanner' | 'printer' | 'display' | 'relay'>,
 ): Config {
   return {
     ...config,
@@ -44,7 +45,7 @@ function simulatedConfig(
     scanners: { ...config.scanners, paths: scanner ? [scanner] : [], ignoredPaths: [] },
     modules: { ...config.modules, paths: [] },
     modems: { ...config.modems, paths: [] },
-    relays: { ...config.relays, paths: [] },
+    relays: { ...config.relays, paths: relay ? [relay] : [], board: 'lcus', opensOn: 'sales' },
     displays: { ...config.displays, paths: display ? [display] : [], chinese: true },
     printers: { ...config.printers, paths: printer ? [printer] : [], addresses: [], cut: true, answers: true },
     hidScanners: { ...config.hidScanners, enabled: false },
@@ -62,6 +63,7 @@ async function main(): Promise<void> {
     .option('--scanner <path>', 'the simulated scanner’s line')
     .option('--printer <path>', 'the simulated receipt printer’s line')
     .option('--display <path>', 'the simulated customer’s display’s line')
+    .option('--relay <path>', 'the simulated relay board’s line')
     .option('--bootstrap <file>', 'code and authority that the embedded host left for the first enrolment')
     .option('--embedded-host-port <port>', 'the host beside this box on loopback, whatever sync.hostUrl says')
     .option('--local-api-port <port>', 'instead of the configured one')

@@ -38,6 +38,8 @@ export interface BoxOptions {
   readonly printerLine: string | null;
   /** The simulated customer's display's. */
   readonly displayLine: string | null;
+  /** The simulated relay board's. */
+  readonly relayLine: string | null;
   /** Any free port instead of the configured ones, for demo and tests. */
   readonly freePorts?: boolean;
   readonly onRestart?: (which: string, how: string) => void;
@@ -89,6 +91,7 @@ export async function startBox(options: BoxOptions): Promise<Box> {
     if (options.simulated) words.push('--simulated');
     if (options.scannerLine) words.push('--scanner', options.scannerLine);
     if (options.displayLine) words.push('--display', options.displayLine);
+    if (options.relayLine) words.push('--relay', options.relayLine);
     if (options.printerLine) words.push('--printer', options.printerLine);
     if (options.freePorts) words.push('--local-api-port', '0');
     const logFile = path.join(dataFolder, 'terminal.log');

@@ -1,6 +1,6 @@
 /**
- * The simulated set: a virtual reader in pcscd, a member's phone as a process of its own, a scanner, a receipt printer and a
- * customer's display on pseudo-terminals. Everything behind them is the shipped driver code.
+ * The simulated set: a virtual reader in pcscd, a member's phone as a process of its own, a scanner, a receipt printer, a
+ * customer's display and a gate's relay on pseudo-terminals. Everything behind them is the shipped driver code.
  */
 import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -10,6 +10,7 @@ import { openPcscRig } from '../../drivers/sim/pcscd.js';
 import { FileMemory, newPhoneState } from '../../drivers/sim/phone/phone-state.js';
 import { openPtyPair } from '../../drivers/sim/pty.js';
 import { printerOnPty } from '../../drivers/sim/receipt-printer.js';
+import { relayBoardOnPty, SimulatedRelayBoard } from '../../drivers/sim/relay-board.js';
 import { keepRunning } from './keep.js';
 import { startProcess } from './process.js';
 import { StartRefused } from './refusal.js';
@@ -23,6 +24,8 @@ export interface SimulatedSet {
   readonly printerLine: string;
   /** The line that the display driver opens; what it shows is in `setPaths().shown`. */
   readonly displayLine: string;
+  /** The line that the relay driver opens; when the relay was on is in `setPaths().gate`. */
+  readonly relayLine: string;
   /** Scans a code, as a scanner with a CR LF suffix does. */
   scan(code: string): void;
   stop(): Promise<void>;
@@ -62,6 +65,10 @@ export const setPaths = (dataFolder: string) => ({
   display: path.join(dataFolder, 'set', 'display'),
   /** What the simulated display shows now. */
   shown: path.join(dataFolder, 'set', 'display.txt'),
+  relayLine: path.join(dataFolder, 'set', 'relay-line'),
+  relay: path.join(dataFolder, 'set', 'relay'),
+  /** Each change of the simulated relays, with its time. */
+  gate: path.join(dataFolder, 'set', 'relay.txt'),
 });
 
 export async function startSimulatedSet(options: SimulatedSetOptions): Promise<SimulatedSet> {
@@ -104,11 +111,21 @@ export async function startSimulatedSet(options: SimulatedSetOptions): Promise<S
     stops.push(() => showing.close());
     const display = displayOnPty(showing.device, (lines) => writeFileSync(paths.shown, `${lines.join('\n')}\n`));
     stops.push(() => display.close());
+    const switching = await openPtyPair(paths.relayLine, paths.relay);
+    stops.push(() => switching.close());
+    const board = relayBoardOnPty(
+      switching.device,
+      new SimulatedRelayBoard('lcus', (change) =>
+        appendFileSync(paths.gate, `${new Date().toISOString()}  relay ${change}\n`),
+      ),
+    );
+    stops.push(() => board.close());
     return {
       phoneControl: paths.phoneControl,
       scannerLine: pty.line,
       printerLine: printing.line,
       displayLine: showing.line,
+      relayLine: switching.line,
       scan: (code) => appendFileSync(pty.device, `${code}\r\n`),
       stop,
     };

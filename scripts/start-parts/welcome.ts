@@ -27,7 +27,7 @@ export function welcome(facts: WelcomeFacts): readonly string[] {
     '',
     ...(simulated
       ? [
-          'SIMULATED 模拟: reader, phone, scanner, printer and display; their sales are',
+          'SIMULATED 模拟: reader, phone, scanner, printer, display, relay; their sales are',
           'marked and kept in a folder of their own, apart from real ones.',
         ]
       : [devices ? `Devices: ${devices}` : 'No device is plugged in yet; it is taken up when it comes.']),
