@@ -7,9 +7,9 @@ import { assert } from '../../../terminal/kernel/result.js';
 
 /**
  * lcus: the "LCUS" boards of LC Technology and their copies, 1 to 8 relays behind a CH340: A0, relay, 01 or 00, and the sum of
- * the three modulo 256. From the makers' product pages, which agree on it. What the boards answer to FF, if anything, they do
- * not agree on (a byte for each relay, lines of text, nothing): it is never asked.
- * kmtronic: KMTronic's USB boards, 1 to 8 relays behind an FT232: FF, relay, 01 or 00, without a sum; from the maker's page.
+ * the three modulo 256. From the sellers' pages, which agree on it. What the boards answer to a lone FF, if anything,
+ * published programs do not agree on: it is never asked.
+ * kmtronic: KMTronic's USB boards of 1, 2, 4 or 8 relays: FF, relay, 01 or 00, without a sum; from the maker's page.
  */
 export type RelayBoard = 'lcus' | 'kmtronic';
 
