@@ -47,7 +47,7 @@ export function unclaimedDevices(
 }
 
 /** Sections whose `paths` name serial lines of devices that are no scanner. */
-const otherLineSections = ['printers', 'displays', 'modules', 'modems'];
+const otherLineSections = ['printers', 'displays', 'modules', 'modems', 'relays'];
 
 /** A list of texts in TOML, one a line; JSON's escapes are TOML's. */
 const tomlList = (key: string, values: readonly string[]): readonly string[] => [
