@@ -19,6 +19,8 @@ export type DeviceErrorCode =
   | 'device.unsupported'
   | 'device.paperOut'
   | 'device.coverOpen'
+  /** A card with contacts in a reader that is configured as a field, or the other way round. */
+  | 'device.wrongSlot'
   /** The library that the driver needs cannot be loaded on this machine. */
   | 'device.driverMissing';
 

@@ -50,6 +50,7 @@ const errorCodes = [
   'device.driverMissing',
   'device.paperOut',
   'device.coverOpen',
+  'device.wrongSlot',
 ] as const satisfies readonly DeviceErrorCode[];
 export const errorCode: Field<DeviceErrorCode> = {
   write: (value) => uintBE(errorCodes.indexOf(value), 1),

@@ -41,4 +41,7 @@ export const secretFields = [
   'password',
   'authorization',
   'proof',
+  'pan',
+  'cardNumber',
+  'track2',
 ] as const;

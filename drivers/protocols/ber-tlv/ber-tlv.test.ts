@@ -65,6 +65,32 @@ t.test('what is against the rules, where it is', (t) => {
   t.end();
 });
 
+t.test('as bank cards write: zeros between objects, lengths longer than they need', (t) => {
+  const tags = (text: string) => {
+    const decoded = decodeTlv(hex(text), 'filled');
+    return decoded.ok
+      ? decoded.value.map(({ tag, offset, value }) => `${tag.toString(16)}@${offset} ${toHex(value)}`).join(', ')
+      : `${decoded.error.code} ${decoded.error.offset}`;
+  };
+  t.equal(tags('00005001410000870101000'.slice(0, -1)), '50@2 41, 87@7 01');
+  t.equal(tags('7007005001410000'.concat('00')), '70@0 00500141000000');
+  t.equal(tags('50810141508200 0142'.replace(' ', '')), '50@0 41, 50@4 42');
+  t.equal(tags('000000'), '', 'zeros alone are nothing');
+  t.equal(tags('0050'), 'input.truncated 2');
+  t.equal(tags('00'.repeat(5_000)), '', 'and cost no object');
+  t.equal(tags('5080'), 'input.malformed 1', 'no end is still none');
+  t.equal(tags('9f808000'), 'input.malformed 1');
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
+      const [strict, filled] = [decodeTlv(bytes), decodeTlv(bytes, 'filled')];
+      if (strict.ok) return filled.ok && filled.value.length === strict.value.length;
+      return filled.ok || filled.error.offset <= bytes.length;
+    }),
+    { numRuns: 5_000, seed: 6 },
+  );
+  t.end();
+});
+
 t.test('any bytes: an answer, never a throw; what is read is written the same', (t) => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {

@@ -1,6 +1,7 @@
 /**
  * BER-TLV as cards speak it (ISO/IEC 7816-4 §5.2.2, ISO/IEC 8825-1 §8.1): strict, bounded in length, depth and count.
- * Pure. Must not know any tag's meaning, and must not guess: what is not in its shortest form is an error with its offset.
+ * Pure. Must not know any tag's meaning, and must not guess: what is not in its shortest form is an error with its offset,
+ * unless the caller says that its cards may write so.
  */
 import { type Bytes, concat, uintBE } from '../../../terminal/kernel/bytes.js';
 import { assert, type DecodeError, decodeError, ok, type Result } from '../../../terminal/kernel/result.js';
@@ -22,14 +23,23 @@ export const tlvDepthMax = 8;
 export const tlvCountMax = 256;
 
 /**
+ * strict: tags and lengths in their shortest form, nothing between objects. filled: as bank cards write (EMV Book 3 annex B1):
+ * zeros may stand before, between and behind objects, and a length may have more bytes than it needs.
+ */
+export type TlvForm = 'strict' | 'filled';
+interface Course {
+  left: number;
+  readonly form: TlvForm;
+}
+
+/**
  * Decodes all the bytes as objects one after the other; nothing may be left over.
  * @returns the objects, or `input.truncated` (tag, length or value end too early), `input.malformed` (a tag of zeros, an
  * indefinite length, a tag or length not in its shortest form), `input.tooLong` (a tag of more than 3 bytes, a length of more
  * than 65,535, more than 8 levels or 256 objects)
  */
-export function decodeTlv(bytes: Bytes): Result<readonly Tlv[], DecodeError> {
-  const budget = { left: tlvCountMax };
-  return decodeRange(bytes, 0, bytes.length, 1, budget);
+export function decodeTlv(bytes: Bytes, form: TlvForm = 'strict'): Result<readonly Tlv[], DecodeError> {
+  return decodeRange(bytes, 0, bytes.length, 1, { left: tlvCountMax, form });
 }
 
 function decodeRange(
@@ -37,23 +47,27 @@ function decodeRange(
   start: number,
   end: number,
   depth: number,
-  budget: { left: number },
+  course: Course,
 ): Result<readonly Tlv[], DecodeError> {
   const objects: Tlv[] = [];
   for (let at = start; at < end; ) {
     if (depth > tlvDepthMax) return decodeError('input.tooLong', at, `more than ${tlvDepthMax} levels`);
-    if (budget.left-- === 0) return decodeError('input.tooLong', at, `more than ${tlvCountMax} objects`);
+    if (course.form === 'filled' && bytes[at] === 0) {
+      at += 1;
+      continue;
+    }
+    if (course.left-- === 0) return decodeError('input.tooLong', at, `more than ${tlvCountMax} objects`);
     const offset = at;
     const tag = readTag(bytes, at, end);
     if (!tag.ok) return tag;
-    const length = readLength(bytes, tag.value.next, end);
+    const length = readLength(bytes, tag.value.next, end, course.form);
     if (!length.ok) return length;
     const valueAt = length.value.next;
     at = valueAt + length.value.length;
     if (at > end)
       return decodeError('input.truncated', valueAt, `${length.value.length} bytes wanted, ${end - valueAt} left`);
     const isConstructed = ((bytes[offset] ?? 0) & 0x20) !== 0;
-    const children = isConstructed ? decodeRange(bytes, valueAt, at, depth + 1, budget) : ok([]);
+    const children = isConstructed ? decodeRange(bytes, valueAt, at, depth + 1, course) : ok([]);
     if (!children.ok) return children;
     objects.push({ tag: tag.value.tag, offset, value: bytes.subarray(valueAt, at), children: children.value });
   }
@@ -75,7 +89,12 @@ function readTag(bytes: Bytes, at: number, end: number): Result<{ tag: number; n
   return decodeError('input.truncated', at, 'tag');
 }
 
-function readLength(bytes: Bytes, at: number, end: number): Result<{ length: number; next: number }, DecodeError> {
+function readLength(
+  bytes: Bytes,
+  at: number,
+  end: number,
+  form: TlvForm,
+): Result<{ length: number; next: number }, DecodeError> {
   if (at >= end) return decodeError('input.truncated', at, 'length');
   const first = bytes[at] ?? 0;
   if (first < 0x80) return ok({ length: first, next: at + 1 });
@@ -86,7 +105,7 @@ function readLength(bytes: Bytes, at: number, end: number): Result<{ length: num
   if (next > end) return decodeError('input.truncated', at, 'length');
   let length = 0;
   for (let i = at + 1; i < next; i++) length = length * 256 + (bytes[i] ?? 0);
-  if (length < (count === 1 ? 0x80 : 0x100))
+  if (form === 'strict' && length < (count === 1 ? 0x80 : 0x100))
     return decodeError('input.malformed', at, 'length not in its shortest form');
   return ok({ length, next });
 }
