@@ -57,6 +57,8 @@ export interface UnclaimedDevice {
 export type DeviceEvent =
   | { readonly type: 'deviceStateChanged'; readonly status: DeviceStatus }
   | { readonly type: 'cardPresented'; readonly device: string; readonly link: ApduLink }
+  /** A card with contacts in a slot for them: a bank's. It says nothing by itself and is no phone; only cardRemoved follows. */
+  | { readonly type: 'cardInserted'; readonly device: string; readonly link: ApduLink }
   | { readonly type: 'cardRemoved'; readonly device: string; readonly linkId: string }
   /** Text of 1…256 printable characters; what a scanner adds around it is gone, what it cannot mean was counted and dropped. */
   | {
@@ -139,6 +141,8 @@ export interface Driver {
    * never rejects for a board's fault. Null: it has no board.
    */
   pulse?(device: string | null): Promise<PulseEnd | null>;
+  /** PC/SC only: is this device a slot for cards with contacts, by the configuration? */
+  isContactSlot?(device: string): boolean;
   /** Customer's displays only. */
   readonly display?: MemberScreen;
   /** Closes everything it opened; resolves when done, within 2 s. */

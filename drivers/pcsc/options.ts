@@ -6,10 +6,12 @@
 /** The driver's options as it reads them. Each field is one row of pcscOptions. */
 export interface PcscOptions {
   readonly enabled: boolean;
-  /** Parts of reader names, any case; empty means every reader. */
+  /** Parts of reader names, any case, from the beginning of a word; empty means every reader. */
   readonly names: readonly string[];
-  /** Parts of reader names, any case; wins over `names`. */
+  /** Likewise; wins over `names`. */
   readonly ignoredNames: readonly string[];
+  /** Likewise: slots for cards with contacts. */
+  readonly contactSlots: readonly string[];
   readonly virtualReaders: boolean;
   readonly memberSignals: boolean;
   readonly walletPolling: boolean;
@@ -30,13 +32,19 @@ export const pcscOptions = [
     key: 'names',
     type: 'list',
     default: [],
-    help: 'Use only readers whose name contains one of these texts (any case). Empty: every reader. `device list` on the console shows the names.',
+    help: 'Use only readers whose name contains one of these texts (any case, from the beginning of a word). Empty: every reader. `device list` on the console shows the names.',
   },
   {
     key: 'ignoredNames',
     type: 'list',
     default: [],
-    help: 'Never use readers whose name contains one of these texts (any case), such as the contact slot of a combined reader.',
+    help: 'Never use readers whose name contains one of these texts (any case, from the beginning of a word), such as the slot for a SAM inside a reader.',
+  },
+  {
+    key: 'contactSlots',
+    type: 'list',
+    default: [],
+    help: 'Readers whose name contains one of these texts (any case, from the beginning of a word) are slots for bank cards with contacts: what is put in there is never taken for a phone, and never recorded. A combined reader has two names: name the half with contacts, such as ICC.',
   },
   {
     key: 'virtualReaders',

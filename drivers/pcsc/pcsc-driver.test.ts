@@ -316,6 +316,61 @@ t.test('two cards in one field are refused, one is presented, and so is one that
   t.equal(links().length, 3, 'a card that left during the look was never there');
 });
 
+const bankAtr = hex('3b6500002063cb6800');
+const inserted = (events: readonly DeviceEvent[]) =>
+  events.flatMap((event): ApduLink[] => (event.type === 'cardInserted' ? [event.link] : []));
+
+t.test(
+  'a card with contacts in its slot is inserted, never presented; both slots of one reader by their names',
+  async (t) => {
+    const dual = 'ACS ACR1281 Dual Reader';
+    const { child, driver, events, links, removals } = open({ contactSlots: ['Reader ICC'] });
+    child().comeUp([`${dual} ICC 00 00`, `${dual} PICC 00 01`]);
+    t.same([driver.isContactSlot('reader-1'), driver.isContactSlot('reader-2')], [true, false]);
+    t.match(driver.statuses().slice(1), [{ sensitive: true }, { sensitive: false }]);
+    child().present(1, 1, echoing, bankAtr);
+    child().present(2, 2, echoing);
+    t.same([inserted(events).map(({ id }) => id), links().map(({ id }) => id)], [['pcsc-1-1'], ['pcsc-1-2']]);
+    t.ok((await inserted(events)[0]?.transmit(select, second))?.ok);
+    child().remove(1, 1);
+    t.same(removals(), ['pcsc-1-1']);
+    driver.signal('done');
+    t.notOk(child().received.some((frame) => frame.type === 'show' && frame.reader === 1));
+    child().send({ type: 'readerRemoved', reader: 1 });
+    child().send({ type: 'readerAdded', reader: 7, name: `${dual} ICC 03 00` });
+    t.ok(driver.isContactSlot('reader-1'), 'also when it comes back under another name');
+  },
+);
+
+t.test('a card in the wrong kind of reader is counted, named and let go, not taken for another', async (t) => {
+  const { child, driver, events, links, reason, state } = open({ contactSlots: ['Gemalto'] });
+  child().comeUp(['HID Global OMNIKEY 3121 00 00', `${acr} 01 00`, 'Gemalto PC Twin Reader 02 00']);
+  for (const [reader, atr] of [
+    [1, bankAtr],
+    [2, bankAtr],
+    [3, virtualAtr()],
+  ] as const) {
+    child().present(reader, reader, echoing, atr);
+    const device = `reader-${reader}`;
+    t.equal(state(device), 'ready', `${device} goes on`);
+    t.match(reason(device), /contactSlots/);
+    t.match(driver.statuses()[reader], { error: { code: 'device.wrongSlot' }, counters: { wrongSlot: 1, cards: 0 } });
+    t.ok(child().received.some((frame) => frame.type === 'release' && frame.card === reader));
+    child().remove(reader, reader);
+  }
+  t.same([links(), inserted(events)], [[], []]);
+  t.notOk(child().received.some((frame) => frame.type === 'transmit'));
+  t.ok(
+    events.some((event) => event.type === 'deviceStateChanged' && event.status.error?.code === 'device.wrongSlot'),
+    'and said',
+  );
+  child().present(1, 4, echoing);
+  t.equal(reason('reader-1'), undefined, 'a card that belongs there takes the remark away');
+  t.equal(links().length, 1);
+  child().present(3, 5, echoing, hex('0102'));
+  t.equal(inserted(events).length, 1, 'an answer to reset against the rules says nothing');
+});
+
 t.test('readers without end are remembered up to a bound', async (t) => {
   const { child, driver } = open();
   child().comeUp([]);

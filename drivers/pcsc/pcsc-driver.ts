@@ -17,6 +17,7 @@ import type {
 } from '../contract/driver.js';
 import { DeviceOrders } from '../contract/orders.js';
 import type { DeviceError } from '../contract/transport.js';
+import { cardKind } from '../protocols/atr/atr.js';
 import type { VasMode } from '../protocols/vas/session.js';
 import { CardLink, type LinkPort } from '../supervised/card-link.js';
 import type { SpawnChild } from '../supervised/spawn-child.js';
@@ -26,7 +27,14 @@ import { type PcscOptions, pcscOptionsDefault } from './options.js';
 import { PcscService } from './pcsc-service.js';
 import { ReaderDevice } from './reader-device.js';
 import { readerModel } from './reader-models.js';
-import { findReturned, identityOfReader, isContactless, parseReaderName, refusalReason } from './reader-names.js';
+import {
+  findReturned,
+  identityOfReader,
+  isContactless,
+  isContactSlot,
+  parseReaderName,
+  refusalReason,
+} from './reader-names.js';
 import { spawnReaderChild } from './reader-process.js';
 import { pollEveryMs, pollingFrame } from './wallet-polling.js';
 
@@ -160,6 +168,10 @@ export class PcscDriver implements Driver {
     this.#cancelPoll = this.setup.schedule(pollEveryMs, () => this.#pollOften(frame));
   }
 
+  isContactSlot(device: string): boolean {
+    return this.#devices.some((each) => each.device === device && each.isSlot);
+  }
+
   async stop(): Promise<void> {
     const gone: DeviceError = { code: 'device.closed', detail: 'the driver was stopped' };
     this.#emit = null;
@@ -252,6 +264,7 @@ export class PcscDriver implements Driver {
     if (returned) device.counters.replugs++;
     device.refusesOwnCommands = null;
     device.name = name;
+    device.isSlot = isContactSlot(name, this.#options);
     device.reader = reader;
     this.#settleState(device);
     this.#reportService();
@@ -298,11 +311,23 @@ export class PcscDriver implements Driver {
   #cardPresented(reader: number, card: number, atr: Bytes): void {
     const device = this.#deviceOf(reader);
     if (!device || (device.state !== 'ready' && device.state !== 'failing')) return;
+    const kind = cardKind(atr);
+    if (device.isSlot ? kind === 'processor' || kind === 'storage' : kind === 'contact') {
+      // Nobody gets it: a bank card is not asked what a phone is asked, nor a phone what a bank card is.
+      device.counters.wrongSlot++;
+      this.#process.send({ type: 'release', card });
+      this.#become(device, 'ready', device.isSlot ? fieldCardInSlot : contactCardInField);
+      return;
+    }
     // A card that can be talked to ends whatever failed before.
     this.#become(device, 'ready');
     device.counters.cards++;
     const link = new CardLink(`pcsc-${this.#process.starts}-${card}`, atr, card, this.#linkPort);
     device.link = link;
+    if (device.isSlot) {
+      this.#tell({ type: 'cardInserted', device: device.device, link });
+      return;
+    }
     const looking = this.#options.refuseTwoCards ? readerModel(device.name.full)?.cardsInField : undefined;
     if (!looking) this.#tell({ type: 'cardPresented', device: device.device, link });
     else void this.#presentIfAlone(device, link, looking.command, looking.count);
@@ -404,6 +429,14 @@ export class PcscDriver implements Driver {
 
 /** Plugged in, served, and a field: what slots for contacts keep for themselves is left alone. */
 const isInUse = (device: ReaderDevice): device is ReaderDevice & { reader: number } =>
-  device.reader !== null && device.state === 'ready' && isContactless(device.name);
+  device.reader !== null && device.state === 'ready' && !device.isSlot && isContactless(device.name);
 
+const contactCardInField: DeviceError = {
+  code: 'device.wrongSlot',
+  detail: 'a card with contacts came, and contactSlots does not name this reader',
+};
+const fieldCardInSlot: DeviceError = {
+  code: 'device.wrongSlot',
+  detail: 'a contactless card came, and contactSlots names this reader',
+};
 const unplugged: DeviceError = { code: 'device.absent', detail: 'the reader is not plugged in' };

@@ -14,9 +14,11 @@ export class ReaderDevice {
   reader: number | null = null;
   link: CardLink | null = null;
   name: ReaderName;
+  /** A slot for cards with contacts, by the configuration. */
+  isSlot = false;
   /** Why it takes no command for itself; shown while nothing worse is. */
   refusesOwnCommands: string | null = null;
-  readonly counters = { cards: 0, twoCards: 0, exchanges: 0, failures: 0, timeouts: 0, replugs: 0 };
+  readonly counters = { cards: 0, twoCards: 0, wrongSlot: 0, exchanges: 0, failures: 0, timeouts: 0, replugs: 0 };
   #state: DeviceState = 'opening';
   #error: DeviceError | null = null;
   #since: WallMs;
@@ -51,8 +53,8 @@ export class ReaderDevice {
       device: this.device,
       bus: 'pcsc',
       identity: this.identity,
-      // The contact slot of a combined reader sees bank cards.
-      sensitive: !isContactless(this.name),
+      // A slot for contacts sees bank cards, also one that nobody has configured yet.
+      sensitive: this.isSlot || !isContactless(this.name),
       state: this.#state,
       description: this.name.full,
       simulated: isVirtual(this.name),

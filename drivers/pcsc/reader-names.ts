@@ -41,6 +41,23 @@ export const isContactless = (name: ReaderName): boolean =>
   isVirtual(name) ||
   (/\bPICC\b|contactless|\bCL\b|[0-9]CL\b|\bNFC\b|ACR122/i.test(name.full) && !/\b(SAM|ICC)\b/i.test(name.full));
 
+/** Do the options say that this is a slot for cards with contacts? An empty text matches nothing. */
+export const isContactSlot = (name: ReaderName, options: Pick<PcscOptions, 'contactSlots'>): boolean =>
+  options.contactSlots.some((part) => namesIt(name, part));
+
+/**
+ * Does the name contain this text, any case, from the beginning of a word? ICC names a slot for contacts and not PICC, the field
+ * beside it.
+ */
+function namesIt(name: ReaderName, part: string): boolean {
+  const [whole, wanted] = [name.full.toLowerCase(), part.toLowerCase()];
+  if (wanted === '') return false;
+  const isWordFirst = /^[a-z0-9]/.test(wanted);
+  for (let at = whole.indexOf(wanted); at >= 0; at = whole.indexOf(wanted, at + 1))
+    if (!isWordFirst || !/[a-z0-9]/.test(whole.charAt(at - 1))) return true;
+  return false;
+}
+
 /**
  * What a reader is known by: model with interface and serial number, and slot. Two of one model without serial numbers are
  * told apart by the order in which they came. Printable.
@@ -55,8 +72,7 @@ export function identityOfReader(name: ReaderName, taken: readonly string[]): st
 
 /** @returns why the options keep this reader out of use, or null when it is used */
 export function refusalReason(name: ReaderName, options: PcscOptions): string | null {
-  const lower = name.full.toLowerCase();
-  const contains = (part: string): boolean => part !== '' && lower.includes(part.toLowerCase());
+  const contains = (part: string): boolean => namesIt(name, part);
   if (isVirtual(name) && !options.virtualReaders) return 'virtual readers are not allowed by the configuration';
   if (options.ignoredNames.some(contains)) return 'ignored by the configuration';
   if (options.names.length > 0 && !options.names.some(contains)) return 'not among the configured readers';

@@ -11,6 +11,7 @@ import {
   findReturned,
   identityOfReader,
   isContactless,
+  isContactSlot,
   isVirtual,
   parseReaderName,
   refusalReason,
@@ -43,6 +44,9 @@ t.test('the options say which readers are used; virtual ones only when allowed',
   t.ok(used(`${acr} 00 00`, { names: ['omnikey', 'acr122'] }));
   t.notOk(used(`${acr} 00 00`, { names: ['omnikey'] }));
   t.notOk(used(`${acr} 00 00`, { names: ['acr122'], ignoredNames: ['picc'] }), 'ignoring wins');
+  t.ok(used(`${acr} 00 00`, { ignoredNames: ['ICC', 'SAM'] }), 'PICC is not ICC');
+  t.notOk(used('ACS ACR1281 Dual Reader ICC 00 00', { ignoredNames: ['icc'] }));
+  t.notOk(used('ACS ACR1252 PICC [x ICC] 00 00', { ignoredNames: ['icc'] }), 'each place is looked at');
   t.ok(used(`${acr} 00 00`, { ignoredNames: [''] }), 'an empty text matches nothing');
 });
 
@@ -63,6 +67,17 @@ t.test('a field is told from a slot for contacts; what the name does not say cou
     'Gemalto PC Twin Reader 00 00',
   ])
     t.notOk(isField(name), name);
+});
+
+t.test('a slot for contacts is what the options name', async (t) => {
+  const dual = 'ACS ACR1281 Dual Reader';
+  const isSlot = (name: string, ...contactSlots: string[]) => isContactSlot(parseReaderName(name), { contactSlots });
+  t.ok(isSlot(`${dual} ICC 00 00`, 'acr1281 dual reader icc'));
+  t.ok(isSlot(`${dual} ICC 00 00`, 'gemalto', 'ICC'));
+  t.ok(isSlot(`${dual} ICC 00 00`, ' icc'));
+  t.notOk(isSlot(`${dual} PICC 00 01`, 'ICC', ' ICC'), 'its other half is a field');
+  t.notOk(isSlot(`${dual} ICC 00 00`), 'a name alone says nothing');
+  t.notOk(isSlot(`${dual} ICC 00 00`, ''), 'an empty text matches nothing');
 });
 
 t.test('a reader’s identity leaves out the index, and two of a kind are numbered', async (t) => {

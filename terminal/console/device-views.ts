@@ -3,8 +3,9 @@
  * lines to be copied into the configuration stay whole. Must not ask the box anything.
  */
 import type { PrintEnd, PulseEnd, UnclaimedDevice } from '../../drivers/contract/driver.js';
+import { errorTable } from '../kernel/errors.js';
 import { printable } from '../kernel/redaction.js';
-import type { DeviceDescription, TerminalPort, TrialSight } from '../runtime/port.js';
+import type { BankCardSight, DeviceDescription, TerminalPort, TrialSight } from '../runtime/port.js';
 import type { Language } from './grammar.js';
 import { fit, renderPairs, renderTable } from './table.js';
 import { say } from './texts.js';
@@ -99,6 +100,12 @@ const pulseLine = (end: PulseEnd, language: Language): string => endLine(end, sa
 const endLine = (end: PrintEnd | PulseEnd, words: string): string =>
   fit(`${end.device ?? ''}  ${words}${'error' in end ? `  ${end.error.code}` : ''}`, 80);
 
+function bankCardText({ scheme, label, number, expiry, hasLuhnDigit }: BankCardSight, language: Language): string {
+  const until = expiry === null ? '-' : `${expiry.slice(2)}/${expiry.slice(0, 2)}`;
+  const parts = [say(language, `scheme.${scheme}`), label ?? '-', number, until];
+  return [...parts, ...(hasLuhnDigit ? [] : [say(language, 'trial.wrongCheckDigit')])].join('  ');
+}
+
 /** One thing that a device gave while it was tried out. */
 export function sightLine(sight: TrialSight, language: Language): string {
   switch (sight.type) {
@@ -106,6 +113,10 @@ export function sightLine(sight: TrialSight, language: Language): string {
       return fit(`${say(language, 'trial.code')}${sight.text}`, 80);
     case 'card':
       return fit(`${say(language, 'trial.card')}${sight.atr}`, 80);
+    case 'bankCard':
+      return fit(`${say(language, 'trial.bankCard')}${bankCardText(sight, language)}`, 80);
+    case 'bankCardUnread':
+      return fit(`${say(language, 'trial.bankCardUnread')}${errorTable[sight.code][language]}`, 80);
     case 'cardGone':
       return say(language, 'trial.cardGone');
     case 'slip':

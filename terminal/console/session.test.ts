@@ -6,6 +6,7 @@ import { duplexPair } from 'node:stream';
 import t from 'tap';
 import { nativeRandom } from '../kernel/native.js';
 import { monotonicMs, wallMs } from '../kernel/units.js';
+import type { TrialSight } from '../runtime/port.js';
 import { HandSchedule, PortDouble } from '../sim/port-double.js';
 import { Dialogue } from './dialogue.js';
 import { Login } from './login.js';
@@ -415,8 +416,29 @@ t.test(
       await technician.until('> '),
       /relay-1 {2}on, then off: sent;[\s\S]*relay-1 {2}perhaps switched on.*device\.failed[\s\S]*Seen: 2/,
     );
+    await say('device test scanner-1', 'any key stops');
+    const bankCard: Extract<TrialSight, { type: 'bankCard' }> = {
+      type: 'bankCard',
+      scheme: 'unionPay',
+      label: 'UnionPay Debit',
+      number: '629221******1346',
+      hasLuhnDigit: true,
+      expiry: '3012',
+    };
+    technician.port.see(bankCard);
+    technician.port.see({ ...bankCard, label: null, hasLuhnDigit: false, expiry: null });
+    technician.port.see({ type: 'bankCardUnread', code: 'chip.blocked' });
+    technician.port.endTrial('stopped');
+    t.match(
+      await technician.until('> '),
+      /card {4}UnionPay {2}UnionPay Debit {2}629221\*{6}1346 {2}12\/30\r\ncard {4}UnionPay {2}- {2}629221\*{6}1346 {2}- {2}\(wrong check digit\)\r\nunread {2}This bank card/,
+    );
     await say('language zh', '中文');
     await say('device test scanner-1', '按任意键停止');
+    technician.port.see(bankCard);
+    technician.port.see({ type: 'bankCardUnread', code: 'chip.noApplication' });
+    await technician.until('银行卡  银联  UnionPay Debit  629221******1346  12/30');
+    await technician.until('未读出  卡内无');
     technician.port.endTrial('sale');
     await technician.until('交易开始，测试结束');
     await technician.until('> ');

@@ -3,6 +3,7 @@
  * to sales meanwhile; a sale ends the trial. Must not decide when a device is served: the supervisor does.
  */
 import type { DeviceEvent, DeviceStatus, Driver, Schedule, UnclaimedDevice } from '../../drivers/contract/driver.js';
+import type { BankCard } from '../../drivers/protocols/emv/bank-card.js';
 import { bracketed, decodeElementString } from '../../drivers/protocols/gs1/element-string.js';
 import { saysElementString } from '../../drivers/protocols/gs1/product-code.js';
 import { describeSwipe, maskedNumber } from '../../drivers/protocols/magnetic-stripe/track.js';
@@ -10,6 +11,7 @@ import { classifyCode } from '../core/codes.js';
 import { type Bytes, toHex, utf8 } from '../kernel/bytes.js';
 import type { Clock } from '../kernel/ports.js';
 import { err, ok, type Result } from '../kernel/result.js';
+import type { ContactSlots } from './contact-slots.js';
 import { DeviceRecorder } from './device-recorder.js';
 import type { DeviceSupervisor } from './device-supervisor.js';
 import type { DeviceDescription, DeviceDeskPort, DeviceTrial, RecordingView, Refusal, TrialSight } from './port.js';
@@ -22,6 +24,7 @@ export interface DeskParts {
   /** A box that is a simulation may record everything. */
   readonly simulated: boolean;
   readonly isSaleOpen: () => boolean;
+  readonly bankCards: Pick<ContactSlots, 'readIn' | 'holdsCard'>;
   readonly unclaimed: (claimed: readonly string[]) => readonly UnclaimedDevice[];
   /** Stores the devices that a person disabled. @throws TerminalError of the store */
   readonly remember: (disabled: readonly string[]) => void;
@@ -88,6 +91,7 @@ export class DeviceDesk implements DeviceDeskPort {
       };
     });
     this.#trial = { device, see, end };
+    if (this.parts.bankCards.holdsCard(device)) void this.#showBankCard(this.#trial);
     // A printer or a relay gives nothing by itself: what it does is what there is to see of it.
     found.value.driver.print?.(device, testSlip(device), null).then((slip) => {
       if (slip && this.#trial?.see === see) see({ type: 'slip', end: slip });
@@ -147,16 +151,25 @@ export class DeviceDesk implements DeviceDeskPort {
       trial.see({ type: 'card', atr: toHex(event.link.atr) });
       void event.link.close();
     }
+    if (event.type === 'cardInserted') void this.#showBankCard(trial);
     // Sales know nothing of a card that came during the trial, and must know of the going of one that came before.
     if (event.type === 'cardRemoved') trial.see({ type: 'cardGone' });
     return event.type !== 'cardRemoved';
+  }
+
+  /** What may be seen of the card in the slot, or why not. The number ends here. */
+  async #showBankCard(trial: Trial): Promise<void> {
+    const read = await this.parts.bankCards.readIn(trial.device);
+    if (this.#trial === trial)
+      trial.see(read.ok ? sightOf(read.value) : { type: 'bankCardUnread', code: read.error.code });
+    if (read.ok) read.value.number.wipe();
   }
 
   #record(event: Exclude<DeviceEvent, { type: 'deviceStateChanged' }>): void {
     const nothing: Bytes = new Uint8Array(0);
     const recorder = this.#recorder?.recorder;
     if (event.type === 'codeScanned') recorder?.note('code', utf8(event.code));
-    else if (event.type === 'cardPresented') recorder?.note('card', event.link.atr);
+    else if (event.type === 'cardPresented' || event.type === 'cardInserted') recorder?.note('card', event.link.atr);
     else if (event.type === 'cardRemoved') recorder?.note('cardGone', nothing);
   }
 
@@ -173,9 +186,15 @@ export class DeviceDesk implements DeviceDeskPort {
 const wantedBy = ({ driver, status }: Found): DeviceTrial['wants'] => {
   if (driver.print) return 'slip';
   if (driver.pulse) return 'pulse';
+  if (driver.isContactSlot?.(status.device)) return 'bankCard';
   if (status.bus === 'pcsc') return 'card';
   return driver.name === 'hid-stripe' ? 'stripe' : driver.name === 'hid-keypad' ? 'number' : 'code';
 };
+
+const sightOf = ({ scheme, label, number, expiry }: BankCard): TrialSight => ({
+  ...{ type: 'bankCard', scheme, label, expiry },
+  ...{ number: number.masked(), hasLuhnDigit: number.hasLuhnDigit },
+});
 
 /** A member's or coupon's code is a credential: it is named, not shown. */
 function shownCode({ code, aim }: EventOf<'codeScanned'>): string {

@@ -85,6 +85,15 @@ export class DeviceSupervisor {
     return this.#parts.drivers.flatMap((driver) => this.#rowsOf(driver).map((status) => this.#shown(driver, status)));
   }
 
+  /** Slots for cards with contacts that are ready, by device. */
+  contactSlots(): readonly string[] {
+    return this.#parts.drivers.flatMap((driver) =>
+      this.#rowsOf(driver)
+        .filter((row) => driver.isContactSlot?.(row.device) && this.#shown(driver, row).state === 'ready')
+        .map(({ device }) => device),
+    );
+  }
+
   signal(signal: MemberSignal): void {
     for (const driver of this.#parts.drivers) if (!this.#broken.has(driver)) driver.signal(signal);
   }

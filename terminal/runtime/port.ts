@@ -2,6 +2,7 @@
  * Terminal port: what console and local API may ask of the running box. They know nothing else of it.
  */
 import type { DeviceStatus, PrintEnd, PulseEnd, UnclaimedDevice } from '../../drivers/contract/driver.js';
+import type { Scheme } from '../../drivers/protocols/emv/schemes.js';
 import type { AllowanceRequest, AllowanceResponse, OfflineLimits } from '../../host-sync/protocol/sync.js';
 import type { Prompt } from '../core/effect.js';
 import type { SaleOutcome, ServiceName } from '../core/sale.js';
@@ -142,17 +143,31 @@ export interface RecordingView {
   readonly ended: string | null;
 }
 
+/** What may be seen of a bank card. */
+export interface BankCardSight {
+  readonly scheme: Scheme;
+  readonly label: string | null;
+  /** Masked. */
+  readonly number: string;
+  readonly hasLuhnDigit: boolean;
+  /** YYMM; null: the card says none. */
+  readonly expiry: string | null;
+}
+
 /** What a device gave while it was tried out. A member's or coupon's code is named, not shown. */
 export type TrialSight =
   | { readonly type: 'code'; readonly text: string }
   | { readonly type: 'card'; readonly atr: string }
   | { readonly type: 'cardGone' }
+  | ({ readonly type: 'bankCard' } & BankCardSight)
+  /** Why a bank card gave nothing. */
+  | { readonly type: 'bankCardUnread'; readonly code: ErrorCode }
   | { readonly type: 'slip'; readonly end: PrintEnd }
   | { readonly type: 'pulse'; readonly end: PulseEnd };
 
 export interface DeviceTrial {
   /** What to hold to it; `slip` and `pulse`: nothing, it prints or switches by itself. */
-  readonly wants: 'card' | 'code' | 'stripe' | 'number' | 'slip' | 'pulse';
+  readonly wants: 'card' | 'bankCard' | 'code' | 'stripe' | 'number' | 'slip' | 'pulse';
   /** Resolves when the time is over, it was stopped, a sale began, or all that was to come has come. */
   readonly ended: Promise<'time' | 'stopped' | 'sale' | 'done'>;
   stop(): void;

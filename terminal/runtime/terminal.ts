@@ -34,6 +34,7 @@ import { err, ok, type Result } from '../kernel/result.js';
 import { restoredSetting } from '../store/backup.js';
 import type { SaleRow, TerminalStore } from '../store/port.js';
 import { CardLinks } from './card-links.js';
+import { type BankCardPort, ContactSlots } from './contact-slots.js';
 import { DeviceDesk } from './device-desk.js';
 import { disabledDevices, disabledSetting } from './device-settings.js';
 import { DeviceSupervisor } from './device-supervisor.js';
@@ -127,6 +128,7 @@ export class Terminal implements TerminalPort {
   readonly #ring: EventRing;
   readonly #desk: SaleDesk;
   readonly #links: CardLinks;
+  readonly #slots: ContactSlots;
   readonly #runner: SaleRunner;
   readonly #offline: OfflineDesk;
   readonly #supervisor: DeviceSupervisor;
@@ -157,8 +159,10 @@ export class Terminal implements TerminalPort {
       disabled: disabledDevices(store.setting(disabledSetting)),
       onEvent: (event) => this.#onDevice(event),
     });
+    this.#slots = new ContactSlots({ clock, schedule, slots: () => this.#supervisor.contactSlots() });
     this.deviceDesk = new DeviceDesk({
       ...{ supervisor: this.#supervisor, clock, schedule, simulated: options.simulated, unclaimed: parts.unclaimed },
+      bankCards: this.#slots,
       isSaleOpen: () => this.#runner.state.phase !== 'idle',
       remember: (disabled) =>
         store.setSetting(disabledSetting, disabled.length === 0 ? null : JSON.stringify(disabled)),
@@ -247,6 +251,7 @@ export class Terminal implements TerminalPort {
   async stop(): Promise<void> {
     this.#runner.stop();
     this.deviceDesk.close();
+    this.#slots.close();
     this.#display.stop();
     await this.#supervisor.stop();
   }
@@ -426,8 +431,15 @@ export class Terminal implements TerminalPort {
 
   // Devices
 
+  /** Of this process alone: neither till nor console gets it. */
+  get bankCards(): BankCardPort {
+    return this.#slots;
+  }
+
   #onDevice(event: DeviceEvent): void {
-    if (this.deviceDesk.takes(event)) return;
+    if (event.type === 'cardInserted') this.#slots.inserted(event.device, event.link);
+    const isOfSlot = event.type === 'cardRemoved' && this.#slots.removed(event.linkId);
+    if (this.deviceDesk.takes(event) || isOfSlot) return;
     switch (event.type) {
       case 'deviceStateChanged':
         this.#publish({ type: 'device', device: event.status });
@@ -439,6 +451,9 @@ export class Terminal implements TerminalPort {
       case 'cardRemoved':
         this.#links.remove(event.linkId);
         this.#runner.deliver({ type: 'cardRemoved', linkId: event.linkId });
+        return;
+      case 'cardInserted':
+        // It lies in its slot until somebody asks for it: no tap, and nothing to an open sale.
         return;
       case 'codeScanned':
         this.#onScan(event.device, event.code, event.aim);

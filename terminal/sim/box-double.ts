@@ -63,6 +63,8 @@ interface BoxWish {
   /** A box that never met its host: no identity, no directives. */
   readonly bare?: boolean;
   readonly time?: ManualTime;
+  /** Has a slot for cards with contacts, slot-1. */
+  readonly slot?: boolean;
 }
 
 const turnsMax = 2_000;
@@ -140,6 +142,7 @@ export class BoxDouble {
     this.clock = clock;
     this.host = new HostDouble(this.store, schedule);
     this.reader = new ReaderDouble(schedule);
+    this.reader.hasSlot = wish.slot ?? false;
     this.terminal = new Terminal({
       ...{ store: this.store, host: this.host, schedule, clock },
       drivers: [this.reader, this.printer, ...(wish.relay ? [wish.relay.driver] : [])],

@@ -35,6 +35,7 @@ class PhoneLink implements ApduLink {
     readonly id: string,
     readonly phone: FieldPhone,
     private readonly reader: ReaderDouble,
+    readonly device: 'reader-1' | 'slot-1' = 'reader-1',
   ) {
     this.atr = phone.atr;
   }
@@ -86,6 +87,7 @@ class PhoneLink implements ApduLink {
 
 /** What the reader double is known by. */
 export const readerIdentity = 'reader double';
+const slotIdentity = 'slot double';
 
 export class ReaderDouble implements Driver {
   readonly name = 'reader-double';
@@ -95,8 +97,10 @@ export class ReaderDouble implements Driver {
   /** Every command that went to any phone, by name. */
   readonly commands: InstructionName[] = [];
   readonly links: PhoneLink[] = [];
-  /** A slot for contacts. */
+  /** Where card numbers may pass. */
   sensitive = false;
+  /** There is a second device, slot-1, for cards with contacts. */
+  hasSlot = false;
   /** Who listens in. */
   sink: ByteSink | null = null;
   #state: DeviceStatus['state'] = 'ready';
@@ -114,18 +118,19 @@ export class ReaderDouble implements Driver {
     this.#emit = () => {};
   }
   statuses(): readonly DeviceStatus[] {
-    return [
-      {
-        ...{
-          device: 'reader-1',
-          bus: this.bus,
-          identity: readerIdentity,
-          sensitive: this.sensitive,
-          state: this.#state,
-        },
-        ...{ description: 'reader double', simulated: true, sinceWallMs: wallMs(0), error: null, counters: {} },
-      },
-    ];
+    const about = { simulated: true, sinceWallMs: wallMs(0), error: null, counters: {} };
+    const reader: DeviceStatus = {
+      ...{ device: 'reader-1', bus: this.bus, identity: readerIdentity, sensitive: this.sensitive, state: this.#state },
+      ...{ ...about, description: 'reader double' },
+    };
+    const slot: DeviceStatus = {
+      ...{ device: 'slot-1', bus: this.bus, identity: slotIdentity, sensitive: true, state: 'ready' },
+      ...{ ...about, description: 'slot double' },
+    };
+    return this.hasSlot ? [reader, slot] : [reader];
+  }
+  isContactSlot(device: string): boolean {
+    return this.hasSlot && device === 'slot-1';
   }
   serve(identity: string, inService: boolean): void {
     if (identity !== readerIdentity) return;
@@ -155,8 +160,18 @@ export class ReaderDouble implements Driver {
   }
 
   remove(linkId: string): void {
-    this.links.find(({ id }) => id === linkId)?.leave('device.cardRemoved');
-    this.#emit({ type: 'cardRemoved', device: 'reader-1', linkId });
+    const link = this.links.find(({ id }) => id === linkId);
+    link?.leave('device.cardRemoved');
+    this.#emit({ type: 'cardRemoved', device: link?.device ?? 'reader-1', linkId });
+  }
+
+  /** A card is put into the slot. @returns its link's id */
+  insert(card: FieldPhone): string {
+    const link = new PhoneLink(`link-${this.links.length + 1}`, card, this, 'slot-1');
+    this.links.push(link);
+    card.entered();
+    this.#emit({ type: 'cardInserted', device: 'slot-1', link });
+    return link.id;
   }
 
   scan(...codes: readonly string[]): void {
