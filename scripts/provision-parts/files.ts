@@ -101,6 +101,8 @@ const unit = ({ user, dataFolder, nodePath, programPath }: ProvisionWish): strin
     '# A raw HCI socket, where Bluetooth is configured.',
     'AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN',
     'CapabilityBoundingSet=CAP_NET_RAW CAP_NET_ADMIN',
+    '# A memory image may hold a card number or a key.',
+    'LimitCORE=0',
     'NoNewPrivileges=yes',
     'ProtectSystem=strict',
     'ProtectHome=read-only',
