@@ -217,7 +217,11 @@ t.test('a technician tests the contact slot, and nothing of the card stays', asy
 
   // The same card in the reader that nobody configured as a slot: named, and asked nothing.
   const stray = card('T0', 0);
+  await technician.say(`device test ${field}`, 'Hold a phone or card');
   await stray.insert();
+  await technician.until('this reader is not configured for');
+  technician.type('\u0003');
+  await technician.until('Stopped.');
   for (let shown = ''; !shown.includes('device.wrongSlot'); ) shown = await technician.say(`device show ${field}`);
   t.equal(stray.commandsSeen, 0, 'and asked nothing');
   await stray.remove();

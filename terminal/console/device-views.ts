@@ -115,8 +115,8 @@ export function sightLine(sight: TrialSight, language: Language): string {
       return fit(`${say(language, 'trial.card')}${sight.atr}`, 80);
     case 'bankCard':
       return fit(`${say(language, 'trial.bankCard')}${bankCardText(sight, language)}`, 80);
-    case 'bankCardUnread':
-      return fit(`${say(language, 'trial.bankCardUnread')}${errorTable[sight.code][language]}`, 80);
+    case 'unread':
+      return fit(`${say(language, 'trial.unread')}${errorTable[sight.code][language]}`, 80);
     case 'cardGone':
       return say(language, 'trial.cardGone');
     case 'slip':

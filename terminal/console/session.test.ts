@@ -427,7 +427,7 @@ t.test(
     };
     technician.port.see(bankCard);
     technician.port.see({ ...bankCard, label: null, hasLuhnDigit: false, expiry: null });
-    technician.port.see({ type: 'bankCardUnread', code: 'chip.blocked' });
+    technician.port.see({ type: 'unread', code: 'chip.blocked' });
     technician.port.endTrial('stopped');
     t.match(
       await technician.until('> '),
@@ -436,7 +436,7 @@ t.test(
     await say('language zh', '中文');
     await say('device test scanner-1', '按任意键停止');
     technician.port.see(bankCard);
-    technician.port.see({ type: 'bankCardUnread', code: 'chip.noApplication' });
+    technician.port.see({ type: 'unread', code: 'chip.noApplication' });
     await technician.until('银行卡  银联  UnionPay Debit  629221******1346  12/30');
     await technician.until('未读出  卡内无');
     technician.port.endTrial('sale');

@@ -156,7 +156,7 @@ const texts = {
   'trial.code': ['code    ', '条码    '],
   'trial.card': ['card    ATR ', '卡片    ATR '],
   'trial.bankCard': ['card    ', '银行卡  '],
-  'trial.bankCardUnread': ['unread  ', '未读出  '],
+  'trial.unread': ['unread  ', '未读出  '],
   'trial.wrongCheckDigit': ['(wrong check digit)', '（校验位错误）'],
   'scheme.unionPay': ['UnionPay', '银联'],
   'scheme.visa': ['Visa', 'Visa'],

@@ -155,10 +155,10 @@ t.test('a trial of the slot shows scheme, label, masked number and expiry, or wh
   ]);
   box.reader.insert(torn(9));
   await until('the reason is seen', () => seen.length === 4);
-  t.same(seen.slice(2), [{ type: 'cardGone' }, { type: 'bankCardUnread', code: 'device.cardRemoved' }]);
+  t.same(seen.slice(2), [{ type: 'cardGone' }, { type: 'unread', code: 'device.cardRemoved' }]);
   box.reader.insert(new SimulatedBankCard({ applications: [{ ...debitCard, refuses: 'blocked' }] }));
   await until('it is blocked', () => seen.length === 5);
-  t.same(seen[4], { type: 'bankCardUnread', code: 'chip.blocked' });
+  t.same(seen[4], { type: 'unread', code: 'chip.blocked' });
   trial.value.stop();
 
   const lying: TrialSight[] = [];
@@ -168,6 +168,24 @@ t.test('a trial of the slot shows scheme, label, masked number and expiry, or wh
   t.ok(second.ok);
   await until('the card that lies there is read', () => lying.length === 1);
   t.match(lying, [{ type: 'bankCard', number: masked }]);
+});
+
+t.test('a trial of a reader says that a card of the wrong kind came', async (t) => {
+  const box = await openSlot(t);
+  const seen: TrialSight[] = [];
+  const wrong = { code: 'device.wrongSlot', detail: 'a card with contacts came' } as const;
+  const sight = { type: 'unread', code: 'device.wrongSlot' };
+  const first = box.terminal.deviceDesk.tryOut('reader-1', 30_000, (each) => seen.push(each));
+  if (!first.ok) throw new Error(first.error.code);
+  box.reader.remark({ code: 'device.failed', detail: 'another remark' });
+  t.same(seen, []);
+  box.reader.remark(wrong);
+  t.same(seen, [sight]);
+  first.value.stop();
+  box.terminal.deviceDesk.tryOut('reader-1', 30_000, (each) => seen.push(each));
+  t.equal(seen.length, 1, 'not ahead of what the caller says');
+  await new Promise((resolve) => setImmediate(resolve));
+  t.same(seen, [sight, sight], 'what still stands is said at once');
 });
 
 t.test('a sale that begins ends the trial; what is read then is shown to nobody', async (t) => {

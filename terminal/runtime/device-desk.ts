@@ -91,6 +91,11 @@ export class DeviceDesk implements DeviceDeskPort {
       };
     });
     this.#trial = { device, see, end };
+    // Behind what the caller says of the trial.
+    const trial = this.#trial;
+    queueMicrotask(() => {
+      if (this.#trial === trial) this.#showRemark(status, trial);
+    });
     if (this.parts.bankCards.holdsCard(device)) void this.#showBankCard(this.#trial);
     // A printer or a relay gives nothing by itself: what it does is what there is to see of it.
     found.value.driver.print?.(device, testSlip(device), null).then((slip) => {
@@ -140,7 +145,10 @@ export class DeviceDesk implements DeviceDeskPort {
 
   /** Sees every event before sales do. @returns whether it was for a trial, and sales must not have it */
   takes(event: DeviceEvent): boolean {
-    if (event.type === 'deviceStateChanged') return false;
+    if (event.type === 'deviceStateChanged') {
+      if (this.#trial?.device === event.status.device) this.#showRemark(event.status, this.#trial);
+      return false;
+    }
     if (this.#recorder?.recorder.device === event.device) this.#record(event);
     const trial = this.#trial;
     if (trial?.device !== event.device) return false;
@@ -157,11 +165,15 @@ export class DeviceDesk implements DeviceDeskPort {
     return event.type !== 'cardRemoved';
   }
 
+  /** A card of the wrong kind is no event of its own: what the reader says of it is all there is to see. */
+  #showRemark({ error }: DeviceStatus, { see }: Trial): void {
+    if (error?.code === 'device.wrongSlot') see({ type: 'unread', code: error.code });
+  }
+
   /** What may be seen of the card in the slot, or why not. The number ends here. */
   async #showBankCard(trial: Trial): Promise<void> {
     const read = await this.parts.bankCards.readIn(trial.device);
-    if (this.#trial === trial)
-      trial.see(read.ok ? sightOf(read.value) : { type: 'bankCardUnread', code: read.error.code });
+    if (this.#trial === trial) trial.see(read.ok ? sightOf(read.value) : { type: 'unread', code: read.error.code });
     if (read.ok) read.value.number.wipe();
   }
 

@@ -160,8 +160,8 @@ export type TrialSight =
   | { readonly type: 'card'; readonly atr: string }
   | { readonly type: 'cardGone' }
   | ({ readonly type: 'bankCard' } & BankCardSight)
-  /** Why a bank card gave nothing. */
-  | { readonly type: 'bankCardUnread'; readonly code: ErrorCode }
+  /** Why a card gave nothing. */
+  | { readonly type: 'unread'; readonly code: ErrorCode }
   | { readonly type: 'slip'; readonly end: PrintEnd }
   | { readonly type: 'pulse'; readonly end: PulseEnd };
 

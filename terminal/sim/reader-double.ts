@@ -101,6 +101,8 @@ export class ReaderDouble implements Driver {
   sensitive = false;
   /** There is a second device, slot-1, for cards with contacts. */
   hasSlot = false;
+  /** What the reader says of itself while it is ready. */
+  #remark: DeviceStatus['error'] = null;
   /** Who listens in. */
   sink: ByteSink | null = null;
   #state: DeviceStatus['state'] = 'ready';
@@ -118,14 +120,14 @@ export class ReaderDouble implements Driver {
     this.#emit = () => {};
   }
   statuses(): readonly DeviceStatus[] {
-    const about = { simulated: true, sinceWallMs: wallMs(0), error: null, counters: {} };
+    const about = { simulated: true, sinceWallMs: wallMs(0), counters: {} };
     const reader: DeviceStatus = {
       ...{ device: 'reader-1', bus: this.bus, identity: readerIdentity, sensitive: this.sensitive, state: this.#state },
-      ...{ ...about, description: 'reader double' },
+      ...{ ...about, description: 'reader double', error: this.#remark },
     };
     const slot: DeviceStatus = {
       ...{ device: 'slot-1', bus: this.bus, identity: slotIdentity, sensitive: true, state: 'ready' },
-      ...{ ...about, description: 'slot double' },
+      ...{ ...about, description: 'slot double', error: null },
     };
     return this.hasSlot ? [reader, slot] : [reader];
   }
@@ -144,6 +146,12 @@ export class ReaderDouble implements Driver {
   }
   listenIn(identity: string, sink: ByteSink | null): void {
     if (identity === readerIdentity) this.sink = sink;
+  }
+  /** The reader says something of itself, or nothing any more. */
+  remark(error: DeviceStatus['error']): void {
+    this.#remark = error;
+    const [status] = this.statuses();
+    if (status) this.#emit({ type: 'deviceStateChanged', status });
   }
   signal(signal: MemberSignal): void {
     this.signals.push(signal);

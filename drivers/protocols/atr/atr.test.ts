@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { hex, toHex } from '../../../terminal/kernel/bytes.js';
+import { linkAtr } from '../../supervised/link-atr.js';
 import { cardKind, decodeAtr, protocolOf } from './atr.js';
 
 /** From Ludovic Rousseau's public list of answers to reset, and PC/SC part 3 §3.1.3.2.3. */
@@ -24,6 +25,8 @@ t.test('published answers to reset', (t) => {
     t.equal(cardKind(hex(atr)), kind);
     t.equal(protocolOf(hex(atr)), protocol);
   }
+  for (const way of ['BLE1', 'SER1'])
+    t.equal(cardKind(linkAtr(way, hex('c01122334455'))), 'processor', 'a phone over another link is as in a field');
   t.equal(protocolOf(hex('3b804080')), 'T0', 'nothing follows from one that is against the rules');
   t.end();
 });
