@@ -151,6 +151,23 @@ t.test('fault 37: a line has one use, and one carrier has the messages', (t) => 
   t.end();
 });
 
+t.test('a PIN pad is named with its serial number, and by nothing else', (t) => {
+  const pads = '[pinPads]\npaths = ["/dev/a"]\ndevices = ["0C2E:0f00:S1"]\n';
+  t.same(problemsOf(pads), []);
+  t.same(pathsOf(`${pads}[modules]\npaths = ["/dev/a"]\n`), ['pinPads.paths'], 'one line, two uses');
+  for (const [section, key] of [
+    ...[['hidScanners', 'devices'] as const, ['hidScanners', 'keyboards'] as const],
+    ...[['stripeReaders', 'devices'] as const, ['keypads', 'devices'] as const],
+  ])
+    for (const device of ['0c2e:0F00', '0c2e:0f00:S1'])
+      t.match(problemsOf(`${pads}[${section}]\n${key} = ["0801:0002", "${device}"]\n`), [
+        { path: `${section}.${key}`, value: `"${device}"`, problem: /PIN pad/ },
+      ]);
+  t.same(problemsOf(`${pads}[keypads]\ndevices = ["0c2e:0f00:s1", "0c2e:0f01"]\n`), [], 'another one');
+  t.same(pathsOf('[pinPads]\ndevices = ["0c2e:0f00"]\n'), ['pinPads.devices'], 'any of a model');
+  t.end();
+});
+
 t.test('misspelt names say what was meant', (t) => {
   const hint = (text: string): string => problemsOf(text)[0]?.problem ?? '';
   t.match(hint('[terminal]\ncredentialTimoutMs = 5'), 'did you mean credentialTimeoutMs?');

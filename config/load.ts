@@ -138,14 +138,15 @@ export function loadConfig(text: string): Result<Config, readonly ConfigProblem[
   );
 }
 
-/** What each option alone does not show: a line serves one purpose, one carrier has the messages, one relay opens. */
+/** What each option alone does not show: a line or PIN pad serves one purpose, one carrier has the messages, one relay opens. */
 function clashes({ console, host, ...sections }: Config): readonly ConfigProblem[] {
-  const { displays, modems, modules, printers, relays, scanners } = sections;
+  const { displays, modems, modules, pinPads, printers, relays, scanners } = sections;
   const users = Object.entries({
     scanners,
     printers,
     displays,
     modules,
+    pinPads,
     modems,
     relays,
     console: { paths: [console.serialPath] },
@@ -160,6 +161,7 @@ function clashes({ console, host, ...sections }: Config): readonly ConfigProblem
       return [];
     }),
   );
+  problems.push(...padClashes(sections));
   const carriers = modems.paths.length + (host.smppHost === '' ? 0 : 1);
   const tooMany = (section: 'modems' | 'relays', problem: string): ConfigProblem => ({
     path: `${section}.paths`,
@@ -173,6 +175,31 @@ function clashes({ console, host, ...sections }: Config): readonly ConfigProblem
       : []),
     ...(relays.paths.length > 1 ? [tooMany('relays', 'one board only: a sale opens one thing')] : []),
   ];
+}
+
+/** Of `vendor:product`. */
+const idsLength = 9;
+
+/** A PIN pad may show a keyboard or a stripe reader besides: whatever is keyed on a pad, no other driver is to hear. */
+function padClashes({
+  pinPads,
+  ...others
+}: Pick<Config, 'pinPads' | 'hidScanners' | 'stripeReaders' | 'keypads'>): readonly ConfigProblem[] {
+  const { hidScanners, keypads, stripeReaders } = others;
+  const named = {
+    'hidScanners.devices': hidScanners.devices,
+    'hidScanners.keyboards': hidScanners.keyboards,
+    'stripeReaders.devices': stripeReaders.devices,
+    'keypads.devices': keypads.devices,
+  };
+  // Ids are hex of either case; a serial number is exact, and one that is left out means every one.
+  const exact = (device: string): string => device.slice(0, idsLength).toLowerCase() + device.slice(idsLength);
+  const pads = pinPads.devices.map(exact).flatMap((pad) => [pad, pad.slice(0, idsLength)]);
+  return Object.entries(named).flatMap(([path, patterns]) =>
+    patterns
+      .filter((pattern) => pads.includes(exact(pattern)))
+      .map((pattern) => ({ path, value: shown(pattern), problem: 'is a PIN pad of pinPads.devices' })),
+  );
 }
 
 function loadSection(

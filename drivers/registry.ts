@@ -2,22 +2,27 @@
  * Registry: the drivers that the configuration asks for, in start order. One plain array; a new bus is one more row.
  */
 import { existsSync, realpathSync } from 'node:fs';
-import type { Clock } from '../terminal/kernel/ports.js';
+import type { Clock, Random } from '../terminal/kernel/ports.js';
 import { BleDriver, type BleOptions } from './ble/ble-driver.js';
 import type { Driver, Schedule, UnclaimedDevice } from './contract/driver.js';
 import type { HidScannerOptions, KeypadOptions, StripeReaderOptions } from './hid/device-rules.js';
 import { openHidTransport } from './hid/hid-transport.js';
 import { lookAtHidraw } from './hid/hidraw-sysfs.js';
 import { silenceInputs } from './hid/key-inputs.js';
+import { PadLines } from './hid/pad-lines.js';
 import { HidScannerDriver, KeypadDriver, StripeReaderDriver } from './hid/scanner-driver.js';
 import type { PcscOptions } from './pcsc/options.js';
 import { PcscDriver } from './pcsc/pcsc-driver.js';
 import { lookAtUsbReaders } from './pcsc/usb-readers.js';
 import type { TextEncode } from './protocols/escpos/print-job.js';
+import { KeySerials } from './protocols/pin-pad/key-serials.js';
+import type { PadModelName } from './protocols/pin-pad/pad-models.js';
 import type { VasMode } from './protocols/vas/session.js';
 import { CustomerDisplayDriver, type DisplayOptions } from './serial/display-driver.js';
+import { namedLines } from './serial/line-driver.js';
 import { ModemDriver, type ModemOptions, type ModemSpool } from './serial/modem-driver.js';
 import { ModuleDriver, type ModuleOptions } from './serial/module-driver.js';
+import { PinPadDriver } from './serial/pin-pad-driver.js';
 import { type PrinterOptions, ReceiptPrinterDriver } from './serial/printer-driver.js';
 import { RelayDriver, type RelayOptions } from './serial/relay-driver.js';
 import { type ScannerOptions, SerialScannerDriver } from './serial/scanner-driver.js';
@@ -25,6 +30,15 @@ import { openSerialTransport } from './serial/serial-transport.js';
 import { openTcpTransport } from './serial/tcp-transport.js';
 import { lookAtLines } from './serial/tty-sysfs.js';
 import { unclaimedDevices } from './unclaimed.js';
+
+interface PinPadOptions {
+  /** Serial lines. */
+  readonly paths: readonly string[];
+  readonly baud: number;
+  /** On HID, each `vendor:product:serial`. */
+  readonly devices: readonly string[];
+  readonly model: PadModelName;
+}
 
 export interface DriverSettings {
   readonly readers: PcscOptions;
@@ -37,6 +51,7 @@ export interface DriverSettings {
   readonly printers: PrinterOptions;
   readonly displays: DisplayOptions;
   readonly modules: ModuleOptions;
+  readonly pinPads: PinPadOptions;
   readonly modems: Pick<ModemOptions, 'paths' | 'baud'>;
   readonly relays: RelayOptions;
   readonly bluetooth: BleOptions;
@@ -56,6 +71,7 @@ export function createDrivers(
   shell: {
     readonly clock: Clock;
     readonly schedule: Schedule;
+    readonly random: Random;
     /** What modems carry messages for. */
     readonly messages: Pick<ModemOptions, 'ownNumber' | 'homePrefix'> & { readonly openSpool: () => ModemSpool };
   },
@@ -106,6 +122,7 @@ export function createDrivers(
       exists: existsSync,
       isSimulated: isPseudoTerminal,
     }),
+    ...pinPadDrivers(settings.pinPads, shell),
     new ModemDriver(
       { ...settings.modems, ...messages },
       {
@@ -127,6 +144,32 @@ export function createDrivers(
   ];
 }
 
+/** Serial and HID: one memory of key serial numbers, since a key is used once whatever cable it is used over. */
+function pinPadDrivers(
+  { baud, devices, model, paths }: PinPadOptions,
+  { clock, random, schedule }: Pick<Parameters<typeof createDrivers>[1], 'clock' | 'random' | 'schedule'>,
+): readonly Driver[] {
+  const shared = { clock, random, schedule, keySerials: new KeySerials() };
+  const lines = namedLines(paths);
+  const reports = new PadLines(devices, { look: lookAtHidraw, open: openHidTransport });
+  return [
+    new PinPadDriver('serial', model, {
+      ...shared,
+      wanted: () => lines,
+      open: (path) => openSerialTransport(path, baud),
+      exists: existsSync,
+      isSimulated: isPseudoTerminal,
+    }),
+    new PinPadDriver('hid', model, {
+      ...shared,
+      wanted: () => reports.wanted(),
+      open: (path) => reports.open(path),
+      exists: (path) => path !== '',
+      isSimulated: () => false,
+    }),
+  ];
+}
+
 /** Loaded when Chinese is first printed or shown: a box without printer and display does not hold its tables. */
 async function loadGb18030(): Promise<TextEncode> {
   const { default: iconv } = await import('iconv-lite');
@@ -138,15 +181,14 @@ export function lookForUnclaimed(
   settings: DriverSettings & { readonly console: { readonly serialPath: string } },
   claimed: readonly string[],
 ): readonly UnclaimedDevice[] {
-  const { scanners, hidScanners, printers, displays, modules, modems, relays, console } = settings;
+  const { scanners, hidScanners, printers, displays, modules, pinPads, modems, relays, console } = settings;
+  const others = [printers, displays, modules, pinPads, modems, relays].flatMap(({ paths }) => paths);
   return unclaimedDevices(
     {
       scannerPaths: scanners.paths,
       hidScanners,
-      otherPaths: [
-        console.serialPath,
-        ...[printers, displays, modules, modems, relays].flatMap(({ paths }) => paths),
-      ].filter((path) => path !== ''),
+      pinPads: pinPads.devices,
+      otherPaths: [console.serialPath, ...others].filter((path) => path !== ''),
     },
     { lines: lookAtLines, hidDevices: lookAtHidraw, usbReaders: lookAtUsbReaders, resolve: deviceFile },
     claimed,

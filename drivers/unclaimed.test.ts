@@ -11,6 +11,7 @@ import { schema } from '../config/schema.js';
 import type { HidDevice } from './hid/hidraw-sysfs.js';
 import { lookAtUsbReaders, type UsbReader } from './pcsc/usb-readers.js';
 import { keyboardDescriptor, scannerDescriptor } from './protocols/hid-pos/hid-pos-fixtures.js';
+import { padDescriptor } from './protocols/pin-pad/pad-fixtures.js';
 import type { UsbLine } from './serial/tty-sysfs.js';
 import { type UnclaimedSettings, unclaimedDevices } from './unclaimed.js';
 
@@ -38,7 +39,13 @@ function look(
   settings: Partial<UnclaimedSettings> = {},
 ) {
   return unclaimedDevices(
-    { scannerPaths: [], hidScanners: { devices: [], ignoredDevices: [], keyboards: [] }, otherPaths: [], ...settings },
+    {
+      scannerPaths: [],
+      pinPads: [],
+      hidScanners: { devices: [], ignoredDevices: [], keyboards: [] },
+      otherPaths: [],
+      ...settings,
+    },
     {
       lines: () => there.lines ?? [],
       hidDevices: () => there.hid ?? [],
@@ -88,6 +95,19 @@ t.test('HID devices: a scanner left out, a keyboard, something else', async (t) 
   const [other] = look({ hid: [hid({ descriptor: new Uint8Array([0x05]) })] });
   t.match(other, { usage: null, configuration: [], why: /no driver here/ });
 });
+
+t.test(
+  'PIN pads: a claimed one is not listed, and what may be one is, with the lines that keep the others',
+  async (t) => {
+    const pad = hid({ descriptor: padDescriptor, productId: '0f00', serial: 'P1', name: 'Pad' });
+    t.same(look({ hid: [pad] }, ['0c2e:0f00:P1'], { pinPads: ['0c2e:0f00:P1'] }), []);
+    const [found] = look({ hid: [pad] }, [], { pinPads: ['0c2e:0f00:P0'] });
+    t.match(found, { usage: 'ff00:01', why: /may be anything.*only if it is a PIN pad/ });
+    const read = loadConfig((found?.configuration ?? []).join('\n'));
+    t.same(read.ok && read.value.pinPads.devices, ['0c2e:0f00:P0', '0c2e:0f00:P1']);
+    t.match(look({ hid: [{ ...pad, serial: '' }] }), [{ configuration: [] }], 'none without a serial number');
+  },
+);
 
 t.test('a reader that pcscd does not show, and why', async (t) => {
   t.match(look({ readers: [acr] }), [{ bus: 'pcsc', place: '1-1:1.0', why: /is pcscd running/ }]);

@@ -14,6 +14,7 @@ import {
   supervisedIdentity,
 } from './hid/device-rules.js';
 import type { HidDevice } from './hid/hidraw-sysfs.js';
+import { padClaim } from './hid/pad-lines.js';
 import type { UsbReader } from './pcsc/usb-readers.js';
 import { decodeReportDescriptor } from './protocols/hid-pos/report-descriptor.js';
 import { identityOfLine, type UsbLine } from './serial/tty-sysfs.js';
@@ -28,6 +29,8 @@ export interface UnclaimedLooks {
 
 export interface UnclaimedSettings {
   readonly scannerPaths: readonly string[];
+  /** PIN pads on HID. */
+  readonly pinPads: readonly string[];
   readonly hidScanners: Pick<HidScannerOptions, 'devices' | 'ignoredDevices' | 'keyboards'>;
   /** Lines that something else has: the technician's console. */
   readonly otherPaths: readonly string[];
@@ -42,12 +45,12 @@ export function unclaimedDevices(
   return [
     ...unclaimedReaders(looks.usbReaders(), claimed),
     ...unclaimedLines(settings, looks, claimed),
-    ...unclaimedHid(settings.hidScanners, looks.hidDevices(), claimed),
+    ...unclaimedHid(settings, looks.hidDevices(), claimed),
   ];
 }
 
 /** Sections whose `paths` name serial lines of devices that are no scanner. */
-const otherLineSections = ['printers', 'displays', 'modules', 'modems', 'relays'];
+const otherLineSections = ['printers', 'displays', 'modules', 'pinPads', 'modems', 'relays'];
 
 /** A list of texts in TOML, one a line; JSON's escapes are TOML's. */
 const tomlList = (key: string, values: readonly string[]): readonly string[] => [
@@ -87,7 +90,7 @@ function unclaimedLines(
 }
 
 function unclaimedHid(
-  options: UnclaimedSettings['hidScanners'],
+  settings: UnclaimedSettings,
   devices: readonly HidDevice[],
   claimed: readonly string[],
 ): readonly UnclaimedDevice[] {
@@ -95,7 +98,7 @@ function unclaimedHid(
     .filter((device) => !claimed.includes(supervisedIdentity(device)))
     .map((device) => {
       const { vendorId, productId } = device;
-      const [why, configuration] = hidReason(device, options);
+      const [why, configuration] = hidReason(device, settings);
       return {
         ...{ bus: 'hid', vendorId, productId, serial: printable(device.serial, 80), name: printable(device.name, 80) },
         ...{ usage: usageOf(device), place: device.path, why, configuration },
@@ -105,7 +108,7 @@ function unclaimedHid(
 
 function hidReason(
   device: HidDevice,
-  { devices, ignoredDevices, keyboards }: UnclaimedSettings['hidScanners'],
+  { pinPads, hidScanners: { devices, ignoredDevices, keyboards } }: UnclaimedSettings,
 ): readonly [why: string, configuration: readonly string[]] {
   const bare = hidScannerOptionsDefault;
   const { verdict, ...judged } = judgeDevice(device, bare);
@@ -121,6 +124,12 @@ function hidReason(
         ]
       : [`this ${maker} scanner types: better switch it to HID POS or serial mode (hardware.md)`, lines];
   }
+  const pad = verdict === 'ignored' ? padClaim(device) : null;
+  if (pad !== null)
+    return [
+      'vendor-defined: may be anything. Claim it only if it is a PIN pad of docs/protocols/pin-pad.md',
+      ['[pinPads]', ...tomlList('devices', [...pinPads, pad])],
+    ];
   if (verdict === 'ignored') return ['no driver here reads this kind of device', []];
   const others = ignoredDevices.filter((pattern) => !isMeant(pattern, device));
   const lines = ['[hidScanners]', ...tomlList('devices', [...devices, identity])];

@@ -46,6 +46,7 @@ function simulatedConfig(
     modules: { ...config.modules, paths: [] },
     modems: { ...config.modems, paths: [] },
     relays: { ...config.relays, paths: relay ? [relay] : [], board: 'lcus', opensOn: 'sales' },
+    pinPads: { ...config.pinPads, paths: [], devices: [] },
     displays: { ...config.displays, paths: display ? [display] : [], chinese: true },
     printers: { ...config.printers, paths: printer ? [printer] : [], addresses: [], cut: true, answers: true },
     hidScanners: { ...config.hidScanners, enabled: false },

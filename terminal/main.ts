@@ -96,7 +96,13 @@ export async function startTerminal(start: TerminalStart): Promise<RunningTermin
 
   // 3. The devices that the configuration names or that are plugged in.
   const drivers =
-    start.drivers ?? createDrivers(config, { clock: nativeClock, schedule, messages: messagesOf(config, dataFolder) });
+    start.drivers ??
+    createDrivers(config, {
+      clock: nativeClock,
+      random: nativeRandom,
+      schedule,
+      messages: messagesOf(config, dataFolder),
+    });
 
   // 4. The box itself: sale desk, acceptance machine, card links.
   const terminal = new Terminal({

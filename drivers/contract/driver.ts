@@ -93,6 +93,32 @@ export type PulseEnd =
   | { readonly switched: 'sent'; readonly device: string }
   | { readonly switched: 'nothing' | 'unknown'; readonly device: string | null; readonly error: DeviceError };
 
+/** One entry of a PIN. */
+export interface PinAsked {
+  /** Null: on the first pad that is there. */
+  readonly device: string | null;
+  /** Card number, 8…19 digits; the block is bound to it. Kept by nobody. */
+  readonly pan: string;
+  /** How long the member has, 5…255 s from when the pad asks. */
+  readonly timeoutS: number;
+}
+
+/**
+ * What became of an entry. entered: the PIN, encrypted by the pad under a key that is used once: a block of 8 bytes (ISO 9564-1
+ * format 0 or 3) or 16 (format 4), with its key serial number of 10 bytes (ANSI X9.24-1) or 12 (X9.24-3). The driver keeps
+ * neither; who gets them wipes both (`fill(0)`) once they are sent. failed: no PIN, and the pad asks for none any more.
+ * unknown: no PIN, and nobody can say what the pad shows; an answer that comes yet is thrown away.
+ */
+export type PinEnd =
+  | {
+      readonly result: 'entered';
+      readonly device: string;
+      readonly keySerialNumber: Bytes;
+      readonly pinBlock: Bytes;
+    }
+  | { readonly result: 'cancelled' | 'timedOut' | 'noKeys'; readonly device: string }
+  | { readonly result: 'failed' | 'unknown'; readonly device: string | null; readonly error: DeviceError };
+
 /** Two lines of 20 columns that face the member. */
 export interface MemberScreen {
   /** Has Chinese characters, each two columns wide; otherwise ASCII alone. */
@@ -143,6 +169,16 @@ export interface Driver {
   pulse?(device: string | null): Promise<PulseEnd | null>;
   /** PC/SC only: is this device a slot for cards with contacts, by the configuration? */
   isContactSlot?(device: string): boolean;
+  /**
+   * PIN pads only: has the member key a PIN. One at a time on each pad: a second is failed with device.busy. Resolves within
+   * `timeoutS` and 20 s; never rejects for a pad's fault. Null: it has no such pad.
+   */
+  askPin?(asked: PinAsked): Promise<PinEnd | null>;
+  /**
+   * PIN pads only: ends the entry under way on `device`, or on each of its pads with null. Its `askPin` then ends as cancelled,
+   * also where the member was faster: the block is thrown away.
+   */
+  cancelPin?(device: string | null): void;
   /** Customer's displays only. */
   readonly display?: MemberScreen;
   /** Closes everything it opened; resolves when done, within 2 s. */

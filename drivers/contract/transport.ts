@@ -21,6 +21,10 @@ export type DeviceErrorCode =
   | 'device.coverOpen'
   /** A card with contacts in a reader that is configured as a field, or the other way round. */
   | 'device.wrongSlot'
+  /** A PIN pad has spent its keys. */
+  | 'device.keysSpent'
+  /** A PIN pad gave a key serial number that was used before. */
+  | 'device.keyReused'
   /** The library that the driver needs cannot be loaded on this machine. */
   | 'device.driverMissing';
 

@@ -4,7 +4,7 @@
 import type { Bytes } from '../../terminal/kernel/bytes.js';
 import { err, ok, type Result } from '../../terminal/kernel/result.js';
 import type { DeviceError } from '../contract/transport.js';
-import type { ReportTransport } from './hid-transport.js';
+import type { WritableReports } from './hid-transport.js';
 import type { HidDevice } from './hidraw-sysfs.js';
 
 interface FakeOpen {
@@ -21,6 +21,8 @@ export class FakeBus {
   readonly opens: string[] = [];
   readonly open = new Map<string, FakeOpen>();
   refusal: DeviceError | null = null;
+  /** What becomes of a report that is written. */
+  taken: (report: Bytes) => Result<void, DeviceError> = () => ok(undefined);
   /** Runs while a device is being opened. */
   duringOpen: () => void = () => {};
 
@@ -47,7 +49,7 @@ export class FakeBus {
     for (const report of reports) this.open.get(`/dev/${name}`)?.report(report);
   }
 
-  readonly openDevice = async (path: string): Promise<Result<ReportTransport, DeviceError>> => {
+  readonly openDevice = async (path: string): Promise<Result<WritableReports, DeviceError>> => {
     this.opens.push(path);
     this.duringOpen();
     if (this.refusal) return err(this.refusal);
@@ -63,6 +65,7 @@ export class FakeBus {
       close: async () => {
         opened.closed = true;
       },
+      write: async (report) => this.taken(report),
     });
   };
 }

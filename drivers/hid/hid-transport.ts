@@ -1,6 +1,6 @@
 /**
  * HID transport: one hidraw device through the node-hid library, as input reports. The library is loaded with the first
- * device that is opened. Never writes to a device.
+ * device that is opened. Writes only what it is given.
  */
 import type { Bytes } from '../../terminal/kernel/bytes.js';
 import { printable } from '../../terminal/kernel/redaction.js';
@@ -14,6 +14,11 @@ export interface ReportTransport {
   onClosed(listener: (error: DeviceError) => void): void;
   /** Never rejects; safe to call twice. */
   close(): Promise<void>;
+}
+/** A device that takes reports too. Apart from the other, so that what reads scanners cannot write. */
+export interface WritableReports extends ReportTransport {
+  /** One output report, its id first, 0 where the device has none. Resolves when the kernel has it. */
+  write(report: Bytes): Promise<Result<void, DeviceError>>;
 }
 
 function codeOf(message: string): DeviceErrorCode {
@@ -31,7 +36,7 @@ export type LoadHid = () => Promise<Pick<typeof import('node-hid'), 'HIDAsync'>>
 export async function openHidTransport(
   path: string,
   load: LoadHid = () => import('node-hid'),
-): Promise<Result<ReportTransport, DeviceError>> {
+): Promise<Result<WritableReports, DeviceError>> {
   const library = await load().catch((error: unknown) => cannotLoad('node-hid', error));
   if ('code' in library) return err(library);
   try {
@@ -52,6 +57,18 @@ export async function openHidTransport(
         device.removeAllListeners('data');
         closing ??= device.close().catch(() => {});
         return closing;
+      },
+      write: async (report) => {
+        try {
+          await device.write(Buffer.from(report));
+          return ok(undefined);
+        } catch (error) {
+          const detail = messageOf(error);
+          return err({
+            code: codeOf(detail) === 'device.absent' ? 'device.closed' : codeOf(detail),
+            detail: printable(detail),
+          });
+        }
       },
     });
   } catch (error) {

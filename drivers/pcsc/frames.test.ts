@@ -104,7 +104,7 @@ t.test('bounds: body, APDU, ATR, text, error code and type', async (t) => {
   t.equal(code(raw(0x88, new Uint8Array(8 + 34))), 'input.tooLong', 'an ATR of 34 bytes');
   t.equal(code(raw(0x85, new Uint8Array(4 + frameTextBytesMax + 1))), 'input.tooLong', 'a name over the bound');
   t.equal(code(raw(0x85, concat(new Uint8Array(4), hex('C3')))), 'input.malformed', 'a name that is not UTF-8');
-  t.equal(code(raw(0x83, new Uint8Array([12]))), 'input.outOfRange', 'an unknown error code');
+  t.equal(code(raw(0x83, new Uint8Array([14]))), 'input.outOfRange', 'an unknown error code');
   t.equal(code(raw(0x7f, new Uint8Array(0))), 'input.unsupported', 'an unknown type');
   t.equal(code(raw(0x82, new Uint8Array(1))), 'input.tooLong', 'a byte too many');
   const list = (body: string) => code(raw(0x05, concat(new Uint8Array(4), hex(body))));

@@ -140,7 +140,7 @@ export abstract class LineDriver<Own> implements Driver {
       const isHere = found !== undefined && this.ports.exists(found.path);
       const moved = found !== undefined && found.path !== line.path;
       if (line.isHere && (!isHere || moved)) this.#gone(line, { code: 'device.closed', detail: 'the line went away' });
-      if (found) line.path = found.path;
+      if (found) Object.assign(line, { path: found.path, description: found.description });
       if (isHere && !line.isHere) {
         line.isHere = true;
         if (this.orders.isHeld(line.identity)) this.#settle(line);

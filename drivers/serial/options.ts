@@ -1,6 +1,6 @@
 /**
- * Options of barcode scanners, receipt printers, displays, radio modules, modems and relay boards on lines of bytes, as rows for
- * the configuration schema. Data only.
+ * Options of barcode scanners, receipt printers, displays, radio modules, PIN pads, modems and relay boards on lines of bytes,
+ * as rows for the configuration schema. Data only.
  */
 const pathsRow = <Help extends string>(help: Help) =>
   ({
@@ -97,6 +97,28 @@ export const moduleOptions = [
   baudRow(
     'Speed of the modules’ lines, 8 data bits, no parity, 1 stop bit; also how long the box reckons with for what it sends.',
   ),
+] as const;
+
+export const pinPadOptions = [
+  pathsRow('PIN pads on serial lines, by their lasting names: /dev/serial/by-id/usb-….'),
+  baudRow('Speed of the pads’ serial lines, 8 data bits, no parity, 1 stop bit.'),
+  {
+    key: 'devices',
+    type: 'list',
+    default: [],
+    form: {
+      pattern: /^[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}:[^\p{Cc}]+$/u,
+      says: 'vendor:product:serial in hex, the serial as it is',
+    },
+    help: 'PIN pads on USB with vendor-defined HID reports, each by vendor:product:serial as `device list` on the console shows them. Never without the serial number: a PIN is keyed on the shop’s own pad only.',
+  },
+  {
+    key: 'model',
+    type: 'choice',
+    default: 'generic',
+    choices: ['generic'],
+    help: 'What the pads speak; generic is docs/protocols/pin-pad.md, and there is no other yet.',
+  },
 ] as const;
 
 export const modemOptions = [

@@ -104,7 +104,7 @@ t.test('without udevadm: lines are looked for and served all the same, and the p
   const rig = await openRig();
   const from = (file: string) => JSON.stringify(new URL(file, import.meta.url).href);
   const program = `
-    import { nativeClock } from ${from('../../terminal/kernel/native.js')};
+    import { nativeClock, nativeRandom } from ${from('../../terminal/kernel/native.js')};
     import { createDrivers, lookForUnclaimed } from ${from('../registry.js')};
     const schedule = (ms, run) => { const timer = setTimeout(run, ms); return () => clearTimeout(timer); };
     const settings = (paths) => ({
@@ -113,9 +113,10 @@ t.test('without udevadm: lines are looked for and served all the same, and the p
       scanners: { paths, ignoredPaths: [], baud: 9600, idleGapMs: 100 }, console: { serialPath: '' },
       printers: { paths: [], addresses: [] }, displays: { paths: [] }, modules: { paths: [] }, modems: { paths: [] },
       relays: { paths: [], board: 'lcus', channel: 1 },
+      pinPads: { paths: [], baud: 9600, devices: [], model: 'generic' },
     });
     for (const paths of [[], [process.argv[1]]]) {
-      const drivers = createDrivers(settings(paths), { clock: nativeClock, schedule, messages: {} });
+      const drivers = createDrivers(settings(paths), { clock: nativeClock, random: nativeRandom, schedule, messages: {} });
       for (const driver of drivers) await driver.start(() => {});
       lookForUnclaimed(settings(paths), []);
       console.log(drivers.flatMap((driver) => driver.statuses()).filter(({ bus }) => bus === 'serial').map(({ state }) => state).join());

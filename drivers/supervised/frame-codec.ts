@@ -51,6 +51,8 @@ const errorCodes = [
   'device.paperOut',
   'device.coverOpen',
   'device.wrongSlot',
+  'device.keysSpent',
+  'device.keyReused',
 ] as const satisfies readonly DeviceErrorCode[];
 export const errorCode: Field<DeviceErrorCode> = {
   write: (value) => uintBE(errorCodes.indexOf(value), 1),

@@ -5,7 +5,7 @@
 import type { PrintEnd, PulseEnd, UnclaimedDevice } from '../../drivers/contract/driver.js';
 import { errorTable } from '../kernel/errors.js';
 import { printable } from '../kernel/redaction.js';
-import type { BankCardSight, DeviceDescription, TerminalPort, TrialSight } from '../runtime/port.js';
+import type { BankCardSight, DeviceDescription, PinSight, TerminalPort, TrialSight } from '../runtime/port.js';
 import type { Language } from './grammar.js';
 import { fit, renderPairs, renderTable } from './table.js';
 import { say } from './texts.js';
@@ -106,6 +106,15 @@ function bankCardText({ scheme, label, number, expiry, hasLuhnDigit }: BankCardS
   return [...parts, ...(hasLuhnDigit ? [] : [say(language, 'trial.wrongCheckDigit')])].join('  ');
 }
 
+/** What came of an entry on a PIN pad. */
+function pinLine(end: PinSight, language: Language): string {
+  if (end.result === 'entered') {
+    const form = say(language, end.blockBytes === 16 ? 'pin.bytes16' : 'pin.bytes8');
+    return `${say(language, 'pin.entered')}${form}${say(language, 'pin.keySerial')}${end.keySerialEnd}`;
+  }
+  return `${say(language, `pin.${end.result}`)}${'code' in end ? end.code : ''}`;
+}
+
 /** One thing that a device gave while it was tried out. */
 export function sightLine(sight: TrialSight, language: Language): string {
   switch (sight.type) {
@@ -119,6 +128,8 @@ export function sightLine(sight: TrialSight, language: Language): string {
       return fit(`${say(language, 'trial.unread')}${errorTable[sight.code][language]}`, 80);
     case 'cardGone':
       return say(language, 'trial.cardGone');
+    case 'pin':
+      return fit(`${say(language, 'trial.pin')}${pinLine(sight.end, language)}`, 80);
     case 'slip':
       return slipLine(sight.end, language);
     case 'pulse':

@@ -10,7 +10,7 @@ import { offlineLimitsDefault } from '../../host-sync/protocol/sync.js';
 import type { TransactionId } from '../kernel/ports.js';
 import { wallMs } from '../kernel/units.js';
 import { journalView } from '../runtime/journal-port.js';
-import type { OfflineView } from '../runtime/port.js';
+import type { OfflineView, PinSight } from '../runtime/port.js';
 import { journalEntry, PortDouble } from '../sim/port-double.js';
 import { describedLines, deviceLines, sightLine } from './device-views.js';
 import { fit, renderPairs, renderTable } from './table.js';
@@ -119,6 +119,11 @@ t.test('every view fits the screen and is safe, whatever the box says', async (t
     journalEntry(3, { body: '{' }),
   ].map(journalView);
   const queue = { gauges: status.queue, unsent: entries, dead: entries };
+  const pinSights: readonly PinSight[] = [
+    ...[8, 16].map((blockBytes) => ({ result: 'entered' as const, keySerialEnd: 'ab01', blockBytes })),
+    ...(['cancelled', 'timedOut', 'noKeys'] as const).map((result) => ({ result })),
+    ...(['failed', 'unknown'] as const).map((result) => ({ result, code: 'device.driverMissing' as const })),
+  ];
   for (const language of ['en', 'zh'] as const) {
     const screens = [
       statusLines(status, 'CNY', language),
@@ -127,6 +132,7 @@ t.test('every view fits the screen and is safe, whatever the box says', async (t
       [
         sightLine({ type: 'code', text: hostile }, language),
         sightLine({ type: 'card', atr: '3b'.repeat(33) }, language),
+        ...pinSights.map((end) => sightLine({ type: 'pin', end }, language)),
       ],
       queueLines(queue, status.sync, 'CNY', language),
       offlineLines(offlineView, 'CNY', language),

@@ -408,6 +408,18 @@ export const errorTable = {
     'The cover of the printer is open. Close it.',
     '打印机上盖未关，请合上。',
   ),
+  'device.keysSpent': row(
+    'error',
+    'operator',
+    'The PIN pad has no keys left. Have it loaded with new ones.',
+    '密码键盘密钥已用尽，请重新灌装密钥。',
+  ),
+  'device.keyReused': row(
+    'critical',
+    'operator',
+    'The PIN pad used a key a second time. The entry was thrown away: take the pad out of service.',
+    '密码键盘重复使用密钥，本次输入已作废，请停用该键盘。',
+  ),
   'device.unsupported': row('warning', 'never', 'The device cannot do this.', '设备不支持。'),
   'device.driverMissing': row(
     'error',

@@ -6,9 +6,17 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import t from 'tap';
+import type { PinAsked, PinEnd } from '../../drivers/contract/driver.js';
 import { decodeRecording, recordingBytesMax } from '../../drivers/contract/recording.js';
+import { KeySerials } from '../../drivers/protocols/pin-pad/key-serials.js';
+import { namedLines } from '../../drivers/serial/line-driver.js';
+import { PinPadDriver } from '../../drivers/serial/pin-pad-driver.js';
+import { ManualTime } from '../../drivers/sim/manual-time.js';
+import { SimulatedPinPad } from '../../drivers/sim/pin-pad.js';
 import { hex, toHex, utf8 } from '../kernel/bytes.js';
 import { TerminalError } from '../kernel/errors.js';
+import { nativeCrypto, nativeRandom } from '../kernel/native.js';
+import { ok } from '../kernel/result.js';
 import type { Points } from '../kernel/units.js';
 import { openBox, until } from '../sim/box-double.js';
 import type { TrialSight } from './port.js';
@@ -102,6 +110,101 @@ t.test('a trial says what symbol was read, and its data in the form for people',
     { type: 'code', text: '(01)09506000134352(10)L1(21)S  ]C1' },
     { type: 'code', text: '4006381333931  ]E0' },
   ]);
+});
+
+/** The shipped driver, what it gave, and a simulated pad at the other end of its line. */
+class WatchedPad extends PinPadDriver {
+  readonly ends: (PinEnd | null)[] = [];
+  override async askPin(asked: PinAsked): Promise<PinEnd | null> {
+    const end = await super.askPin(asked);
+    this.ends.push(end);
+    return end;
+  }
+}
+
+async function openPadBox(t: { teardown(run: () => void): void }) {
+  const time = new ManualTime();
+  let hear = (_chunk: Uint8Array): void => {};
+  const pad = new SimulatedPinPad(
+    {
+      ...{ crypto: nativeCrypto, random: nativeRandom, schedule: time.schedule, counter: 0x2fff },
+      ...{ initialKey: new Uint8Array(16).fill(9), initialKeyId: hex('1234567890123456') },
+    },
+    (frame) => queueMicrotask(() => hear(frame)),
+  );
+  const lines = namedLines(['/dev/pad']);
+  const driver = new WatchedPad('serial', 'generic', {
+    ...{ ...time, random: nativeRandom, keySerials: new KeySerials() },
+    ...{ wanted: () => lines, exists: () => true, isSimulated: () => true },
+    open: async () =>
+      ok({
+        write: async (bytes) => {
+          pad.feed(bytes);
+          return ok(undefined);
+        },
+        onData: (listener) => {
+          hear = listener;
+        },
+        onClosed: () => {},
+        close: async () => {},
+      }),
+  });
+  const box = await openBox(t, { time, drivers: [driver] });
+  const seen: TrialSight[] = [];
+  const tryOut = () => {
+    const trial = box.terminal.deviceDesk.tryOut('pinpad-1', 30_000, (sight) => seen.push(sight));
+    if (!trial.ok) throw new Error(trial.error.code);
+    return trial.value;
+  };
+  return { box, pad, driver, seen, tryOut, prompted: () => until('the prompt', () => pad.prompt) };
+}
+
+t.test('a trial of a PIN pad: what came is named and wiped, and its end is the end of the entry', async (t) => {
+  const { box, driver, pad, prompted, seen, tryOut } = await openPadBox(t);
+  const trial = tryOut();
+  t.equal(trial.wants, 'pin');
+  await prompted();
+  t.same(pad.prompt?.seconds, 25, 'the pad’s own time is over before the trial’s');
+  pad.key('739164');
+  t.equal(await trial.ended, 'done');
+  t.same(seen, [{ type: 'pin', end: { result: 'entered', keySerialEnd: '3000', blockBytes: 16 } }]);
+  const [end] = driver.ends;
+  t.same(end?.result === 'entered' && [end.keySerialNumber, end.pinBlock], [new Uint8Array(12), new Uint8Array(16)]);
+
+  const late = tryOut();
+  await prompted();
+  box.time.advance(25_000);
+  t.equal(await late.ended, 'done');
+  t.same(seen.at(-1), { type: 'pin', end: { result: 'timedOut' } });
+
+  const stopped = tryOut();
+  await prompted();
+  stopped.stop();
+  t.equal(await stopped.ended, 'stopped');
+  await until('the end of the entry', () => driver.ends.length === 3);
+  t.equal(pad.prompt, null, 'the member is asked no more');
+  t.equal(seen.length, 2, 'and nothing is shown of it');
+
+  const overtaken = tryOut();
+  await prompted();
+  const sale = await box.start(earn);
+  t.equal(await overtaken.ended, 'sale');
+  await until('the end of the entry', () => driver.ends.length === 4);
+  t.same([pad.prompt, driver.ends.at(-1)?.result], [null, 'cancelled']);
+  await box.terminal.cancelSale(sale.transactionId);
+
+  pad.mood.stuckCounter = true;
+  const reused = tryOut();
+  await prompted();
+  pad.key('1234');
+  t.equal(await reused.ended, 'done');
+  t.same(seen.at(-1), { type: 'pin', end: { result: 'failed', code: 'device.keyReused' } });
+  t.match(box.terminal.devices().at(-1), { device: 'pinpad-1', state: 'ready', error: { code: 'device.keyReused' } });
+  t.match(box.terminal.deviceDesk.record('pinpad-1', path.join(folder, 'pad.rec')), {
+    error: { code: 'device.notRecorded' },
+  });
+  t.same(box.crashes, []);
+  await box.terminal.stop();
 });
 
 t.test('a sale ends a trial and has the device; while one is open there is no trial', async (t) => {

@@ -2,7 +2,14 @@
  * Device desk: what a technician does with devices: see, disable, try out, record. A device that is tried out gives nothing
  * to sales meanwhile; a sale ends the trial. Must not decide when a device is served: the supervisor does.
  */
-import type { DeviceEvent, DeviceStatus, Driver, Schedule, UnclaimedDevice } from '../../drivers/contract/driver.js';
+import type {
+  DeviceEvent,
+  DeviceStatus,
+  Driver,
+  PinEnd,
+  Schedule,
+  UnclaimedDevice,
+} from '../../drivers/contract/driver.js';
 import type { BankCard } from '../../drivers/protocols/emv/bank-card.js';
 import { bracketed, decodeElementString } from '../../drivers/protocols/gs1/element-string.js';
 import { saysElementString } from '../../drivers/protocols/gs1/product-code.js';
@@ -14,7 +21,15 @@ import { err, ok, type Result } from '../kernel/result.js';
 import type { ContactSlots } from './contact-slots.js';
 import { DeviceRecorder } from './device-recorder.js';
 import type { DeviceSupervisor } from './device-supervisor.js';
-import type { DeviceDescription, DeviceDeskPort, DeviceTrial, RecordingView, Refusal, TrialSight } from './port.js';
+import type {
+  DeviceDescription,
+  DeviceDeskPort,
+  DeviceTrial,
+  PinSight,
+  RecordingView,
+  Refusal,
+  TrialSight,
+} from './port.js';
 import { testSlip } from './slip-desk.js';
 
 export interface DeskParts {
@@ -38,6 +53,11 @@ interface Trial {
   readonly see: (sight: TrialSight) => void;
   readonly end: (why: TrialEnd) => void;
 }
+/** A test card's number (ISO/IEC 7812-1), nobody's: what a trial's block is bound to. */
+const testPan = '5413330089090014';
+/** What the pad's own time-out, and the box's waiting for it, need of a trial's time. */
+const padTimeoutS = (trialMs: number): number => Math.min(255, Math.max(5, Math.floor(trialMs / 1_000) - 5));
+
 type Found = { readonly driver: Driver; readonly status: DeviceStatus; readonly identity: string };
 
 export class DeviceDesk implements DeviceDeskPort {
@@ -82,10 +102,14 @@ export class DeviceDesk implements DeviceDeskPort {
     if (status.state !== 'ready')
       return err({ code: status.error?.code ?? 'device.absent', detail: status.error?.detail ?? status.state });
     let end: Trial['end'] = () => {};
+    let isOver = false;
     const ended = new Promise<TrialEnd>((resolve) => {
       const cancel = this.parts.schedule(timeoutMs, () => end('time'));
       end = (why) => {
+        if (isOver) return;
+        isOver = true;
         cancel();
+        found.value.driver.cancelPin?.(device);
         if (this.#trial?.see === see) this.#trial = null;
         resolve(why);
       };
@@ -104,6 +128,11 @@ export class DeviceDesk implements DeviceDeskPort {
     });
     found.value.driver.pulse?.(device).then((pulse) => {
       if (pulse && this.#trial?.see === see) see({ type: 'pulse', end: pulse });
+      end('done');
+    });
+    found.value.driver.askPin?.({ device, pan: testPan, timeoutS: padTimeoutS(timeoutMs) }).then((entry) => {
+      const sight = entry && pinSightOf(entry);
+      if (sight && this.#trial?.see === see) see({ type: 'pin', end: sight });
       end('done');
     });
     return ok({ wants: wantedBy(found.value), ended, stop: () => end('stopped') });
@@ -195,10 +224,22 @@ export class DeviceDesk implements DeviceDeskPort {
   }
 }
 
+/** What may be seen of an entry; block and key serial number are wiped. */
+function pinSightOf(end: PinEnd): PinSight {
+  if (end.result !== 'entered')
+    return 'error' in end ? { result: end.result, code: end.error.code } : { result: end.result };
+  const { keySerialNumber, pinBlock } = end;
+  const sight = { keySerialEnd: toHex(keySerialNumber.subarray(-2)), blockBytes: pinBlock.length };
+  keySerialNumber.fill(0);
+  pinBlock.fill(0);
+  return { result: 'entered', ...sight };
+}
+
 const wantedBy = ({ driver, status }: Found): DeviceTrial['wants'] => {
   if (driver.print) return 'slip';
   if (driver.pulse) return 'pulse';
   if (driver.isContactSlot?.(status.device)) return 'bankCard';
+  if (driver.askPin) return 'pin';
   if (status.bus === 'pcsc') return 'card';
   return driver.name === 'hid-stripe' ? 'stripe' : driver.name === 'hid-keypad' ? 'number' : 'code';
 };

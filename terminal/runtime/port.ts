@@ -163,11 +163,18 @@ export type TrialSight =
   /** Why a card gave nothing. */
   | { readonly type: 'unread'; readonly code: ErrorCode }
   | { readonly type: 'slip'; readonly end: PrintEnd }
-  | { readonly type: 'pulse'; readonly end: PulseEnd };
+  | { readonly type: 'pulse'; readonly end: PulseEnd }
+  | { readonly type: 'pin'; readonly end: PinSight };
+
+/** What an entry on a PIN pad gave: of the block its form alone, of the key serial number its last four hex digits. */
+export type PinSight =
+  | { readonly result: 'entered'; readonly keySerialEnd: string; readonly blockBytes: number }
+  | { readonly result: 'cancelled' | 'timedOut' | 'noKeys' }
+  | { readonly result: 'failed' | 'unknown'; readonly code: ErrorCode };
 
 export interface DeviceTrial {
   /** What to hold to it; `slip` and `pulse`: nothing, it prints or switches by itself. */
-  readonly wants: 'card' | 'bankCard' | 'code' | 'stripe' | 'number' | 'slip' | 'pulse';
+  readonly wants: 'card' | 'bankCard' | 'code' | 'stripe' | 'number' | 'pin' | 'slip' | 'pulse';
   /** Resolves when the time is over, it was stopped, a sale began, or all that was to come has come. */
   readonly ended: Promise<'time' | 'stopped' | 'sale' | 'done'>;
   stop(): void;

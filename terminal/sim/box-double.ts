@@ -65,6 +65,8 @@ interface BoxWish {
   readonly time?: ManualTime;
   /** Has a slot for cards with contacts, slot-1. */
   readonly slot?: boolean;
+  /** Beside reader and printer. */
+  readonly drivers?: readonly Driver[];
 }
 
 const turnsMax = 2_000;
@@ -145,7 +147,7 @@ export class BoxDouble {
     this.reader.hasSlot = wish.slot ?? false;
     this.terminal = new Terminal({
       ...{ store: this.store, host: this.host, schedule, clock },
-      drivers: [this.reader, this.printer, ...(wish.relay ? [wish.relay.driver] : [])],
+      drivers: [this.reader, this.printer, ...(wish.relay ? [wish.relay.driver] : []), ...(wish.drivers ?? [])],
       ...(wish.relay && { relayOpensOn: wish.relay.opensOn }),
       ...{ crypto: nativeCrypto, random: nativeRandom, ids: nativeIds, version: '0.0.0' },
       unclaimed: () => [],

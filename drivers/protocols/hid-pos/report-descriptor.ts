@@ -37,6 +37,8 @@ export interface ReportDescriptor {
   readonly inputs: readonly InputSpan[];
   /** Bits of each input report without its id byte, by report id. */
   readonly inputBits: ReadonlyMap<number, number>;
+  /** Bits of each output report without its id byte, by report id. */
+  readonly outputBits: ReadonlyMap<number, number>;
 }
 
 interface Globals {
@@ -67,7 +69,7 @@ const variableFlag = 0x02;
 const longItem = 0xfe;
 
 /**
- * Reads a whole descriptor of at most descriptorBytesMax bytes. Output and feature reports are passed over.
+ * Reads a whole descriptor of at most descriptorBytesMax bytes. Of output reports only the length is taken; feature reports are passed over.
  * @returns `input.tooLong` or `input.malformed` with the byte offset of the item
  */
 export function decodeReportDescriptor(descriptor: Bytes): Result<ReportDescriptor, DecodeError> {
@@ -103,12 +105,18 @@ class DescriptorReader {
   readonly #applications: Usage[] = [];
   readonly #inputs: InputSpan[] = [];
   readonly #inputBits = new Map<number, number>();
+  readonly #outputBits = new Map<number, number>();
 
   get depth(): number {
     return this.#collections.length;
   }
   get found(): ReportDescriptor {
-    return { applications: this.#applications, inputs: this.#inputs, inputBits: this.#inputBits };
+    return {
+      applications: this.#applications,
+      inputs: this.#inputs,
+      inputBits: this.#inputBits,
+      outputBits: this.#outputBits,
+    };
   }
 
   /** @returns what is wrong with the item, or null */
@@ -168,7 +176,18 @@ class DescriptorReader {
   #takeMain({ tag, value }: Item): string | null {
     if (tag === 0xa) return this.#openCollection(value);
     if (tag === 0xc) return this.#closeCollection();
+    if (tag === 0x9) return this.#lengthen(this.#outputBits) === null ? 'report too long' : null;
     return tag === 0x8 ? this.#placeInput(value) : null;
+  }
+
+  /** @returns where the fields of the item begin; null: the report would be too long */
+  #lengthen(bits: Map<number, number>): number | null {
+    const { fieldBits, count, reportId } = this.#globals;
+    const offset = bits.get(reportId) ?? 0;
+    const end = offset + fieldBits * count;
+    if (end > reportBitsMax) return null;
+    bits.set(reportId, end);
+    return offset;
   }
 
   #openCollection(type: number): string | null {
@@ -185,11 +204,9 @@ class DescriptorReader {
   }
 
   #placeInput(flags: number): string | null {
-    const { fieldBits, count, reportId } = this.#globals;
-    const bitOffset = this.#inputBits.get(reportId) ?? 0;
-    const end = bitOffset + fieldBits * count;
-    if (end > reportBitsMax) return 'report too long';
-    this.#inputBits.set(reportId, end);
+    const { fieldBits, count } = this.#globals;
+    const bitOffset = this.#lengthen(this.#inputBits);
+    if (bitOffset === null) return 'report too long';
     if ((flags & constantFlag) !== 0 || count === 0 || fieldBits === 0) return null;
     // An array's fields name usages by value; only where it can name a single one is it certain what they hold.
     const isOne = this.#usages.length === 1 && this.#usages[0]?.first === this.#usages[0]?.last;

@@ -119,7 +119,7 @@ export const hidScenarios: readonly Scenario[] = [
       await watch.start();
       const listed = await until('the keyboard', () => {
         const found = unclaimedDevices(
-          { scannerPaths: [], hidScanners: hidScannerOptionsDefault, otherPaths: [] },
+          { scannerPaths: [], pinPads: [], hidScanners: hidScannerOptionsDefault, otherPaths: [] },
           { lines: () => [], hidDevices: lookAtHidraw, usbReaders: () => [], resolve: (name) => name },
           [],
         );
