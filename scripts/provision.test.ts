@@ -86,6 +86,45 @@ t.test('the files, again and again', async (t) => {
   t.match(read(root, 'etc/systemd/system/shouli.service'), /\nUser=shouli\n/, 'its own files are written anew');
 });
 
+t.test('HID devices that the configuration names get their rules, and nothing else by them', async (t) => {
+  const root = scratch();
+  mkdirSync(path.join(root, 'srv/till'), { recursive: true });
+  const config = path.join(root, 'srv/till/shouli.toml');
+  const serial = 'A1", RUN+="/bin/sh*é';
+  writeFileSync(
+    config,
+    [
+      `[hidScanners]\ndevices = ["05F9:2206"]\nkeyboards = ["0c2e:0B61:S1.2-3"]`,
+      `[stripeReaders]\ndevices = ["0acd:0500"]\n[keypads]\ndevices = ["04d9:a02a"]`,
+      `[pinPads]\ndevices = [${JSON.stringify(`0c2e:0f00:${serial}`)}]`,
+    ].join('\n'),
+  );
+  const first = run(root, '--data', '/srv/till');
+  if (hasTools) t.equal(first.status, 0, first.stdout + first.stderr);
+  const rules = read(root, 'etc/udev/rules.d/60-shouli.rules').split('\n');
+  const ids = (vendor: string, product: string) => `ATTRS{idVendor}=="${vendor}", ATTRS{idProduct}=="${product}"`;
+  const raw = (match: string) => `KERNEL=="hidraw*", SUBSYSTEM=="hidraw", ${match}, GROUP="shouli", MODE="0660"`;
+  const silent = (match: string) =>
+    `ACTION=="add", SUBSYSTEM=="input", KERNEL=="input*", ${match}, ATTR{inhibited}="1"`;
+  const scanner = `${ids('0c2e', '0b61')}, ATTRS{serial}=="S1.2-3"`;
+  for (const rule of [
+    raw(ids('05f9', '2206')),
+    raw(ids('0acd', '0500')),
+    // What could end the match, or would be a pattern, is any one byte.
+    raw(`${ids('0c2e', '0f00')}, ATTRS{serial}=="A1???RUN????bin?sh???"`),
+    ...[silent(scanner), raw(scanner), silent(ids('04d9', 'a02a')), raw(ids('04d9', 'a02a'))],
+    raw('ATTRS{idVendor}=="0801"'),
+  ])
+    t.ok(rules.includes(rule), rule);
+  t.equal(rules.filter((rule) => rule.includes('inhibited')).length, 2, 'only what types is silenced');
+  t.ok(rules.every((rule) => !rule.includes('RUN+')));
+  writeFileSync(config, '[pinPads]\ndevices = ["0c2e:0f00"]\n[sink]\n');
+  const before = read(root, 'etc/udev/rules.d/60-shouli.rules');
+  const second = run(root, '--data', '/srv/till');
+  t.match([second.status, second.stderr], [1, /sink.*\n.*pinPads\.devices/], 'what the box would not start with');
+  t.equal(read(root, 'etc/udev/rules.d/60-shouli.rules'), before, 'and nothing is written');
+});
+
 t.test(
   'account, folder and unit by the system’s own tools',
   { skip: !hasTools && 'needs root and systemd' },

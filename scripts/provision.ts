@@ -6,7 +6,8 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { ownMark, type SystemFile, systemFiles } from './provision-parts/files.js';
+import { loadConfig } from '../config/load.js';
+import { type NamedDevices, ownMark, type SystemFile, systemFiles } from './provision-parts/files.js';
 import { builtFolder } from './start-parts/process.js';
 
 const exitFailed = 1;
@@ -77,6 +78,26 @@ function verdict(file: SystemFile, target: string): 'write' | 'keep' | null {
   return found.split('\n', 1)[0]?.includes(ownMark) ? 'write' : null;
 }
 
+/**
+ * HID devices that the box's configuration names; none where it has no configuration yet. Null, and every problem told, where it
+ * has one that the box would not start with.
+ */
+function namedDevices({ data, root }: Options): NamedDevices | null {
+  const file = path.join(root, data, 'shouli.toml');
+  if (!existsSync(file)) return { plain: [], typing: [] };
+  const loaded = loadConfig(readFileSync(file, 'utf8'));
+  if (!loaded.ok) {
+    for (const { path: at, value, problem } of loaded.error)
+      console.error(`${file}: ${at}${value ? ` = ${value}` : ''}: ${problem}`);
+    return null;
+  }
+  const { hidScanners, keypads, pinPads, stripeReaders } = loaded.value;
+  return {
+    plain: [...hidScanners.devices, ...stripeReaders.devices, ...pinPads.devices],
+    typing: [...hidScanners.keyboards, ...keypads.devices],
+  };
+}
+
 function writeWhole(target: string, text: string): void {
   mkdirSync(path.dirname(target), { recursive: true, mode: 0o755 });
   const half = `${target}.new`;
@@ -111,7 +132,10 @@ function main(): number {
     console.error('scripts/provision changes the system: run it with sudo, or look first with --dry-run');
     return exitNeedsRoot;
   }
+  const named = namedDevices(options);
+  if (!named) return exitFailed;
   const files = systemFiles({
+    named,
     user: options.user,
     dataFolder: options.data,
     nodePath: process.execPath,

@@ -2,7 +2,7 @@
  * The system's files for a box that runs as a service: text only, made from what the drivers know. Pure; hardware.md says
  * what each is for. Must not write anything.
  */
-import { hidFingerprints, serialFingerprints } from '../../drivers/fingerprints.js';
+import { hidFingerprints, magTekVendorId, serialFingerprints } from '../../drivers/fingerprints.js';
 
 export interface ProvisionWish {
   /** The service account. */
@@ -12,6 +12,15 @@ export interface ProvisionWish {
   /** Node and the program, as the unit starts them; absolute. */
   readonly nodePath: string;
   readonly programPath: string;
+  /** HID devices that the configuration names, each `vendor:product[:serial]`. */
+  readonly named: NamedDevices;
+}
+
+export interface NamedDevices {
+  /** Opened as they are: scanners, stripe readers, PIN pads. */
+  readonly plain: readonly string[];
+  /** Taken from the rest of the system: scanners in keyboard mode, keypads. */
+  readonly typing: readonly string[];
 }
 
 export interface SystemFile {
@@ -26,7 +35,26 @@ export const ownMark = 'Written by scripts/provision; a later run writes it anew
 
 const blacklisted = ['pn533_usb', 'pn533', 'nfc'];
 
-function udevRules(user: string): string {
+/** A device's own serial number as a match of udev: what is no plain sign stands for any one byte, and means nothing to udev. */
+const udevMatch = (serial: string): string =>
+  [...new TextEncoder().encode(serial)]
+    .map((byte) => String.fromCharCode(byte))
+    .map((sign) => (/[A-Za-z0-9._-]/.test(sign) ? sign : '?'))
+    .join('');
+
+/** The rules of one named device; empty for what is no `vendor:product[:serial]`. */
+function namedRules(device: string, access: string, types: boolean): readonly string[] {
+  const [, vendorId, productId, serial = ''] = /^([0-9a-f]{4}):([0-9a-f]{4})(?::(.+))?$/is.exec(device) ?? [];
+  if (!vendorId || !productId) return [];
+  const ids = [
+    `ATTRS{idVendor}=="${vendorId.toLowerCase()}", ATTRS{idProduct}=="${productId.toLowerCase()}"`,
+    ...(serial === '' ? [] : [`ATTRS{serial}=="${udevMatch(serial)}"`]),
+  ].join(', ');
+  const silent = `ACTION=="add", SUBSYSTEM=="input", KERNEL=="input*", ${ids}, ATTR{inhibited}="1"`;
+  return [...(types ? [silent] : []), `KERNEL=="hidraw*", SUBSYSTEM=="hidraw", ${ids}, ${access}`];
+}
+
+function udevRules(user: string, { plain, typing }: NamedDevices): string {
   const access = `GROUP="${user}", MODE="0660"`;
   const ids = (vendorId: string, productId: string | null): string =>
     `ATTRS{idVendor}=="${vendorId}"${productId === null ? '' : `, ATTRS{idProduct}=="${productId}"`}`;
@@ -41,6 +69,11 @@ function udevRules(user: string): string {
     ...hidFingerprints.map(
       ({ vendorId, maker }) => `# ${maker}\nKERNEL=="hidraw*", SUBSYSTEM=="hidraw", ${ids(vendorId, null)}, ${access}`,
     ),
+    '# Magnetic stripe readers of MagTek.',
+    `KERNEL=="hidraw*", SUBSYSTEM=="hidraw", ${ids(magTekVendorId, null)}, ${access}`,
+    '# HID devices that shouli.toml names; those that type are silent for everything but the box.',
+    ...[...new Set(plain)].flatMap((device) => namedRules(device, access, false)),
+    ...[...new Set(typing)].flatMap((device) => namedRules(device, access, true)),
     '# ACS readers stay awake: one that sleeps is slow, or lost.',
     'ACTION=="add", SUBSYSTEM=="usb", ATTR{idVendor}=="072f", TEST=="power/control", ATTR{power/control}="on"',
     '',
@@ -122,7 +155,11 @@ export function systemFiles(wish: ProvisionWish): readonly SystemFile[] {
     { path: '/etc/sysusers.d/shouli.conf', title: 'service account and its groups', text: sysusers(wish) },
     { path: '/etc/tmpfiles.d/shouli.conf', title: 'data folder', text: tmpfiles(wish) },
     { path: '/etc/modprobe.d/shouli-nfc.conf', title: 'kernel modules kept away from the reader', text: modprobe },
-    { path: '/etc/udev/rules.d/60-shouli.rules', title: 'access to scanners', text: udevRules(wish.user) },
+    {
+      path: '/etc/udev/rules.d/60-shouli.rules',
+      title: 'access to scanners and other HID devices',
+      text: udevRules(wish.user, wish.named),
+    },
     { path: '/etc/polkit-1/rules.d/50-shouli-pcsc.rules', title: 'access to pcscd', text: polkit(wish.user) },
     { path: '/etc/systemd/system/shouli.service', title: 'service', text: unit(wish) },
   ];
