@@ -333,7 +333,7 @@ function testFeigned(): void {
       const file = openSync(device.cable, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
       const chunk = new Uint8Array(1_024);
       let waiting: Bytes = new Uint8Array(0);
-      // Looked at again and again: a stream on it would open files beside the library, which umockdev does not bear.
+      // Looked at again and again, so that no thread reads the far end while the near one is taken away.
       const beat = setInterval(() => {
         waiting = concat(waiting, chunk.subarray(0, readWhatIsThere(file, chunk)));
         // A pseudo-terminal keeps no report apart from the next; hidraw does.

@@ -4,11 +4,11 @@
  * frames, noise, wrong bytes, a pad of another make, one that hangs, starts anew, is pulled, answers late or uses a key again. How:
  * a pad written from docs/protocols/pin-pad.md alone, on the line and behind the driver's ports with a clock that moves when told.
  */
-import { existsSync, mkdtempSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import t from 'tap';
-import { type Bytes, equalBytes, hex, readUintBE, toHex, utf8 } from '../../terminal/kernel/bytes.js';
+import { type Bytes, concat, equalBytes, hex, readUintBE, toHex, utf8 } from '../../terminal/kernel/bytes.js';
 import { nativeCrypto as crypto, nativeClock, nativeRandom } from '../../terminal/kernel/native.js';
 import { err, ok, type Result } from '../../terminal/kernel/result.js';
 import { driverConformance } from '../contract/conformance.js';
@@ -67,7 +67,7 @@ async function openPtyRig() {
     await pair.close();
   };
   return {
-    driver,
+    ...{ driver, device: paths[1] },
     pad: () => far.pad,
     plug: {
       pullOut,
@@ -91,6 +91,24 @@ t.test('over the real serial library: block and card number, cancelled, and pull
   t.match(openBlock(end, pan), { ok: true, value: '739164' });
   t.match(openBlock(end, otherPan), { ok: false }, 'fault 24: a swapped card number is found');
   t.match(end, { device: 'pinpad-1', pinBlock: { length: 16 }, keySerialNumber: { length: 12 } });
+  const { mood } = rig.pad();
+  const { cable } = mood;
+  let dripping = Promise.resolve();
+  mood.cable = (frame) => {
+    // Noise, the frame with a wrong LRC, then the frame itself, a byte at a time.
+    const spoilt = frame.with(-1, (frame.at(-1) ?? 0) ^ 0x55);
+    dripping = dripping.then(async () => {
+      appendFileSync(rig.device, concat(utf8('\u0003~~'), spoilt));
+      for (const byte of frame) {
+        await new Promise<void>((resolve) => setImmediate(resolve));
+        appendFileSync(rig.device, Uint8Array.of(byte));
+      }
+    });
+    return new Uint8Array(0);
+  };
+  t.match(openBlock(await rig.driver.askPin(asked), pan), { ok: true, value: '739164' }, 'byte by byte');
+  t.match(rig.driver.statuses()[0]?.counters, { asked: 2, entered: 2, noise: 2 });
+  mood.cable = cable;
   rig.pad().pin = null;
   const entering = rig.driver.askPin(asked);
   while (!rig.pad().prompt) await new Promise((resolve) => setTimeout(resolve, 5));

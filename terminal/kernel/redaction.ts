@@ -29,6 +29,9 @@ export function maskPhone(phone: string): string {
 /** Field names whose values never reach a log, at any depth that the logger is configured for. */
 export const secretFields = [
   'pin',
+  'pan',
+  'pinBlock',
+  'keySerialNumber',
   'key',
   'memberKey',
   'siteKey',
