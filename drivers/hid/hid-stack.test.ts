@@ -3,25 +3,13 @@
  * devices plugged in and out and a keyboard beside them. How: the file runs itself again under umockdev-run, which gives
  * that process a /sys and /dev of its own; reports come over a pseudo-terminal that stands for the device file.
  */
-import {
-  closeSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  readSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, constants, existsSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { type Bytes, concat, hex, toHex } from '../../terminal/kernel/bytes.js';
+import { type Bytes, concat, hex } from '../../terminal/kernel/bytes.js';
 import { nativeClock, nativeCrypto, nativeRandom } from '../../terminal/kernel/native.js';
 import { ok } from '../../terminal/kernel/result.js';
 import { driverConformance } from '../contract/conformance.js';
@@ -36,24 +24,16 @@ import { magTekDescriptor, magTekReport, testCard } from '../protocols/magnetic-
 import { KeySerials } from '../protocols/pin-pad/key-serials.js';
 import { padDescriptor } from '../protocols/pin-pad/pad-fixtures.js';
 import { PinPadDriver } from '../serial/pin-pad-driver.js';
+import { type FeignedDevice, FeignedInput, isUnderUmockdev, umockdevRun, umockdevWords } from '../sim/feigned-hid.js';
 import { padOnReports, padReportBytes } from '../sim/pin-pad.js';
-import { openPtyPair, type PtyPair } from '../sim/pty.js';
 import { hidScannerOptionsDefault } from './device-rules.js';
 import { openHidTransport, type ReportTransport } from './hid-transport.js';
 import { lookAtHidraw } from './hidraw-sysfs.js';
 import { PadLines } from './pad-lines.js';
 import { HidScannerDriver, StripeReaderDriver } from './scanner-driver.js';
 
-const umockdevRun = '/usr/bin/umockdev-run';
-const root = process.env['UMOCKDEV_DIR'] ?? '';
 const waitMaxMs = 10_000;
-const socketFolder = '/devices/pci0000:00/0000:00:14.0/usb1/1-2/1-2:1.0';
 
-interface FeignedDevice {
-  readonly name: string;
-  readonly hidName: string;
-  readonly descriptor: Bytes;
-}
 const scanner: FeignedDevice = { name: 'hidraw0', hidName: '0003:0C2E:0B87.0001', descriptor: scannerDescriptor };
 const stripe: FeignedDevice = {
   name: 'hidraw2',
@@ -63,35 +43,6 @@ const stripe: FeignedDevice = {
 const pinPad: FeignedDevice = { name: 'hidraw3', hidName: '0003:0C2E:0F00.0004', descriptor: padDescriptor };
 const keyboard: FeignedDevice = { name: 'hidraw1', hidName: '0003:0C2E:0B61.0002', descriptor: keyboardDescriptor };
 
-/** A device in the format of umockdev-record; its ioctls in the one of umockdev-record -i. */
-function describe({ name, hidName, descriptor }: FeignedDevice, number: number): string {
-  const [bus = '', vendor = '', product = ''] = hidName.split(/[:.]/);
-  return [
-    `P: ${socketFolder}/${hidName}`,
-    'E: SUBSYSTEM=hid',
-    `E: HID_ID=${bus}:0000${vendor}:0000${product}`,
-    'E: HID_NAME=Feigned device',
-    'E: HID_PHYS=usb-0000:00:14.0-2/input0',
-    'E: HID_UNIQ=S1',
-    `H: report_descriptor=${toHex(descriptor).toUpperCase()}`,
-    '',
-    `P: ${socketFolder}/${hidName}/hidraw/${name}`,
-    `N: ${name}`,
-    'E: SUBSYSTEM=hidraw',
-    `E: DEVNAME=/dev/${name}`,
-    'E: MAJOR=244',
-    `E: MINOR=${number}`,
-    `A: dev=244:${number}`,
-    `L: device=../../../${hidName}`,
-    '',
-    '',
-  ].join('\n');
-}
-function ioctls({ name, descriptor }: FeignedDevice): string {
-  const length = descriptor.length.toString(16).padStart(4, '0');
-  return `@DEV /dev/${name}\nHIDIOCGRDESCSIZE 0 ${length.slice(2)}${length.slice(0, 2)}0000\n`;
-}
-
 /** Outside: runs this file again with feigned devices. */
 function runFeigned(): void {
   if (!existsSync(umockdevRun)) {
@@ -100,59 +51,8 @@ function runFeigned(): void {
   }
   const folder = mkdtempSync(path.join(tmpdir(), 'shouli-hid-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
-  const words = [scanner, keyboard, stripe, pinPad].flatMap((device, number) => {
-    const file = path.join(folder, device.name);
-    writeFileSync(`${file}.umockdev`, describe(device, number));
-    writeFileSync(`${file}.ioctl`, ioctls(device));
-    return ['-d', `${file}.umockdev`, '-i', `/dev/${device.name}=${file}.ioctl`];
-  });
-  // The test runner's channel does not pass umockdev-run.
-  const again = ['env', '-u', 'NODE_CHANNEL_FD', process.execPath, fileURLToPath(import.meta.url)];
-  t.spawn(umockdevRun, [...words, '--', ...again], {}, 'under umockdev');
-}
-
-/** Takes a device out of the feigned /sys and /dev and puts it back, as another connection of the same device. */
-class FeignedInput {
-  readonly #link: string;
-  readonly #device: string;
-  readonly #folder = path.join(root, 'sys', socketFolder);
-  #connections = 0;
-  #pair: PtyPair | null = null;
-
-  constructor(private readonly is: FeignedDevice) {
-    this.#link = path.join(root, 'sys/class/hidraw', is.name);
-    this.#device = path.join(root, 'dev', is.name);
-  }
-
-  async plug(): Promise<void> {
-    this.#connections += 1;
-    const hidName = `${this.is.hidName.split('.')[0]}.01${this.#connections}`;
-    const from = path.join(this.#folder, this.is.hidName);
-    const to = path.join(this.#folder, hidName);
-    mkdirSync(path.join(to, 'hidraw', this.is.name), { recursive: true });
-    for (const file of ['uevent', 'report_descriptor'])
-      writeFileSync(path.join(to, file), readFileSync(path.join(from, file)));
-    symlinkSync(`../../../${hidName}`, path.join(to, 'hidraw', this.is.name, 'device'));
-    rmSync(this.#device, { force: true });
-    this.#pair = await openPtyPair(this.#device, path.join(root, `cable-${this.is.name}`));
-    rmSync(this.#link, { force: true });
-    symlinkSync(path.relative(path.dirname(this.#link), path.join(to, 'hidraw', this.is.name)), this.#link);
-  }
-  /** The device file goes first, as in the kernel: the reader sees an error before sysfs forgets the device. */
-  async pull(): Promise<void> {
-    await this.#pair?.close();
-    this.#pair = null;
-    rmSync(this.#link, { force: true });
-    rmSync(this.#device, { force: true });
-  }
-  report(report: Bytes): void {
-    if (this.#pair) writeFileSync(this.#pair.device, report);
-  }
-  /** The other end of what stands for its device file. */
-  get cable(): string {
-    if (!this.#pair) throw new Error('not plugged in');
-    return this.#pair.device;
-  }
+  const words = umockdevWords(folder, [scanner, keyboard, stripe, pinPad], [fileURLToPath(import.meta.url)]);
+  t.spawn(umockdevRun, words, {}, 'under umockdev');
 }
 
 async function until(what: string, holds: () => unknown): Promise<void> {
@@ -390,5 +290,5 @@ function testFeigned(): void {
   });
 }
 
-if (root === '') runFeigned();
+if (!isUnderUmockdev()) runFeigned();
 else testFeigned();
