@@ -5,8 +5,8 @@
 import { cpus, release, totalmem } from 'node:os';
 import { Command, Option } from 'commander';
 import { benchAccepts } from './bench/accept.js';
-import { benchApdu } from './bench/apdu.js';
-import { buildShim, newFolder, removeFolder, startBox, startHost } from './bench/box.js';
+import { buildShim, inFolder, newFolder, removeFolder, startBox, startHost } from './bench/box.js';
+import { benchDevices, type DeviceBench, deviceBenches } from './bench/devices.js';
 import { benchDrain } from './bench/drain.js';
 import { type Figure, judge, line } from './bench/figure.js';
 import { benchColdStart, benchMemory } from './bench/idle.js';
@@ -18,6 +18,7 @@ const delayUs = 5_000;
 const slowSuffix = `, +${delayUs / 1_000} ms a flush`;
 const noCompiler = 'no C compiler (cc): flushes are not counted, and slow flushes are not tried';
 
+const skip = (what: string): void => console.error(`skipped: ${what}`);
 type Say = (figures: readonly Figure[]) => void;
 
 /** Accepts on one box as the disk is, then the same with slower flushes. */
@@ -25,7 +26,7 @@ async function accepts(say: Say, only: (figure: Figure) => boolean): Promise<voi
   const folder = newFolder();
   try {
     const shim = buildShim(folder);
-    if (!shim) console.error(`skipped: ${noCompiler}`);
+    if (!shim) skip(noCompiler);
     const host = await startHost(folder, 'simulated');
     const box = await startBox(folder, host.memberCode, shim, 0);
     // Offline from here on: the box decides by itself, and no answer of a host is in the figures.
@@ -41,25 +42,22 @@ async function accepts(say: Say, only: (figure: Figure) => boolean): Promise<voi
   }
 }
 
-async function inFolder(bench: (folder: string) => Promise<readonly Figure[]>): Promise<readonly Figure[]> {
-  const folder = newFolder();
-  try {
-    return await bench(folder);
-  } finally {
-    removeFolder(folder);
-  }
-}
-
-const names = ['tap', 'accept', 'cost', 'apdu', 'wallets', 'cold-start', 'memory', 'queue', 'growth', 'drain'] as const;
+const allDevices = 'devices';
+const names = [
+  ...['tap', 'accept', 'cost', ...deviceBenches, 'wallets', 'cold-start', 'memory', 'queue', 'growth', 'drain'],
+  allDevices,
+];
 
 async function main(): Promise<void> {
   const program = new Command('npm run bench --')
     .description('Measures the shipped box beside the raw limits of this machine. Takes some minutes.')
-    .addOption(new Option('--only <name>', 'one bench').choices(names))
+    .addOption(new Option('--only <name>', `one bench; ${allDevices}: ${deviceBenches.join(', ')}`).choices(names))
     .option('--json', 'JSON lines: the machine, then each figure')
     .parse();
   const words = program.opts<{ readonly only?: string; readonly json?: boolean }>();
-  const isWanted = (name: string): boolean => words.only === undefined || words.only === name;
+  const isDevice = (name: string): name is DeviceBench => deviceBenches.some((device) => device === name);
+  const isWanted = (name: string): boolean =>
+    words.only === undefined || words.only === name || (words.only === allDevices && isDevice(name));
   const machine = {
     node: process.version,
     processors: `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}`,
@@ -85,7 +83,7 @@ async function main(): Promise<void> {
   };
   if (['tap', 'accept', 'cost'].some(isWanted))
     await step('tap, accept, cost', () => accepts(say, ({ bench }) => isWanted(bench)));
-  if (isWanted('apdu')) await step('apdu', async () => say(await benchApdu(7, 500)));
+  for (const bench of deviceBenches.filter(isWanted)) await step(bench, () => benchDevices(bench, say, skip));
   if (isWanted('wallets')) await step('wallets', async () => say(await benchWallets(500)));
   if (isWanted('cold-start'))
     await step('cold start', async () => say(await inFolder((folder) => benchColdStart(folder, 7))));

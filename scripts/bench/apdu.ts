@@ -6,10 +6,11 @@ import path from 'node:path';
 import type { ApduLink } from '../../drivers/contract/transport.js';
 import { PcscDriver } from '../../drivers/pcsc/pcsc-driver.js';
 import { spawnReaderChild } from '../../drivers/pcsc/reader-process.js';
-import { nativeClock } from '../../terminal/kernel/native.js';
 import { durationMs } from '../../terminal/kernel/units.js';
+import { shell } from '../rig/guest/scenario.js';
 import { builtFolder } from '../start-parts/process.js';
-import { type Figure, median, quantile } from './figure.js';
+import { type Figure, quantile } from './figure.js';
+import { inTurn, medianOfRounds } from './rounds.js';
 
 const childOf = (name: string): string => path.join(builtFolder, 'scripts', 'bench', `${name}.js`);
 /** A PRESENT command with its context, and the frame's 13 bytes around it. */
@@ -17,15 +18,9 @@ const commandBytes = 62;
 const frameBytes = 13;
 const apduTimeout = durationMs(2_000);
 
-const schedule = (delayMs: number, run: () => void): (() => void) => {
-  const timer = setTimeout(run, delayMs);
-  return () => clearTimeout(timer);
-};
-
 async function openDriver(): Promise<{ readonly link: ApduLink; readonly driver: PcscDriver }> {
   const driver = new PcscDriver({
-    clock: nativeClock,
-    schedule,
+    ...shell,
     options: { enabled: true },
     spawn: () => spawnReaderChild(childOf('echo-card-child')),
   });
@@ -35,16 +30,6 @@ async function openDriver(): Promise<{ readonly link: ApduLink; readonly driver:
     });
   });
   return { link, driver };
-}
-
-async function samplesOf(count: number, act: () => Promise<unknown>): Promise<readonly number[]> {
-  const samples: number[] = [];
-  for (let done = 0; done < count; done++) {
-    const startedAt = performance.now();
-    await act();
-    samples.push(1_000 * (performance.now() - startedAt));
-  }
-  return samples;
 }
 
 /** @returns the cost of one APDU through the driver against a raw framed round trip */
@@ -69,25 +54,15 @@ export async function benchApdu(rounds: number, count: number): Promise<readonly
     const answer = await link.transmit(command, apduTimeout);
     if (!answer.ok) throw new Error(answer.error.code);
   };
-  const taken: { readonly raw: (readonly number[])[]; readonly driver: (readonly number[])[] } = {
-    raw: [],
-    driver: [],
-  };
-  await samplesOf(count, raw);
-  await samplesOf(count, transmit);
-  for (let round = 0; round < rounds; round++) {
-    taken.raw.push(await samplesOf(count, raw));
-    taken.driver.push(await samplesOf(count, transmit));
-  }
+  const taken = await inTurn(rounds, count, { raw, driver: transmit });
   pipe.kill();
   await driver.stop();
-  const p50 = (values: readonly (readonly number[])[]): number => median(values.map(median));
-  const limit = { what: 'raw framed round trip p50', value: p50(taken.raw) };
+  const limit = { what: 'raw framed round trip p50', value: medianOfRounds(taken.raw) };
   return [
     {
       bench: 'apdu',
       what: 'an APDU through driver and child, p50',
-      value: p50(taken.driver),
+      value: medianOfRounds(taken.driver),
       unit: 'µs',
       limit,
       goal: { rule: 'atMost', ratio: 3 },

@@ -54,6 +54,16 @@ export function buildShim(folder: string): string | null {
 export const newFolder = (): string => mkdtempSync(path.join(tmpdir(), 'shouli-bench-'));
 export const removeFolder = (folder: string): void => rmSync(folder, { recursive: true, force: true });
 
+/** Runs a bench in a folder of its own, which goes with it. */
+export async function inFolder<T>(bench: (folder: string) => Promise<T>): Promise<T> {
+  const folder = newFolder();
+  try {
+    return await bench(folder);
+  } finally {
+    removeFolder(folder);
+  }
+}
+
 /** A host in `folder/host` that enrols one box by `folder/bootstrap.json`. */
 export async function startHost(folder: string, realm: 'real' | 'simulated', { port = 0, env = process.env } = {}) {
   const words = ['--data-folder', path.join(folder, 'host'), '--realm', realm, '--port', String(port)];

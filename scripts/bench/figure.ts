@@ -13,10 +13,13 @@ export interface Figure {
   readonly limit: { readonly what: string; readonly value: number } | null;
   readonly goal: Goal | null;
 }
-/** `atMost`: value ÷ limit stays below. `atLeast`: above. `below`: the value itself stays below a bound made of limits. */
+/**
+ * `atMost`: value ÷ limit stays below. `atLeast`: above. `below`, `above`: the value itself stays on that side of a bound, which
+ * is made of limits or named by `says`.
+ */
 export type Goal =
   | { readonly rule: 'atMost' | 'atLeast'; readonly ratio: number }
-  | { readonly rule: 'below'; readonly bound: number; readonly says: string };
+  | { readonly rule: 'below' | 'above'; readonly bound: number; readonly says: string };
 
 export interface Verdict {
   readonly ratio: number | null;
@@ -28,14 +31,15 @@ export interface Verdict {
 export function judge({ goal, limit, value }: Figure): Verdict {
   const ratio = limit && limit.value > 0 ? value / limit.value : null;
   if (!goal) return { ratio, isMet: null, goal: '' };
-  if (goal.rule === 'below') return { ratio, isMet: value <= goal.bound, goal: goal.says };
+  if ('bound' in goal)
+    return { ratio, isMet: goal.rule === 'below' ? value <= goal.bound : value >= goal.bound, goal: goal.says };
   const isMet = ratio !== null && (goal.rule === 'atMost' ? ratio <= goal.ratio : ratio >= goal.ratio);
   return { ratio, isMet, goal: `${goal.rule === 'atMost' ? '≤' : '≥'} ${goal.ratio}×` };
 }
 
 /** Three significant digits, whole numbers in full. */
 export const shown = (value: number): string =>
-  Number.isInteger(value) || Math.abs(value) >= 1_000 ? String(Math.round(value)) : value.toPrecision(3);
+  Number.isInteger(value) || Math.abs(value) >= 999.5 ? String(Math.round(value)) : value.toPrecision(3);
 
 /** One line for people. */
 export function line(figure: Figure): string {

@@ -13,7 +13,7 @@ import { startHost } from './box.js';
 import { type Figure, median } from './figure.js';
 
 /** Long enough for what a start leaves behind to be collected or not. */
-const idleMs = 3_000;
+export const idleMs = 3_000;
 /** How often it is looked whether the box is enrolled, and how often at most. */
 const enrolLookMs = 100;
 const enrolLooksMax = 600;
@@ -25,9 +25,9 @@ interface Started {
   readonly readyMs: number;
 }
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function start(script: string, words: readonly string[], flags: readonly string[] = []): Promise<Started> {
+export async function start(script: string, words: readonly string[], flags: readonly string[] = []): Promise<Started> {
   const startedAt = performance.now();
   const child = spawn(process.execPath, [...flags, path.join(builtFolder, script), ...words], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -43,7 +43,7 @@ async function start(script: string, words: readonly string[], flags: readonly s
 const startTerminal = (words: readonly string[]): Promise<Started> =>
   start('scripts/terminal.js', words, terminalNodeFlags);
 
-async function end({ child }: Started): Promise<void> {
+export async function end({ child }: Started): Promise<void> {
   if (child.exitCode !== null) return;
   const ended = once(child, 'exit');
   child.kill('SIGTERM');
@@ -59,14 +59,16 @@ function residentMb(pid: number): number {
     return Number.NaN;
   }
 }
-function childrenOf(pid: number): readonly { readonly pid: number; readonly name: string }[] {
+/** A box's driver children: each an `out/drivers/<name>/child.js`. */
+export function childrenOf(pid: number): readonly { readonly pid: number; readonly name: string }[] {
   return readdirSync('/proc').flatMap((entry) => {
     if (!/^\d+$/.test(entry)) return [];
     try {
       const parent = /PPid:\s+(\d+)/.exec(readFileSync(`/proc/${entry}/status`, 'utf8'))?.[1];
       if (Number(parent) !== pid) return [];
-      const [, script = ''] = readFileSync(`/proc/${entry}/cmdline`, 'utf8').split('\0');
-      return [{ pid: Number(entry), name: path.basename(path.dirname(script)) }];
+      const words = readFileSync(`/proc/${entry}/cmdline`, 'utf8').split('\0');
+      const script = words.find((word) => word.endsWith('/child.js'));
+      return script === undefined ? [] : [{ pid: Number(entry), name: path.basename(path.dirname(script)) }];
     } catch {
       return [];
     }

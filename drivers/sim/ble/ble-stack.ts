@@ -7,12 +7,14 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { spawnBluetoothChild } from '../../ble/bluetooth-process.js';
-import type { SpawnChild } from '../../supervised/spawn-child.js';
+import type { ChildSetup, SpawnChild } from '../../supervised/spawn-child.js';
 import { type Air, HciController } from './hci-controller.js';
 
 export interface BleStack {
   readonly air: Air;
   readonly spawn: SpawnChild;
+  /** What makes a Bluetooth child meet this controller; for a driver in another process. */
+  readonly childSetup: Partial<ChildSetup>;
   plugIn(): Promise<void>;
   /** Resolves when nobody hears the controller any more. */
   pullOut(): Promise<void>;
@@ -35,14 +37,15 @@ export function openBleStack(): BleStack {
     if (closing) await new Promise((resolve) => closing.close(resolve));
   };
   mkdirSync(adapters);
+  const childSetup = {
+    words: [adapters],
+    nodeOptions: ['--import', new URL('./hci-uart-socket.js', import.meta.url).href],
+    environment: { SHOULI_HCI_UART: uart },
+  };
   return {
     air,
-    spawn: () =>
-      spawnBluetoothChild({
-        words: [adapters],
-        nodeOptions: ['--import', new URL('./hci-uart-socket.js', import.meta.url).href],
-        environment: { SHOULI_HCI_UART: uart },
-      }),
+    childSetup,
+    spawn: () => spawnBluetoothChild(childSetup),
     plugIn: async () => {
       server = createServer((socket) => {
         const controller = new HciController(air, (packet) => socket.write(packet));
