@@ -139,7 +139,7 @@ export abstract class LineDriver<Own> implements Driver {
       const found = wanted.find(({ identity }) => identity === line.identity);
       const isHere = found !== undefined && this.ports.exists(found.path);
       const moved = found !== undefined && found.path !== line.path;
-      if (line.isHere && (!isHere || moved)) this.#gone(line, { code: 'device.closed', detail: 'the line went away' });
+      if (line.isHere && (!isHere || moved)) this.gone(line, { code: 'device.closed', detail: 'the line went away' });
       if (found) Object.assign(line, { path: found.path, description: found.description });
       if (isHere && !line.isHere) {
         line.isHere = true;
@@ -204,13 +204,14 @@ export abstract class LineDriver<Own> implements Driver {
       if (line.transport === transport) this.#read(line, chunk);
     });
     transport.onClosed((error) => {
-      if (line.transport === transport && !this.#stopped) this.#gone(line, error);
+      if (line.transport === transport && !this.#stopped) this.gone(line, error);
     });
     this.set(line, 'ready', null);
     this.began(line);
   }
 
-  #gone(line: Line<Own>, error: DeviceError): void {
+  /** The line went away, or nobody speaks on it any more: closed, and opened anew by the next look that finds it. */
+  protected gone(line: Line<Own>, error: DeviceError): void {
     this.#letGo(line, false);
     line.isHere = false;
     this.set(line, 'absent', error);

@@ -119,6 +119,7 @@ function openFeigned(
   names: readonly string[],
   more: Partial<typeof options> = {},
   load: typeof loadEncode = loadEncode,
+  bus: 'serial' | 'tcp' = 'serial',
 ) {
   const time = new ManualTime();
   const faults = new Map<string, Fault>();
@@ -156,8 +157,8 @@ function openFeigned(
     return ok(transport);
   };
   const driver = new ReceiptPrinterDriver(
-    'serial',
-    { ...options, paths: names, ...more },
+    bus,
+    { ...options, [bus === 'serial' ? 'paths' : 'addresses']: names, ...more },
     { ...{ loadEncode: load, open, exists: () => true }, ...time, isSimulated: () => false },
   );
   return {
@@ -272,6 +273,37 @@ t.test(
     await told.driver.stop();
   },
 );
+
+for (const bus of ['tcp', 'serial'] as const)
+  t.test(`a printer over ${bus} that answered and falls silent, until it answers again`, async (t) => {
+    const { at, driver, settle, start, states, time } = openFeigned(['/a'], {}, loadEncode, bus);
+    const name = bus === 'tcp' ? 'network-printer-1' : 'printer-1';
+    const pass = async (seconds: number) => {
+      for (let second = 0; second < seconds; second++) {
+        await settle();
+        time.advance(1_000);
+      }
+      await settle();
+    };
+    await start();
+    await pass(1);
+    at('/a').body.mute = true;
+    const told: string[] = [];
+    for (let second = 0; second < 30; second++) {
+      await pass(1);
+      if (told.at(-1) !== states()[0]) told.push(states()[0] ?? '');
+    }
+    // A socket is opened anew once: what then says nothing may be a printer that never does, and is left open.
+    const silent = `${name} ready device.timedOut`;
+    const anew = [`${name} ready`, `${name} absent device.timedOut`, `${name} ready`, silent];
+    t.same(told, bus === 'tcp' ? anew : [`${name} ready`, silent]);
+    t.equal(driver.statuses()[0]?.counters['opened'], bus === 'tcp' ? 2 : 1);
+    at('/a').body.mute = false;
+    await pass(6);
+    t.same(states(), [`${name} ready`]);
+    t.match(await driver.print(null, receipt, null), { printed: 'whole' });
+    await driver.stop();
+  });
 
 t.test('slips come out in the order in which they were asked for, and only so many wait', async (t) => {
   const { at, driver, settle, start } = openFeigned(['/a']);

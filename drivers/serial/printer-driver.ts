@@ -27,6 +27,8 @@ export const slipsWaitingMax = 8;
 
 interface Printing {
   talk: PrinterTalk | null;
+  /** It has answered since the line was opened. */
+  hasAnswered: boolean;
   cancelAsk: (() => void) | null;
   /** Ends when what was begun on this printer has ended. */
   turn: Promise<unknown>;
@@ -106,6 +108,12 @@ export class ReceiptPrinterDriver extends LineDriver<Printing> {
       if (line.own.talk !== talk) return;
       line.own.paperLow = status?.paperLow ? 1 : 0;
       const trouble = troubleOf(status);
+      // The socket of a printer that was switched off says nothing of it, and would be a dead one when the printer is back.
+      if (!status && trouble && line.own.hasAnswered && this.bus === 'tcp') {
+        this.gone(line, trouble);
+        return;
+      }
+      if (status) line.own.hasAnswered = true;
       // No fault of the line, which stays open: the driver itself sees when a person has seen to it.
       this.set(line, 'ready', trouble);
     }
@@ -117,7 +125,16 @@ export class ReceiptPrinterDriver extends LineDriver<Printing> {
   }
 
   protected fresh(): Printing {
-    return { talk: null, cancelAsk: null, turn: Promise.resolve(), waiting: 0, slips: 0, unsure: 0, paperLow: 0 };
+    return {
+      talk: null,
+      hasAnswered: false,
+      cancelAsk: null,
+      turn: Promise.resolve(),
+      waiting: 0,
+      slips: 0,
+      unsure: 0,
+      paperLow: 0,
+    };
   }
 
   protected began(line: Line<Printing>): void {
@@ -132,6 +149,7 @@ export class ReceiptPrinterDriver extends LineDriver<Printing> {
       this.#options.answers,
     );
     own.talk = talk;
+    own.hasAnswered = false;
     if (this.#options.answers) void this.#askOften(line, talk);
   }
 

@@ -7,9 +7,13 @@ import { printable } from '../../terminal/kernel/redaction.js';
 import { err, ok, type Result } from '../../terminal/kernel/result.js';
 import type { ByteTransport, DeviceError } from '../contract/transport.js';
 
-const connectTimeoutMs = 3_000;
-/** After so long without a byte the system asks whether the other side still lives. */
-const keepAliveMs = 10_000;
+/**
+ * The system asks for a connection at once, after 1 s and after 3 s, and the driver begins a new attempt on the whole second: with
+ * this it asks each second, and a printer that comes back in the middle of an attempt does not wait for its end.
+ */
+const connectTimeoutMs = 1_900;
+/** After so long without a byte, and then as often, the system asks whether the other side still lives; ten silences end it. */
+const keepAliveMs = 1_000;
 
 /** Host and port of `192.168.1.50:9100` or `[fd00::1]:9100`; null where it is neither. */
 export function readAddress(text: string): { readonly host: string; readonly port: number } | null {
