@@ -132,9 +132,14 @@ function figuresOf(taken: readonly Stretch[], devices: number): readonly Figure[
   });
   const total = names.reduce((sum, name) => sum + of(name, 'percent'), 0);
   return [
-    figure(`idle with ${devices} devices on every bus, all processes of the box`, total, 'percent', {
-      ...{ rule: 'below', bound: percentMax, says: `≤ ${percentMax} %` },
-    }),
+    figure(
+      `idle with ${devices} devices open on every bus (HID under umockdev), all processes of the box`,
+      total,
+      'percent',
+      {
+        ...{ rule: 'below', bound: percentMax, says: `≤ ${percentMax} %` },
+      },
+    ),
     ...names.flatMap((name) => [
       figure(name, of(name, 'percent'), 'percent'),
       figure('the same', of(name, 'wakeups'), 'wakeups'),

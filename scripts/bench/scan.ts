@@ -11,7 +11,7 @@ import { shippedDriver } from './shipped-drivers.js';
 import { startUnderUmockdev } from './under-umockdev.js';
 
 /** What a driver adds to the library: finding the end of the code, checking it, one event. */
-const ratioMax = 1.5;
+const ratioMax = 2;
 
 function figures(what: string, library: string, taken: InTurn): readonly Figure[] {
   const at = (part: number, samples: InTurn['raw']): number => quantile(samples.flat(), part);
