@@ -5,6 +5,7 @@ import { loadConfig } from '../../config/load.js';
 import type { Config } from '../../config/schema.js';
 import type { Driver } from '../../drivers/contract/driver.js';
 import { createDrivers } from '../../drivers/registry.js';
+import { nativeRandom } from '../../terminal/kernel/native.js';
 import { shell } from '../rig/guest/scenario.js';
 
 /** Nobody here has a modem, which alone asks for messages. */
@@ -22,7 +23,8 @@ export function configOf(toml: string): Config {
   return loaded.value;
 }
 
-export const shippedDrivers = (config: Config): readonly Driver[] => createDrivers(config, { ...shell, messages });
+export const shippedDrivers = (config: Config): readonly Driver[] =>
+  createDrivers(config, { ...shell, random: nativeRandom, messages });
 
 /** The driver of this name (`serial-scanner`) under this configuration. */
 export function shippedDriver(name: string, toml: string): Driver {
