@@ -6,11 +6,12 @@ import { assert, type DecodeError, decodeError, ok, type Result } from './result
 
 export type Bytes = Uint8Array;
 
-const hexDigits = '0123456789abcdef';
+/** Each byte's two digits. */
+const hexPairs: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 export function toHex(bytes: Bytes): string {
   let text = '';
-  for (const byte of bytes) text += hexDigits.charAt(byte >> 4) + hexDigits.charAt(byte & 15);
+  for (let at = 0; at < bytes.length; at++) text += hexPairs[bytes[at] ?? 0];
   return text;
 }
 
@@ -54,11 +55,12 @@ export function concat(...parts: readonly Bytes[]): Bytes {
 }
 
 const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 export const utf8 = (text: string): Bytes => encoder.encode(text);
 /** Text of valid UTF-8; `input.malformed` when it is not. */
 export function decodeUtf8(bytes: Bytes): Result<string, DecodeError> {
   try {
-    return ok(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+    return ok(decoder.decode(bytes));
   } catch {
     return decodeError('input.malformed', 0, 'not UTF-8');
   }

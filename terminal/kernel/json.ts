@@ -10,21 +10,31 @@ export interface JsonLimits {
 }
 export const jsonLimitsDefault: JsonLimits = { lengthMax: 1_048_576, depthMax: 16 };
 
+const quote = 0x22;
+const backslash = 0x5c;
+const colon = 0x3a;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+
 /** A raw string token's end (index after the closing quote), or -1 when it does not close. */
 function stringEnd(text: string, start: number): number {
-  for (let at = start + 1; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === 0x5c) at++;
-    else if (code === 0x22) return at + 1;
+  for (let at = text.indexOf('"', start + 1); at >= 0; at = text.indexOf('"', at + 1)) {
+    let before = at;
+    while (text.charCodeAt(before - 1) === backslash) before--;
+    // An odd run of backslashes escapes the quote; no run reaches back over the quote before it.
+    if ((at - before) % 2 === 0) return at + 1;
   }
   return -1;
 }
 
 /** Does a colon follow, behind any amount of JSON's white space? */
 function isKey(text: string, end: number): boolean {
-  const colon = /[ \t\n\r]*:/y;
-  colon.lastIndex = end;
-  return colon.test(text);
+  let at = end;
+  let code = text.charCodeAt(at);
+  while (code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d) code = text.charCodeAt(++at);
+  return code === colon;
 }
 
 /**
@@ -38,19 +48,19 @@ export function parseJson(text: string, limits: JsonLimits = jsonLimitsDefault):
     return decodeError('input.tooLong', limits.lengthMax, `more than ${limits.lengthMax} characters`);
   const keysAtDepth: (Set<string> | null)[] = [];
   for (let at = 0; at < text.length; at++) {
-    const character = text[at];
-    if (character === '{' || character === '[') {
+    const code = text.charCodeAt(at);
+    if (code === openBrace || code === openBracket) {
       if (keysAtDepth.length >= limits.depthMax)
         return decodeError('input.tooLong', at, `nested deeper than ${limits.depthMax}`);
-      keysAtDepth.push(character === '{' ? new Set() : null);
-    } else if (character === '}' || character === ']') {
+      keysAtDepth.push(code === openBrace ? new Set() : null);
+    } else if (code === closeBrace || code === closeBracket) {
       keysAtDepth.pop();
-    } else if (character === '"') {
+    } else if (code === quote) {
       const end = stringEnd(text, at);
       if (end < 0) return decodeError('input.malformed', at, 'string without end');
       const keys = keysAtDepth.at(-1);
       if (keys && isKey(text, end)) {
-        const problem = keyProblem(text.slice(at, end), keys);
+        const problem = keyProblem(text, at, end, keys);
         if (problem) return decodeError('input.malformed', at, problem);
       }
       at = end - 1;
@@ -63,15 +73,24 @@ export function parseJson(text: string, limits: JsonLimits = jsonLimitsDefault):
   }
 }
 
-function keyProblem(token: string, keys: Set<string>): string | null {
-  let key: string;
-  try {
-    key = JSON.parse(token) as string;
-  } catch {
-    return 'not a JSON string';
+/** The string token from `start` to `end` as it reads; null: it is none. Without escapes it reads as it stands. */
+function stringAt(text: string, start: number, end: number): string | null {
+  for (let at = start + 1; at < end - 1; at++) {
+    const code = text.charCodeAt(at);
+    if (code !== backslash && code >= 0x20) continue;
+    try {
+      return JSON.parse(text.slice(start, end)) as string;
+    } catch {
+      return null;
+    }
   }
+  return text.slice(start + 1, end - 1);
+}
+
+function keyProblem(text: string, start: number, end: number, keys: Set<string>): string | null {
+  const key = stringAt(text, start, end);
+  if (key === null) return 'not a JSON string';
   if (key === '__proto__' || key === 'constructor' || key === 'prototype') return `key ${key} is refused`;
-  if (keys.has(key)) return 'duplicate key';
-  keys.add(key);
-  return null;
+  const before = keys.size;
+  return keys.add(key).size === before ? 'duplicate key' : null;
 }
