@@ -369,7 +369,6 @@ export const chainHash = (crypto: Pick<Crypto, 'sha256'>, previous: Bytes, diges
 export const transactionIdBytes = (id: TransactionId): Bytes => hex(id.replaceAll('-', ''));
 export function transactionIdFromBytes(bytes: Bytes): TransactionId {
   const digits = toHex(bytes);
-  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join(
-    '-',
-  ) as TransactionId;
+  const [a, b, c, d] = [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20)];
+  return `${a}-${b}-${c}-${d}-${digits.slice(20)}` as TransactionId;
 }

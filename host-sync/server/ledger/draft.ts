@@ -34,7 +34,6 @@ export function alarmRow(
 export class Draft implements Facts {
   readonly writes: Write[] = [];
   readonly postings: Posting[] = [];
-  readonly #rows = new Map<string, Row<TableName> | null>();
 
   /** `entryId` names the entries that are posted, `record` what caused them; `atMs` is the host's time. */
   constructor(
@@ -45,8 +44,15 @@ export class Draft implements Facts {
   ) {}
 
   get<T extends TableName>(table: T, id: string): Row<T> | undefined {
-    const drafted = this.#rows.get(`${table} ${id}`);
-    return drafted === undefined ? this.facts.get(table, id) : ((drafted ?? undefined) as Row<T> | undefined);
+    // One record changes a handful of rows: looking through them costs less than keeping an index.
+    for (let at = this.writes.length - 1; at >= 0; at--) {
+      const write = this.writes[at];
+      if (write?.table !== table) continue;
+      if ('removed' in write) {
+        if (write.removed === id) return undefined;
+      } else if (write.row.id === id) return write.row as Row<T>;
+    }
+    return this.facts.get(table, id);
   }
 
   /** Rows found before the draft, as they are now. */
@@ -55,11 +61,11 @@ export class Draft implements Facts {
   }
 
   put<T extends TableName>(table: T, row: Row<T>): void {
-    this.#add(put(table, row));
+    this.writes.push(put(table, row));
   }
 
   remove(table: TableName, id: string): void {
-    this.#add(remove(table, id));
+    this.writes.push(remove(table, id));
   }
 
   /** Posts one entry of this record; nothing where nothing moves. */
@@ -69,16 +75,10 @@ export class Draft implements Facts {
     const writes = post(this, posting);
     if (writes.length === 0) return;
     this.postings.push(posting);
-    for (const write of writes) this.#add(write);
+    this.writes.push(...writes);
   }
 
   alarm(code: string, terminalId: string, subject: string, detail: string): void {
     this.put('alarm', alarmRow(code, terminalId, subject, detail, this.atMs));
-  }
-
-  #add(write: Write): void {
-    const id = 'removed' in write ? write.removed : write.row.id;
-    this.#rows.set(`${write.table} ${id}`, 'removed' in write ? null : write.row);
-    this.writes.push(write);
   }
 }

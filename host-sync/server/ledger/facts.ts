@@ -59,15 +59,22 @@ export class UnloadedFact extends Error {
 class TableSet {
   /** null: known to be absent. */
   readonly rows = new Map<string, AnyRow | null>();
-  /** Column → value → ids; a value that is present is fully loaded. */
-  readonly lookups = new Map<string, Map<string, Set<string>>>();
+  /** Column → value → ids; a value that is present is fully loaded, null: there are none, as of most values of a batch. */
+  readonly lookups = new Map<string, Map<string, Set<string> | null>>();
   /** Column → values that are asked for and not loaded; `id` among the columns. */
   readonly missing = new Map<string, Set<string>>();
   complete = false;
   readonly changed = new Set<string>();
 
-  idsOf(column: string, value: string): Set<string> | undefined {
+  /** undefined: not loaded. */
+  idsOf(column: string, value: string): Set<string> | null | undefined {
     return this.lookups.get(column)?.get(value);
+  }
+  /** A row has this value now; of no matter where the value was never loaded. */
+  join(column: string, value: string, id: string): void {
+    const ids = this.idsOf(column, value);
+    if (ids) ids.add(id);
+    else if (ids === null) this.lookups.get(column)?.set(value, new Set([id]));
   }
   ask(column: string, value: string): void {
     const values = this.missing.get(column);
@@ -105,7 +112,8 @@ export class WorkingSet implements Facts {
   find<T extends TableName>(table: T, lookup: Lookup<T>, value: string): readonly Row<T>[] {
     const set = this.#set(table);
     const ids = set.idsOf(lookup, value);
-    if (!ids) throw new UnloadedFact(table, `by ${lookup} ${value}`);
+    if (ids === undefined) throw new UnloadedFact(table, `by ${lookup} ${value}`);
+    if (ids === null) return [];
     const sorted = ids.size > 1 ? [...ids].sort() : [...ids];
     return sorted.map((id) => set.rows.get(id) as unknown as Row<T>);
   }
@@ -137,7 +145,7 @@ export class WorkingSet implements Facts {
         const was = before?.[column];
         const is = after?.[column];
         if (typeof was === 'string') set.idsOf(column, was)?.delete(id);
-        if (typeof is === 'string') set.idsOf(column, is)?.add(id);
+        if (typeof is === 'string') set.join(column, is, id);
       }
       set.rows.set(id, after);
       set.changed.add(id);
@@ -171,7 +179,7 @@ export class WorkingSet implements Facts {
       },
       find: <T extends TableName>(table: T, lookup: Lookup<T>, value: string): readonly Row<T>[] => {
         const set = this.#set(table);
-        if (set.idsOf(lookup, value)) return this.find(table, lookup, value);
+        if (set.idsOf(lookup, value) !== undefined) return this.find(table, lookup, value);
         set.ask(lookup, value);
         return [];
       },
@@ -210,10 +218,11 @@ export class WorkingSet implements Facts {
     } else if (need.by === 'id') {
       for (const id of need.values) if (!set.rows.has(id)) set.rows.set(id, null);
     } else {
-      const column = set.lookups.get(need.by) ?? new Map<string, Set<string>>();
-      set.lookups.set(need.by, column);
-      for (const value of need.values) column.set(value, new Set());
-      for (const row of rows as readonly AnyRow[]) column.get(String(row[need.by]))?.add(row.id);
+      const { by } = need;
+      const column = set.lookups.get(by) ?? new Map<string, Set<string> | null>();
+      set.lookups.set(by, column);
+      for (const value of need.values) column.set(value, null);
+      for (const row of rows as readonly AnyRow[]) set.join(by, String(row[by]), row.id);
     }
   }
 }

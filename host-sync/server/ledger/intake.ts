@@ -2,18 +2,17 @@
  * Intake: envelopes of one terminal to answers: identity, place in the chain, quarantine, dead letters, then apply.
  * Pure. One bad record never takes another with it.
  */
-import { hex, toHex } from '../../../terminal/kernel/bytes.js';
 import { TerminalError } from '../../../terminal/kernel/errors.js';
 import type { TransactionId } from '../../../terminal/kernel/ports.js';
 import type { RecordBody } from '../../protocol/record.js';
 import type { RecordAnswer, RefusalCode } from '../../protocol/sync.js';
 import { later, noBalances, toAnswer } from './answer.js';
 import { type Applied, apply, epochTailMs, type PlanContext, planRecord } from './apply.js';
-import { type Place, placeByHash, placeInChain, planChain, planPlaceByHash, positionKey } from './chain.js';
+import { type KeyedPlace, placeByHash, placeInChain, planChain, planPlaceByHash } from './chain.js';
 import type { ApplyContext } from './context.js';
 import { alarmRow } from './draft.js';
 import { type Collector, put, remove, UnloadedFact, type WorkingSet, type Write } from './facts.js';
-import { idOfDigest, inOrder, type Letter } from './letter.js';
+import { inOrder, type Letter } from './letter.js';
 import type { Row } from './tables.js';
 
 /** Most records of one terminal that are held in quarantine; beyond, the box keeps them and is told so. */
@@ -29,9 +28,9 @@ export function planLetters(
   const terminal = need.get('terminal', terminalId);
   if (terminal) need.get('span', `${terminalId}/${terminal.epoch}/1`);
   for (const letter of letters) {
-    if (need.get('record', letter.transactionId)?.outcome === 'refused') need.get('deadLetter', toHex(letter.digest));
-    need.get('record', idOfDigest(letter.digest));
-    need.get('quarantine', toHex(letter.digest));
+    if (need.get('record', letter.transactionId)?.outcome === 'refused') need.get('deadLetter', letter.digestHex);
+    need.get('record', letter.digestId);
+    need.get('quarantine', letter.digestHex);
     if (letter.place) planChain(need, letter.place);
     else planPlaceByHash(need, terminalId, letter.previousHash);
     if (letter.record) planRecord(need, letter.record, context);
@@ -60,19 +59,26 @@ export function takeIn(
   judged: Judgement | null = null,
 ): readonly RecordAnswer[] {
   const answers: RecordAnswer[] = new Array(letters.length);
+  let held = 0;
+  let newest = '';
   for (const { letter, index } of inOrder(letters)) {
     const { answer, writes } = takeInOne(facts, terminalId, letter, context, judged);
     facts.write(writes);
     const record = writes.find((write) => write.table === 'record');
-    if (record && 'row' in record) noteHeld(facts, terminalId, record.row.id);
+    if (record && 'row' in record) {
+      held++;
+      newest = record.row.id;
+    }
     answers[index] = answer;
   }
+  if (held > 0) noteHeld(facts, terminalId, held, newest);
   return answers;
 }
 
-function noteHeld(facts: WorkingSet, terminalId: string, newestRecord: string): void {
+/** Once for all letters of a decision: nothing in it reads what is counted here. */
+function noteHeld(facts: WorkingSet, terminalId: string, held: number, newestRecord: string): void {
   const terminal = facts.get('terminal', terminalId);
-  if (terminal) facts.write([put('terminal', { ...terminal, recordsHeld: terminal.recordsHeld + 1, newestRecord })]);
+  if (terminal) facts.write([put('terminal', { ...terminal, recordsHeld: terminal.recordsHeld + held, newestRecord })]);
 }
 
 /**
@@ -103,9 +109,8 @@ function takeInOne(
   context: ApplyContext,
   judged: Judgement | null,
 ): Answered {
-  const digest = toHex(letter.digest);
   const known = facts.get('record', letter.transactionId);
-  const stored = known?.digest === digest ? known : facts.get('record', idOfDigest(letter.digest));
+  const stored = known?.digest === letter.digestHex ? known : facts.get('record', letter.digestId);
   if (stored) {
     const answer = JSON.parse(stored.answer) as RecordAnswer;
     return { answer, writes: unheardRefusal(facts, terminalId, letter, answer, context) };
@@ -123,19 +128,19 @@ function takeInOne(
       `epoch ${place.epoch} goes on after epoch ${terminal.epoch} began`,
       context,
     );
-  const placed = placeInChain(context.crypto, facts, place, hex(letter.previousHash), letter.digest);
+  const placed = placeInChain(context.crypto, facts, place, letter.previousHash, letter.digest);
   const chain: Write[] = [];
   if (placed.placed) chain.push(...placed.writes);
   else {
-    const why = `${placed.why} at ${positionKey(place)}`;
+    const why = `${placed.why} at ${place.key}`;
     // A closed epoch holds up nobody: only what does not fit into it waits for a person.
     if (!judged)
       return place.epoch >= terminal.epoch
         ? quarantine(facts, terminal, letter, why, context)
         : hold(facts, terminal, letter, context, [
-            put('alarm', alarmRow('chain.broken', terminalId, digest, why, context.nowMs)),
+            put('alarm', alarmRow('chain.broken', terminalId, letter.digestHex, why, context.nowMs)),
           ]);
-    chain.push(put('alarm', alarmRow('chain.broken', terminalId, digest, why, context.nowMs)));
+    chain.push(put('alarm', alarmRow('chain.broken', terminalId, letter.digestHex, why, context.nowMs)));
     if (judged === 'refuseForks')
       return refuse(
         facts,
@@ -157,7 +162,13 @@ function takeInOne(
     );
   }
   if (known) {
-    const alarm = alarmRow('record.conflict', terminalId, digest, `transaction ${letter.transactionId}`, context.nowMs);
+    const alarm = alarmRow(
+      'record.conflict',
+      terminalId,
+      letter.digestHex,
+      `transaction ${letter.transactionId}`,
+      context.nowMs,
+    );
     return refuse(
       facts,
       terminal,
@@ -167,7 +178,7 @@ function takeInOne(
     );
   }
   if (!letter.record) {
-    const alarm = alarmRow('record.malformed', terminalId, digest, letter.problem, context.nowMs);
+    const alarm = alarmRow('record.malformed', terminalId, letter.digestHex, letter.problem, context.nowMs);
     return refuse(
       facts,
       terminal,
@@ -179,7 +190,7 @@ function takeInOne(
   return applyOne(facts, terminal, { ...letter, record: letter.record, place: stands }, context, chain);
 }
 
-type Readable = Letter & { readonly record: RecordBody; readonly place: Place | null };
+type Readable = Letter & { readonly record: RecordBody; readonly place: KeyedPlace | null };
 
 function applyOne(
   facts: WorkingSet,
@@ -199,7 +210,7 @@ function applyOne(
       return { answer: toAnswer(letter.transactionId, later('host.storeFailed')), writes: [] };
     // A record that the ledger cannot bear must not stop the others; it stays visible with its worth.
     const detail = bug instanceof Error ? bug.message : 'unknown';
-    const alarm = alarmRow('record.poisoned', terminal.id, toHex(letter.digest), detail, context.nowMs);
+    const alarm = alarmRow('record.poisoned', terminal.id, letter.digestHex, detail, context.nowMs);
     return refuse(
       facts,
       terminal,
@@ -239,7 +250,7 @@ function unheardRefusal(
 ): readonly Write[] {
   if (context.asked || answer.outcome !== 'refused' || !isBusiness(answer.code)) return [];
   if (!letter.record || !boxDecides.includes(letter.record.kind)) return [];
-  if (facts.get('deadLetter', toHex(letter.digest))) return [];
+  if (facts.get('deadLetter', letter.digestHex)) return [];
   return [deadLetter(terminalId, letter, answer.code, answer.detail, context.nowMs)];
 }
 
@@ -248,7 +259,7 @@ const isBusiness = (code: RefusalCode): boolean => !code.startsWith('record.');
 
 interface Refused {
   readonly letter: Letter;
-  readonly place: Place | null;
+  readonly place: KeyedPlace | null;
   readonly code: RefusalCode;
   readonly detail: string;
   /** Its id belongs to another body: the answer is kept under its digest's. */
@@ -271,7 +282,7 @@ function refuse(
     detail,
     balances: noBalances,
   };
-  const id = refused.isConflict ? idOfDigest(letter.digest) : letter.transactionId;
+  const id = refused.isConflict ? letter.digestId : letter.transactionId;
   return {
     answer,
     writes: [
@@ -285,7 +296,7 @@ function refuse(
 
 const recordRow = (
   letter: Letter,
-  place: Place | null,
+  place: KeyedPlace | null,
   kind: string,
   answer: Exclude<RecordAnswer, { outcome: 'later' }>,
   tap: string | null,
@@ -295,8 +306,8 @@ const recordRow = (
   put('record', {
     id,
     terminalId: place?.terminalId ?? letter.terminalId ?? '',
-    position: place && positionKey(place),
-    digest: toHex(letter.digest),
+    position: place?.key ?? null,
+    digest: letter.digestHex,
     kind,
     tap,
     outcome: answer.outcome,
@@ -316,7 +327,7 @@ function worthOf(record: RecordBody | null): Pick<Row<'deadLetter'>, 'worthMinor
 
 const deadLetter = (terminalId: string, letter: Letter, code: string, detail: string, atMs: number): Write =>
   put('deadLetter', {
-    id: toHex(letter.digest),
+    id: letter.digestHex,
     terminalId,
     transactionId: letter.transactionId,
     kind: letter.record?.kind ?? 'unreadable',
@@ -333,10 +344,10 @@ const deadLetter = (terminalId: string, letter: Letter, code: string, detail: st
 
 /** The copy in quarantine goes once its record has a final answer. */
 function dropHeld(facts: WorkingSet, terminal: Row<'terminal'>, letter: Letter): readonly Write[] {
-  if (terminal.quarantinedCount === 0 || !facts.get('quarantine', toHex(letter.digest))) return [];
+  if (terminal.quarantinedCount === 0 || !facts.get('quarantine', letter.digestHex)) return [];
   const now = facts.get('terminal', terminal.id) ?? terminal;
   return [
-    remove('quarantine', toHex(letter.digest)),
+    remove('quarantine', letter.digestHex),
     put('terminal', { ...now, quarantinedCount: now.quarantinedCount - 1 }),
   ];
 }
@@ -350,7 +361,7 @@ function hold(
   also: readonly Write[] = [],
 ): Answered {
   const answer = toAnswer(letter.transactionId, later('host.quarantined'));
-  const id = toHex(letter.digest);
+  const id = letter.digestHex;
   if (terminal.quarantinedCount >= quarantineRecordsMax || facts.get('quarantine', id)) return { answer, writes: [] };
   return {
     answer,
@@ -379,7 +390,7 @@ function quarantine(
   const held: Row<'terminal'> = { ...terminal, state: 'quarantined', reason };
   facts.write([
     put('terminal', held),
-    put('alarm', alarmRow('terminal.quarantined', terminal.id, toHex(letter.digest), reason, context.nowMs)),
+    put('alarm', alarmRow('terminal.quarantined', terminal.id, letter.digestHex, reason, context.nowMs)),
   ]);
   return hold(facts, held, letter, context);
 }

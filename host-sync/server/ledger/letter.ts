@@ -16,12 +16,15 @@ import {
   transactionIdSchema,
 } from '../../protocol/record.js';
 import type { Envelope } from '../../protocol/sync.js';
-import type { Place } from './chain.js';
+import { type KeyedPlace, keyedPlace } from './chain.js';
 
 /** An envelope as read, before anything is known about it. */
 export interface Letter {
   readonly body: Bytes;
   readonly digest: Bytes;
+  readonly digestHex: string;
+  /** The id under which its answer is kept where its transaction's belongs to another body. */
+  readonly digestId: TransactionId;
   readonly previousHash: string;
   /** The record, or null where the body cannot be read. */
   readonly record: RecordBody | null;
@@ -31,11 +34,11 @@ export interface Letter {
   /** The terminal that the body names, where that can be read. */
   readonly terminalId: string | null;
   /** Where it stands, where that can be read or follows from its neighbours in the batch. */
-  readonly place: Place | null;
+  readonly place: KeyedPlace | null;
 }
 
 /** An id made of a body's digest, in the form of a UUID version 7, for bodies whose own id is unreadable or another's. */
-export function idOfDigest(digest: Bytes): TransactionId {
+function idOfDigest(digest: Bytes): TransactionId {
   const bytes = digest.slice(0, 16);
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x70;
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
@@ -48,7 +51,8 @@ function readLetter(crypto: Pick<Crypto, 'sha256'>, envelope: Envelope): Letter 
   const body = utf8(envelope.body);
   const digest = bodyDigest(crypto, body);
   const read = decodeRecord(body);
-  const base = { body, digest, previousHash: envelope.previousHash };
+  const digestId = idOfDigest(digest);
+  const base = { body, digest, digestHex: toHex(digest), digestId, previousHash: envelope.previousHash };
   if (read.ok) {
     const { transactionId, terminalId, epoch, sequence } = read.value;
     return {
@@ -57,7 +61,7 @@ function readLetter(crypto: Pick<Crypto, 'sha256'>, envelope: Envelope): Letter 
       problem: '',
       transactionId,
       terminalId,
-      place: { terminalId, epoch, sequence },
+      place: keyedPlace({ terminalId, epoch, sequence }),
     };
   }
   const json = parseJson(envelope.body, { lengthMax: bodyBytesMax, depthMax: 8 });
@@ -71,10 +75,12 @@ function readLetter(crypto: Pick<Crypto, 'sha256'>, envelope: Envelope): Letter 
     ...base,
     record: null,
     problem: read.error.detail,
-    transactionId: id.success ? id.data : idOfDigest(digest),
+    transactionId: id.success ? id.data : digestId,
     terminalId: terminal.success ? terminal.data : null,
     place:
-      terminal.success && isCount(epoch) && isCount(sequence) ? { terminalId: terminal.data, epoch, sequence } : null,
+      terminal.success && isCount(epoch) && isCount(sequence)
+        ? keyedPlace({ terminalId: terminal.data, epoch, sequence })
+        : null,
   };
 }
 
@@ -96,7 +102,7 @@ export function readLetters(
     for (const index of followers.get(hash) ?? []) {
       const follower = letters[index];
       if (!follower || !letter.place) continue;
-      const found = { ...follower, place: { ...letter.place, sequence: letter.place.sequence + 1 } };
+      const found = { ...follower, place: keyedPlace({ ...letter.place, sequence: letter.place.sequence + 1 }) };
       placed[index] = found;
       known.push(found);
     }

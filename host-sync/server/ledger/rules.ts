@@ -34,7 +34,9 @@ export function rulesFor(
   const row = facts.get('rules', versionKey(version));
   const inTime =
     row && (row.validToMs === null || clockDoubtful || atWallMs <= row.validToMs + context.policy.versionGraceMs);
-  const named = inTime ? rulesOfVersion(facts, version) : null;
+  // A published version never changes: where it is the one in force, that was read for the whole batch.
+  const inForce = context.rules?.version === version ? context.rules : null;
+  const named = inTime ? (inForce ?? rulesOfVersion(facts, version)) : null;
   if (named) return { rules: named, replaced: false };
   return context.rules && { rules: context.rules, replaced: true };
 }
