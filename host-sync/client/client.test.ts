@@ -170,6 +170,101 @@ t.test('a backlog drains in slices, one at a time, then directives are stored an
   );
 });
 
+t.test(
+  'the next slice leaves before answers are stored, takes none of them and names the newest of them',
+  async (t) => {
+    const world = build({}, 10);
+    const underWay: number[] = [];
+    const store = world.outbox.settle.bind(world.outbox);
+    world.outbox.settle = (answers, held) => {
+      underWay.push(world.batches.length);
+      store(answers, held);
+    };
+    world.client.start();
+    const answers = [1, 2, 3, 4].map((number) => acceptedAnswer(idOf(number)));
+    world.batches.shift()?.answer(ok({ answers, watermark: watermarkAt(4), directivesVersion: 7 }));
+    await settle();
+    t.same(underWay, [1]);
+    t.same(world.batches[0]?.ids, [5, 6, 7, 8].map(idOf));
+    t.same(world.newestSeen, [null, idOf(4)]);
+  },
+);
+
+t.test('where the answers cannot be stored, what was sent past them is void, and all goes again', async (t) => {
+  const world = build({}, 10);
+  world.client.start();
+  world.advance(0);
+  world.outbox.failing = true;
+  acceptAll(world.batches.shift());
+  await settle();
+  world.outbox.failing = false;
+  t.same(world.batches[0]?.ids, [5, 6, 7, 8].map(idOf), 'it was under way');
+  t.equal(world.client.status().lastError?.code, 'store.failed');
+  acceptAll(world.batches.shift());
+  await settle();
+  t.equal(world.outbox.settled.size, 0);
+  world.advance(1_000);
+  for (const ids of [
+    [1, 2, 3, 4],
+    [5, 6, 7, 8],
+    [9, 10],
+  ]) {
+    t.same(world.batches[0]?.ids, ids.map(idOf));
+    acceptAll(world.batches.shift());
+    await settle();
+  }
+  t.equal(world.outbox.settled.size, 10);
+});
+
+t.test('what was read ahead gives way to what happened since', async (t) => {
+  const drained = async (happens: (world: World) => unknown): Promise<readonly string[]> => {
+    const world = build({}, 8);
+    world.client.start();
+    world.advance(0);
+    const first = world.batches.shift();
+    await happens(world);
+    acceptAll(first);
+    await settle();
+    return world.batches.at(-1)?.ids ?? [];
+  };
+  t.same(await drained(() => {}), [5, 6, 7, 8].map(idOf));
+  t.same(
+    await drained((world) => void world.client.authorise(idOf(5), 5_000)),
+    [6, 7, 8].map(idOf),
+    'it is being asked about',
+  );
+  const settled = async (world: World) => {
+    const asked = world.client.authorise(idOf(5), 5_000);
+    world.authorisations.shift()?.answer(authorisedWith(acceptedAnswer(idOf(5))));
+    await asked;
+  };
+  t.same(await drained(settled), [6, 7, 8].map(idOf), 'it has its answer');
+  const postponed = async (world: World) => {
+    const asked = world.client.authorise(idOf(5), 5_000);
+    world.authorisations.shift()?.answer(err(lost));
+    await asked;
+  };
+  t.same(await drained(postponed), [6, 7, 8].map(idOf), 'it has to wait');
+  const reversal = (world: World) => {
+    const [queued] = world.outbox.queue(1);
+    const last = world.outbox.unsent.pop();
+    if (last) world.outbox.unsent.unshift(last);
+    world.client.recordsQueued();
+    t.equal(queued, idOf(9));
+  };
+  t.same(await drained(reversal), [9, 5, 6, 7].map(idOf), 'a reversal goes first');
+});
+
+t.test('a batch that failed goes again before what was read ahead', async (t) => {
+  const world = build({}, 8);
+  world.client.start();
+  world.advance(0);
+  world.batches.shift()?.answer(err(lost));
+  await settle();
+  world.advance(1_000);
+  t.same(world.batches[0]?.ids, [1, 2, 3, 4].map(idOf));
+});
+
 t.test('a queued record leaves at once; a batch by characters stays within its bound', async (t) => {
   const world = await rested();
   world.outbox.queue(3, 'x'.repeat(batchCharactersMax / 2));
@@ -351,14 +446,21 @@ t.test('stop drops what is under way; a start begins anew', async (t) => {
   t.same(world.batches[0]?.ids, [id]);
 });
 
-t.test('stop from within a callback starts nothing more', async (t) => {
+t.test('stop from within a callback starts nothing more, and drops what went out before it', async (t) => {
   const world: World = await rested({ onAnswer: () => world.client.stop() });
   world.outbox.queue(5);
   world.client.recordsQueued();
   acceptAll(world.batches.shift());
   await settle();
-  t.equal(world.batches.length, 0);
   t.equal(world.client.status().state, 'offline');
+  t.equal(world.outbox.settled.size, 4);
+  acceptAll(world.batches.shift());
+  await settle();
+  t.equal(world.batches.length, 0);
+  t.same(
+    world.outbox.unsent.map(({ transactionId }) => transactionId),
+    [idOf(5)],
+  );
 });
 
 t.test('before enrolment all is silent; afterwards the queue leaves', async (t) => {

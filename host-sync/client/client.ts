@@ -20,8 +20,9 @@ import type {
 import type { Authorisation, SyncClient, SyncClientOptions } from './client-port.js';
 import type { HostFailure, HostPort, HostResult } from './host-port.js';
 import type { OutboxRecord, SettledAnswer } from './outbox-port.js';
+import { ReadAhead } from './read-ahead.js';
 import { initialState, transition } from './reducer.js';
-import type { Moment, SyncEffect, SyncHappening, SyncState, SyncStatus } from './sync-state.js';
+import type { EffectOf, Moment, SyncEffect, SyncHappening, SyncState, SyncStatus } from './sync-state.js';
 import { reachableIn, statusOf } from './sync-status.js';
 
 export type * from './client-port.js';
@@ -59,10 +60,14 @@ class Shell implements SyncClient {
   readonly #authorising = new Map<TransactionId, Promise<Authorisation>>();
   /** Records of the batch under way, with who waits for which. */
   #inFlight = new Map<TransactionId, Waiter[]>();
+  /** Records of the batch whose answer is being taken in, with who waits for which. */
+  #answered: ReadonlyMap<TransactionId, Waiter[]> = new Map();
+  readonly #ahead: ReadAhead;
   #roundWaiters: ((status: SyncStatus) => void)[] = [];
 
   constructor(private readonly options: SyncClientOptions) {
     this.#host = options.host;
+    this.#ahead = new ReadAhead(options.outbox);
   }
 
   start(): void {
@@ -83,6 +88,7 @@ class Shell implements SyncClient {
   }
 
   recordsQueued(): void {
+    this.#ahead.drop();
     this.#dispatch({ type: 'recordsQueued' });
   }
 
@@ -110,6 +116,7 @@ class Shell implements SyncClient {
     this.#cancelTimer();
     const waiting = [...this.#inFlight.values()].flat();
     this.#inFlight = new Map();
+    this.#ahead.drop();
     for (const waiter of waiting) waiter(silent('host.unreachable'));
     this.#dispatch({ type: 'stopped' });
   }
@@ -214,6 +221,7 @@ class Shell implements SyncClient {
       this.#dispatch({ type: 'contactSucceeded', watermark });
       return silent(code);
     }
+    this.#ahead.drop();
     // When the store fails here the record stays queued, and the host will give the same word again.
     this.#guardStore(() => this.options.outbox.settle([{ transactionId, answer, knownToSale: true }], watermark));
     this.#authorising.delete(transactionId);
@@ -277,7 +285,7 @@ class Shell implements SyncClient {
       case 'settle':
         return this.#settle(effect.answers, effect.held);
       case 'sendBatch':
-        this.#sendBatch(effect.limit, effect.held);
+        this.#sendBatch(effect);
         return true;
       case 'fetchDirectives':
         void this.#fetchDirectives();
@@ -291,6 +299,7 @@ class Shell implements SyncClient {
         return true;
       }
       case 'reportRegression':
+        this.#ahead.drop();
         if (!this.#guardStore(() => this.options.outbox.requeueAbove(effect.to))) return false;
         this.options.onRegression?.(effect.to);
         this.#dispatch({ type: 'recordsQueued' });
@@ -307,12 +316,12 @@ class Shell implements SyncClient {
       answer,
       // `record.reversed` is the box's own reversal coming true: nothing is left for a person to settle.
       knownToSale:
-        (this.#inFlight.get(answer.transactionId)?.length ?? 0) > 0 ||
+        (this.#answered.get(answer.transactionId)?.length ?? 0) > 0 ||
         (answer.outcome === 'refused' && answer.code === 'record.reversed'),
     }));
     if (!this.#guardStore(() => this.options.outbox.settle(settled, held))) return false;
     for (const each of settled) {
-      const waiters = this.#inFlight.get(each.transactionId)?.splice(0) ?? [];
+      const waiters = this.#answered.get(each.transactionId)?.splice(0) ?? [];
       for (const waiter of waiters)
         waiter({ kind: 'answered', answer: each.answer, session: null, reservedForMs: null });
       if (waiters.length === 0) this.options.onAnswer(each);
@@ -320,10 +329,11 @@ class Shell implements SyncClient {
     return true;
   }
 
-  #sendBatch(limit: number, held: readonly TransactionId[]): void {
+  #sendBatch({ held, limit, unsettled }: EffectOf<'sendBatch'>): void {
     const host = this.#host;
     const skip = new Set([...held, ...this.#authorising.keys()]);
-    const taken = this.#readOutbox(() => this.options.outbox.nextUnsent(limit, skip));
+    for (const { transactionId } of unsettled?.answers ?? []) skip.add(transactionId);
+    const taken = this.#ahead.take(limit, skip) ?? this.#readOutbox(() => this.options.outbox.nextUnsent(limit, skip));
     if (!taken || !host) return;
     const records = withinCharacters(taken);
     if (records.length === 0) {
@@ -331,10 +341,26 @@ class Shell implements SyncClient {
       return;
     }
     this.#inFlight = new Map(records.map(({ transactionId }) => [transactionId, []]));
-    void this.#awaitBatchAnswer(host, records);
+    // Behind a full batch there is probably another. Read by itself a moment later, so that a sale need not wait for both.
+    const { generation } = this.#state;
+    const run = this.#run;
+    if (taken.length === limit) this.options.schedule(0, () => this.#readAhead(run, generation));
+    void this.#awaitBatchAnswer(host, records, this.options.outbox.newestSeen(unsettled?.held));
   }
 
-  async #awaitBatchAnswer(host: HostPort, records: readonly OutboxRecord[]): Promise<void> {
+  /** For the batch after the one of that generation, while that is under way. */
+  #readAhead(run: number, generation: number): void {
+    if (run !== this.#run || generation !== this.#state.generation || this.#state.phase !== 'sending') return;
+    const held = this.#state.memory.holds.map(({ transactionId }) => transactionId);
+    const skip = new Set([...held, ...this.#authorising.keys(), ...this.#inFlight.keys()]);
+    this.#ahead.read(this.options.limits.pageSize, skip);
+  }
+
+  async #awaitBatchAnswer(
+    host: HostPort,
+    records: readonly OutboxRecord[],
+    newestSeen: TransactionId | null,
+  ): Promise<void> {
     const run = this.#run;
     const { generation } = this.#state;
     const transactionIds = records.map(({ transactionId }) => transactionId);
@@ -342,7 +368,7 @@ class Shell implements SyncClient {
     const result = await host.sendRecords(
       records.map((record) => this.#envelope(record)),
       transactionIds,
-      this.options.outbox.newestSeen(),
+      newestSeen,
     );
     if (run !== this.#run) return;
     // A failing store ended this round meanwhile: the records are sent again, and the host gives the same answers.
@@ -354,9 +380,12 @@ class Shell implements SyncClient {
     if (result.ok) {
       const { answers, watermark, directivesVersion } = result.value;
       this.#releaseLater(answers, waiting);
+      this.#answered = waiting;
       this.#dispatch({ type: 'batchAnswered', answers, watermark, directivesVersion });
+      this.#answered = new Map();
     } else {
       this.#inFlight = new Map();
+      this.#ahead.drop();
       this.#dispatch({ type: 'batchFailed', transactionIds, failure: result.error });
     }
     if (this.#inFlight === waiting) this.#inFlight = new Map();
@@ -403,6 +432,7 @@ class Shell implements SyncClient {
       return true;
     } catch (error) {
       if (!(error instanceof TerminalError)) throw error;
+      this.#ahead.drop();
       this.#dispatch({ type: 'storeFailed', code: error.code, detail: error.detail });
       return false;
     }

@@ -16,7 +16,7 @@ export interface OutboxRecord {
   /** The stored bytes as text; sent verbatim. */
   readonly body: string;
   readonly previousHash: string;
-  /** How often it was sent before. Kept in memory only: it informs, nothing hangs on it. */
+  /** How often it was handed out to be sent before. Kept in memory only: it informs, nothing hangs on it. */
   readonly attempts: number;
 }
 
@@ -37,8 +37,11 @@ export interface OutboxPort {
    */
   settle(answers: readonly SettledAnswer[], held: Held | null): void;
   unsentCount(): number;
-  /** The newest record of the most that the host was known to hold; null: none. */
-  newestSeen(): TransactionId | null;
+  /**
+   * The newest record of the most that the host was known to hold; null: none. `unsettled`: as it will be once that, which
+   * came with answers, is settled.
+   */
+  newestSeen(unsettled?: Held | null): TransactionId | null;
   /**
    * The host went back, and holds this now. Queues again, their answers void, all records that it may have lost: those above
    * its watermark where that is of the only chain there ever was, otherwise all.

@@ -13,6 +13,7 @@ import type { HostFailure } from './host-port.js';
 import { initialState, table, transition } from './reducer.js';
 import { acceptedAnswer, idOf, MemoryOutbox, watermarkAt } from './sim/memory-outbox.js';
 import {
+  type EffectOf,
   holdMinMs,
   holdsMax,
   poisonHoldMs,
@@ -61,7 +62,7 @@ const online: readonly SyncHappening[] = [
 ];
 
 t.test('a start looks into the queue, then fetches directives, then rests online', async (t) => {
-  t.same(play(online.slice(0, 1)).effects, [{ type: 'sendBatch', limit: 8, held: [] }]);
+  t.same(play(online.slice(0, 1)).effects, [{ type: 'sendBatch', limit: 8, held: [], unsettled: null }]);
   t.same(play(online.slice(0, 2)).types, ['fetchDirectives']);
   t.ok(reachableIn(play(online.slice(0, 1)).state), 'a sale may ask before the first contact has ended');
   const { state, effects } = play(online);
@@ -97,16 +98,28 @@ t.test('a queued record leaves at once when idle, not while backing off', async 
   t.same(play([{ type: 'roundRequested' }], { from: waiting.state }).types, ['sendBatch']);
 });
 
-t.test('final answers are settled before the next slice; a newer version makes a fetch due', async (t) => {
-  const first = play([started, answered([acceptedAnswer(idOf(1))], 4)]);
-  t.same(first.types, ['settle', 'reportStatus', 'sendBatch']);
-  t.same(play([{ type: 'sliceEmpty' }], { from: first.state }).types, ['fetchDirectives']);
-});
+t.test(
+  'the next slice goes before final answers are settled, and past them; a newer version makes a fetch due',
+  async (t) => {
+    const answer = acceptedAnswer(idOf(1));
+    const first = play([started, answered([answer], 4)]);
+    t.same(first.types, ['sendBatch', 'settle', 'reportStatus']);
+    const unsettled = { answers: [answer], held: watermarkAt(1) };
+    t.same(first.effects[0], { type: 'sendBatch', limit: 8, held: [], unsettled });
+    t.same(first.effects[1], { type: 'settle', ...unsettled });
+    t.same(play([{ type: 'sliceEmpty' }], { from: first.state }).types, ['fetchDirectives']);
+  },
+);
 
 t.test('`later` holds that record alone, and at least a second', async (t) => {
   const later: RecordAnswer = { outcome: 'later', transactionId: idOf(1), code: 'host.busy', retryAfterMs: 0 };
   const { state, effects } = play([...online, { type: 'recordsQueued' }, answered([later, acceptedAnswer(idOf(2))])]);
-  t.same(effects.at(-1), { type: 'sendBatch', limit: 8, held: [idOf(1)] });
+  t.match(effects[0], {
+    type: 'sendBatch',
+    limit: 8,
+    held: [idOf(1)],
+    unsettled: { answers: [{ transactionId: idOf(2) }] },
+  });
   const idle = play([{ type: 'sliceEmpty' }], { from: state });
   t.same(idle.effects[0], { type: 'startTimer', generation: idle.state.generation, delayMs: holdMinMs });
   t.equal(statusOf(idle.state, 1_000).lastError?.code, 'host.busy');
@@ -114,7 +127,7 @@ t.test('`later` holds that record alone, and at least a second', async (t) => {
     from: idle.state,
     at: 1_000 + holdMinMs,
   });
-  t.same(due.effects, [{ type: 'sendBatch', limit: 8, held: [] }]);
+  t.same(due.effects, [{ type: 'sendBatch', limit: 8, held: [], unsettled: null }]);
 });
 
 t.test('held records are bounded: at the most, nothing is sent until one is due', async (t) => {
@@ -156,7 +169,7 @@ t.test(
       failure: status(400),
     });
     const halved = play([started, unreadable(ids)]);
-    t.same(halved.effects, [{ type: 'sendBatch', limit: 4, held: [] }]);
+    t.same(halved.effects, [{ type: 'sendBatch', limit: 4, held: [], unsettled: null }]);
     const alone = play([unreadable(ids.slice(0, 4)), unreadable(ids.slice(0, 2)), unreadable(ids.slice(0, 1))], {
       from: halved.state,
     });
@@ -213,6 +226,12 @@ t.test(
       asked.types.slice(0, 2),
       ['reportRegression', 'reportStatus'],
       'nothing was answered, so nothing is settled',
+    );
+    const some = { ...answered([acceptedAnswer(idOf(1)), busy]), watermark: back } as SyncHappening;
+    t.same(
+      play([...online, { type: 'recordsQueued' }, some]).types,
+      ['settle', 'reportRegression', 'reportStatus', 'sendBatch'],
+      'nothing goes before what it lost is queued again',
     );
     const well = play([...online, { type: 'contactSucceeded', watermark: watermarkAt(1) }]);
     t.notOk(well.types.includes('reportRegression'), 'fewer by number alone says nothing: answers may have been late');
@@ -275,6 +294,7 @@ type Fate =
   | 'http403'
   | 'later'
   | 'storeFails'
+  | 'settleFails'
   | 'contactLost'
   | 'contactFound'
   | 'askedForRound';
@@ -301,12 +321,14 @@ function runWorld(
     failure,
   });
 
+  const storeFailed: SyncHappening = { type: 'storeFailed', code: 'store.failed', detail: '' };
   const outcome = (taken: readonly TransactionId[], fate: Fate): SyncHappening => {
     if (fate === 'lost' || fate === 'contactLost') return fail(taken, unreachable);
     if (fate === 'garbled') return fail(taken, { ...unreachable, code: 'host.answerInvalid' });
     if (fate.startsWith('http')) return fail(taken, status(Number(fate.slice(4))));
     if (taken.some((id) => poison.has(ids.indexOf(id)))) return fail(taken, status(400));
-    if (fate === 'storeFails') return { type: 'storeFailed', code: 'store.failed', detail: '' };
+    if (fate === 'storeFails') return storeFailed;
+    if (fate === 'settleFails') outbox.failing = true;
     return answered(
       taken.map((transactionId, at) =>
         fate === 'later' && at % 2 === 0
@@ -315,12 +337,19 @@ function runWorld(
       ),
     );
   };
+  const settle = ({ answers, held }: EffectOf<'settle'>): void => {
+    if (outbox.failing) {
+      // What was sent meanwhile is nobody's any more, as the shell tells by the generation.
+      outbox.failing = false;
+      inFlight = null;
+      pending.push(storeFailed);
+      return;
+    }
+    const settled = answers.map((answer) => ({ transactionId: answer.transactionId, answer, knownToSale: false }));
+    outbox.settle(settled, held);
+  };
   const perform = (effect: SyncEffect): void => {
-    if (effect.type === 'settle')
-      outbox.settle(
-        effect.answers.map((answer) => ({ transactionId: answer.transactionId, answer, knownToSale: false })),
-        effect.held,
-      );
+    if (effect.type === 'settle') settle(effect);
     if (effect.type === 'startTimer') timers.push({ atMs: nowMs + effect.delayMs, generation: effect.generation });
     if (effect.type !== 'sendBatch' && effect.type !== 'fetchDirectives') return;
     if (inFlight) throw new Error('two requests in flight');
@@ -332,7 +361,10 @@ function runWorld(
           : { type: 'directivesArrived', version: 3 };
       return;
     }
-    const taken = outbox.nextUnsent(effect.limit, new Set(effect.held)).map(({ transactionId }) => transactionId);
+    const unsettled = effect.unsettled?.answers.map(({ transactionId }) => transactionId) ?? [];
+    const skip = new Set([...effect.held, ...unsettled]);
+    const taken = outbox.unsent.map(({ transactionId }) => transactionId).filter((id) => !skip.has(id));
+    taken.splice(effect.limit);
     inFlight = () => (taken.length === 0 ? { type: 'sliceEmpty' } : outcome(taken, fate));
     if (taken.length === 0) fateAt -= 1;
     if (fate === 'contactLost') pending.push({ type: 'contactFailed', failure: unreachable });
@@ -391,6 +423,7 @@ t.test(
       'http403',
       'later',
       'storeFails',
+      'settleFails',
       'contactLost',
       'contactFound',
       'askedForRound',

@@ -26,6 +26,7 @@ import {
   type SyncState,
   type SyncStep,
   suspectsMax,
+  type Unsettled,
 } from './sync-state.js';
 
 export const initialState: SyncState = { phase: 'offline', generation: 0 };
@@ -64,13 +65,22 @@ function withHold(memory: SyncMemory, hold: Hold): SyncMemory {
 }
 
 /** Goes on with the round: the next slice, else the directives where due, else rest. */
-function goOn(memory: SyncMemory, generation: number, at: Moment, limits: SyncLimits): SyncStep {
+function goOn(
+  memory: SyncMemory,
+  generation: number,
+  at: Moment,
+  limits: SyncLimits,
+  unsettled: Unsettled | null = null,
+): SyncStep {
   const holds = memory.holds.filter((hold) => hold.untilMonotonicMs > at.atMonotonicMs);
   const current = holds.length === memory.holds.length ? memory : { ...memory, holds };
   const limit = Math.min(current.sliceMax, holdsMax - holds.length);
   if (limit <= 0) return afterQueue(current, generation, at, limits);
   const held = holds.map((hold) => hold.transactionId);
-  return [{ phase: 'sending', generation: generation + 1, memory: current }, [{ type: 'sendBatch', limit, held }]];
+  return [
+    { phase: 'sending', generation: generation + 1, memory: current },
+    [{ type: 'sendBatch', limit, held, unsettled }],
+  ];
 }
 
 function afterQueue(memory: SyncMemory, generation: number, at: Moment, limits: SyncLimits): SyncStep {
@@ -131,6 +141,13 @@ function withWatermark(memory: SyncMemory, watermark: Watermark | null): readonl
   return [{ ...memory, watermark }, watermark.wentBack ? [{ type: 'reportRegression', to: watermark }] : []];
 }
 
+/**
+ * The next slice goes out before the answers to this one are stored, so that the host works while the box writes. That is
+ * safe: the next slice takes none of the records answered here and none that `later` holds; it names the newest record of
+ * this answer, so that a host which went back in between is found out; and an answer that is lost before it is stored (the
+ * store fails, the power goes) leaves its record queued, and the host gives the same answer again. Where the host went back
+ * already, what it lost is queued again first.
+ */
 function batchAnswered(state: StateOf<'sending'>, event: EventOf<'batchAnswered'>, limits: SyncLimits): SyncStep {
   const finals: FinalAnswer[] = [];
   const later: Extract<RecordAnswer, { outcome: 'later' }>[] = [];
@@ -155,10 +172,14 @@ function batchAnswered(state: StateOf<'sending'>, event: EventOf<'batchAnswered'
     answeredBatches: known.answeredBatches + (finals.length > 0 ? 1 : 0),
     fetchDue: known.fetchDue || event.directivesVersion > (known.directivesVersion ?? -1),
   };
-  const [next, effects] = goOn(memory, state.generation, event, limits);
   const settle: readonly SyncEffect[] =
     finals.length > 0 ? [{ type: 'settle', answers: finals, held: event.watermark }] : [];
-  return [next, [...settle, ...regression, report, ...effects]];
+  const overtakes = finals.length > 0 && !event.watermark.wentBack;
+  const unsettled = overtakes ? { answers: finals, held: event.watermark } : null;
+  const [next, effects] = goOn(memory, state.generation, event, limits, unsettled);
+  return next.phase === 'sending' && overtakes
+    ? [next, [...effects, ...settle, report]]
+    : [next, [...settle, ...regression, report, ...effects]];
 }
 
 function batchFailed(state: StateOf<'sending'>, event: EventOf<'batchFailed'>, limits: SyncLimits): SyncStep {

@@ -134,9 +134,23 @@ export type SyncEvent = Moment & SyncHappening;
 export type SyncEventType = SyncEvent['type'];
 export type EventOf<Type extends SyncEventType> = Moment & Extract<SyncHappening, { type: Type }>;
 
+/** Final answers that came and are not stored yet, and what the host said with them that it holds. */
+export interface Unsettled {
+  readonly answers: readonly FinalAnswer[];
+  readonly held: Watermark;
+}
+
 export type SyncEffect =
-  /** Take up to `limit` records, skipping `held`, and send them. → sliceEmpty · batchAnswered · batchFailed · storeFailed */
-  | { readonly type: 'sendBatch'; readonly limit: number; readonly held: readonly TransactionId[] }
+  /**
+   * Take up to `limit` records, skipping `held` and what `unsettled` answers, and send them. `unsettled` is what the `settle`
+   * after it in the list stores. → sliceEmpty · batchAnswered · batchFailed · storeFailed
+   */
+  | {
+      readonly type: 'sendBatch';
+      readonly limit: number;
+      readonly held: readonly TransactionId[];
+      readonly unsettled: Unsettled | null;
+    }
   /** Store final answers before anything after it in the list runs. → storeFailed when that fails; the rest is dropped. */
   | { readonly type: 'settle'; readonly answers: readonly FinalAnswer[]; readonly held: Watermark | null }
   /** → directivesArrived · directivesFailed · storeFailed */
@@ -146,6 +160,7 @@ export type SyncEffect =
   /** The host was restored from a backup and holds this now. Queue again what it may have lost, then tell. */
   | { readonly type: 'reportRegression'; readonly to: Watermark }
   | { readonly type: 'reportStatus' };
+export type EffectOf<Type extends SyncEffect['type']> = Extract<SyncEffect, { type: Type }>;
 export type SyncStep = readonly [SyncState, readonly SyncEffect[]];
 
 /** As the terminal port shows it (terminal/runtime/port.ts). */

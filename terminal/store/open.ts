@@ -162,8 +162,9 @@ class OpenStore implements SqliteStore {
   unsentCount(): number {
     return this.#parts.counters.current.unsent;
   }
-  newestSeen(): TransactionId | null {
-    const { hostNewest } = this.#parts.counters.current;
+  newestSeen(unsettled: Held | null = null): TransactionId | null {
+    const { hostHeld, hostNewest } = this.#parts.counters.current;
+    if (unsettled && unsettled.recordsHeld >= hostHeld) return unsettled.newest;
     return hostNewest && transactionIdFromBytes(hostNewest);
   }
   requeueAbove(held: Held): void {
