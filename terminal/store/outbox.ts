@@ -79,7 +79,7 @@ export class Outbox {
     );
     this.#placeById = db.prepare('SELECT place FROM outbox WHERE id = ?').pluck();
     this.#worth = db.prepare('SELECT worth_minor, points FROM journal WHERE number = ?');
-    this.#remove = db.prepare('DELETE FROM outbox WHERE place = ?');
+    this.#remove = db.prepare('DELETE FROM outbox WHERE id = ? RETURNING place').pluck();
     this.#answer = db.prepare('INSERT INTO answer VALUES (?, ?, ?)');
     this.#places = db.prepare('SELECT place FROM outbox WHERE place >= ? AND place < ? ORDER BY place LIMIT ?').pluck();
     this.#answered = db.prepare(
@@ -137,10 +137,8 @@ export class Outbox {
   /** Inside the caller's transaction. An answer to a record that is not queued (answered before) changes nothing. */
   settle(counters: Counters, after: After, settled: SettledAnswer): void {
     const id = settled.transactionId;
-    const number = this.#numberOf(id);
+    const number = this.#recent.get(id)?.number ?? this.#unfile(id);
     if (number === null) return;
-    const recent = this.#recent.get(id);
-    if (!recent) this.#remove.run(integer(this.#placeById.get(idBytes(id)), 1));
     const dead = settled.answer.outcome === 'refused' && !settled.knownToSale;
     this.#answer.run(number, dead ? 1 : 0, JSON.stringify(settled.answer));
     const worth = this.#worth.get(number) as { readonly worth_minor: bigint; readonly points: bigint };
@@ -190,6 +188,12 @@ export class Outbox {
     const recent = this.#recent.get(id);
     if (recent) return recent.number;
     const place = this.#placeById.get(idBytes(id));
+    return place === undefined ? null : numberOf(integer(place, 1));
+  }
+
+  /** Takes a record out of the table. @returns its journal number, or null where it was not there */
+  #unfile(id: TransactionId): number | null {
+    const place = this.#remove.get(idBytes(id));
     return place === undefined ? null : numberOf(integer(place, 1));
   }
 
