@@ -70,7 +70,7 @@ export const defects: readonly Defect[] = [
     file: 'terminal/store/offline-book.ts',
     find: '      this.#spend.run(use.amount, use.allowanceId);\n',
     replace: '',
-    seeds: 100,
+    seeds: 200,
   },
   {
     name: 'an allowance that was given back may still be spent',
@@ -118,8 +118,8 @@ export const defects: readonly Defect[] = [
   {
     name: 'a record that comes again is applied again',
     file: 'host-sync/server/ledger/intake.ts',
-    find: "const stored = known?.digest === digest ? known : facts.get('record', idOfDigest(letter.digest));",
-    replace: "const stored = facts.get('record', idOfDigest(letter.digest));",
+    find: "const stored = known?.digest === letter.digestHex ? known : facts.get('record', letter.digestId);",
+    replace: "const stored = facts.get('record', letter.digestId);",
     seeds: 20,
   },
   {
