@@ -31,10 +31,15 @@ class FakeReader extends EventEmitter {
     super();
     this.reader = new FakeRaw(name);
   }
-  connect = async (): Promise<void> => {
+  /** In place of a connection that stands at once. */
+  slow: ((protocol: number | undefined) => Promise<void>) | null = null;
+  readonly plainConnect = async (mode?: string): Promise<void> => {
     this.connects++;
-    this.connection = { type: 2, protocol: 2 };
+    const protocol = mode === 'CONNECT_MODE_DIRECT' ? undefined : 2;
+    if (this.slow) await this.slow(protocol);
+    else this.connection = { type: 2, protocol };
   };
+  connect: (mode?: string) => Promise<void> = this.plainConnect;
   disconnect = async (): Promise<void> => {
     this.connection = null;
   };
@@ -237,22 +242,37 @@ t.test('escape commands go over the card’s connection, or over one of their ow
   t.ok(reader.connection, 'which stays');
 });
 
-t.test('a card that comes in mid-polling ends it, and gets a connection of its own', async (t) => {
-  const { reader, mover, frames } = await open();
-  let finish: (answer: Buffer) => void = () => {};
-  reader.escaped = () =>
-    new Promise((resolve) => {
-      finish = resolve;
-    });
-  mover.handle({ type: 'escape', reader: 1, commands: [hex('FF00'), hex('FF01')] });
-  await until(() => reader.controlled.length === 1);
-  // nfc-pcsc believes that it is connected, and asks for no protocol.
-  reader.connection = { type: 3, protocol: undefined };
-  reader.emit('card', { atr: Buffer.from('3b80800101', 'hex') });
-  mover.handle({ type: 'escape', reader: 1, commands: [hex('FF02')] });
-  finish(Buffer.alloc(0));
-  await until(() => last(frames)?.type === 'cardPresented');
-  t.same(reader.connection, { type: 2, protocol: 2 });
+t.test('a card that comes in mid-polling, or is being connected, never shares a connection with it', async (t) => {
+  for (const first of ['poll', 'card'] as const) {
+    const { reader, mover, frames } = await open();
+    let connections = 0;
+    const seen: number[] = [];
+    // As pcsclite does it: what is being connected does not count as connected yet.
+    const native = async (protocol: number | undefined): Promise<void> => {
+      seen.push(++connections);
+      await turn();
+      await turn();
+      reader.connection = { type: 2, protocol };
+    };
+    const wrapped = reader.connect;
+    reader.slow = native;
+    reader.disconnect = async () => {
+      connections--;
+      reader.connection = null;
+    };
+    t.not(wrapped, reader.plainConnect, 'the library’s own calls pass by the mover');
+    const poll = () => mover.handle({ type: 'escape', reader: 1, commands: [hex('FF00'), hex('FF01')] });
+    if (first === 'poll') poll();
+    const tapped = reader.tap();
+    if (first === 'card') poll();
+    await tapped;
+    await until(() => last(frames)?.type === 'cardPresented');
+    t.same(reader.connection, { type: 2, protocol: 2 }, `${first} first: the card’s own`);
+    t.equal(Math.max(...seen), 1, 'one at a time');
+    t.equal(connections, 1, 'and only the card’s is left');
+    mover.handle({ type: 'transmit', card: 1, exchange: 1, command: select });
+    await until(() => last(frames)?.type === 'answer');
+  }
 });
 
 t.test('a reader that refuses three times in a row is asked no more, and that is said once', async (t) => {

@@ -31,6 +31,8 @@ interface Slot {
   exchanging: boolean;
   showing: Promise<void> | null;
   watchLost: boolean;
+  /** Connections to cards that are being made, or wait to be. */
+  connecting: number;
   /** Escape commands refused in a row. */
   escapesRefused: number;
   /** Connected to a card whose answer to reset is not known yet. */
@@ -83,6 +85,7 @@ export class CardMover {
       showing: null,
       watchLost: false,
       escapesRefused: 0,
+      connecting: 0,
       awaitsAtr: false,
     };
     if (this.#slots.size >= readersMax) {
@@ -92,6 +95,7 @@ export class CardMover {
     this.#slots.set(slot.id, slot);
     this.report({ type: 'readerAdded', reader: slot.id, name: printable(reader.name, 128) });
     this.#catchMisnamedErrors(slot);
+    this.#connectOneByOne(slot);
     reader.on('error', (error) => this.#watchLost(slot, error));
     reader.on('card', (card) => void this.#arrived(slot, card.atr));
     reader.on('card.off', () => this.#left(slot));
@@ -122,6 +126,24 @@ export class CardMover {
       // A failed disconnect follows a removal that has been reported; only a card that cannot be reached is news.
       if (name.name !== 'DisconnectError') this.#failed(slot, name);
       return true;
+    };
+  }
+
+  /**
+   * pcsclite knows of a connection only once it stands: a second one begun meanwhile would take the first one's place, and
+   * the first could never be ended. So a card's connection waits for one that light or polling has without a card.
+   */
+  #connectOneByOne(slot: Slot): void {
+    const connect = slot.reader.connect.bind(slot.reader);
+    slot.reader.connect = async (mode) => {
+      if (mode === 'CONNECT_MODE_DIRECT') return connect(mode);
+      slot.connecting++;
+      try {
+        if (slot.showing) await slot.showing;
+        return await connect(mode);
+      } finally {
+        slot.connecting--;
+      }
     };
   }
 
@@ -220,8 +242,8 @@ export class CardMover {
   #escape(id: number, commands: readonly Bytes[]): void {
     const slot = this.#slots.get(id);
     if (!slot || slot.exchanging || slot.showing || slot.escapesRefused >= escapesRefusedMax) return;
-    // Between arrival and presentation, or while the last card is being let go, the connection is not ours to use.
-    if ((slot.card === null) !== (slot.reader.connection === null)) return;
+    // While a card is being connected, and until the last one is let go, the connection is not ours to make or to use.
+    if (slot.connecting > 0 || (slot.card === null) !== (slot.reader.connection === null)) return;
     slot.showing = this.#escapeAll(slot, commands)
       .then(
         () => {
@@ -250,11 +272,10 @@ export class CardMover {
     try {
       for (const command of commands) {
         // A card has come or gone meanwhile: it does not wait for light, sound or polling.
-        if (slot.presence !== presence || !slot.reader.connection) break;
+        if (slot.presence !== presence || slot.connecting > 0 || !slot.reader.connection) break;
         await slot.reader.control(Buffer.from(command), escapeAnswerBytesMax);
       }
     } finally {
-      // A card that came meanwhile waits for this connection to end, and then gets one of its own.
       if (isDirect) await this.#disconnect(slot);
     }
   }

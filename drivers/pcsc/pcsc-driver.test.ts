@@ -279,7 +279,7 @@ t.test('polling: on empty fields of readers that can, again and again, only wher
 });
 
 t.test('two cards in one field are refused, one is presented, and so is one that nobody could count', async (t) => {
-  const { child, driver, links } = open({ refuseTwoCards: true });
+  const { child, driver, links, time } = open({ refuseTwoCards: true });
   child().comeUp([`${acr} 00 00`, 'OMNIKEY 5422 CL 00 01']);
   const counters = () => driver.statuses().find((status) => status.device === 'reader-1')?.counters;
   const seeing = (cards: string) => (command: Uint8Array) =>
@@ -314,6 +314,10 @@ t.test('two cards in one field are refused, one is presented, and so is one that
   child().remove(1, 5);
   await turn();
   t.equal(links().length, 3, 'a card that left during the look was never there');
+  child().present(1, 6, () => new Promise(() => {}));
+  time.advance(600);
+  await turn();
+  t.equal(links().length, 3, 'one that cannot be looked at in time is let go, not presented dead');
 });
 
 const bankAtr = hex('3b6500002063cb6800');

@@ -342,13 +342,13 @@ export class PcscDriver implements Driver {
   ): Promise<void> {
     const answer = await link.transmit(command, countCardsMs);
     if (device.link !== link) return;
-    if (!answer.ok || (count(answer.value) ?? 1) < 2) {
+    if (answer.ok && (count(answer.value) ?? 1) < 2) {
       this.#tell({ type: 'cardPresented', device: device.device, link });
       return;
     }
-    device.counters.twoCards++;
+    if (answer.ok) device.counters.twoCards++;
     device.link = null;
-    if (this.#options.memberSignals) this.#signalOn(device, 'refused');
+    if (this.#options.memberSignals) this.#signalOn(device, answer.ok ? 'refused' : 'tapAgain');
     await link.close();
   }
 

@@ -95,6 +95,10 @@ export abstract class LineDriver<Own> implements Driver {
   protected farewell(_line: Line<Own>, _transport: ByteTransport): Promise<unknown> | null {
     return null;
   }
+  /** Is the last word still owed to a line that is let go? It is then opened for that alone, and closed again. */
+  protected owesFarewell(_line: Line<Own>): boolean {
+    return false;
+  }
   protected abstract counters(own: Own): Readonly<Record<string, number>>;
 
   async start(emit: (event: DeviceEvent) => void): Promise<void> {
@@ -149,8 +153,8 @@ export abstract class LineDriver<Own> implements Driver {
     for (const found of wanted) this.#addLine(found);
     const openings = this.lines
       .filter((line) => line.isHere && !line.transport && !line.isOpening && !this.#leaving.has(line))
-      .filter(({ identity }) => !this.orders.isHeld(identity))
-      .map((line) => this.#open(line));
+      .filter((line) => !this.orders.isHeld(line.identity) || this.owesFarewell(line))
+      .map((line) => (this.orders.isHeld(line.identity) ? this.#visit(line) : this.#open(line)));
     this.#cancelLook = this.ports.schedule(lookEveryMs, () => {
       if (!this.#stopped) this.#look();
     });
@@ -178,6 +182,17 @@ export abstract class LineDriver<Own> implements Driver {
       });
     const line = this.lines.find((each) => each.identity === identity);
     if (line && (!isHere || this.orders.isHeld(identity))) this.#settle(line);
+  }
+
+  /** Opens a line that is held, says the last word on it, and closes it. */
+  async #visit(line: Line<Own>): Promise<void> {
+    line.isOpening = true;
+    const opened = await this.ports.open(line.path);
+    if (opened.ok) {
+      const farewell = this.#stopped ? null : this.farewell(line, opened.value);
+      this.#close(opened.value, farewell ? this.#part(line, farewell) : null);
+    }
+    line.isOpening = false;
   }
 
   async #open(line: Line<Own>): Promise<void> {

@@ -17,6 +17,8 @@ export const triesMax = 3;
 /** How much later than its own time-out a pad may say so. */
 export const marginMs = 5_000;
 const entryNameBytes = 8;
+/** Entries that have ended and whose answers may come yet. */
+const namesMax = 16;
 
 type WithoutDevice<T> = T extends unknown ? Omit<T, 'device'> : never;
 export type EntryEnd = WithoutDevice<PinEnd>;
@@ -50,6 +52,8 @@ const unknown = (code: DeviceError['code'], detail: string): EntryEnd => ({
 export class PadTalk {
   readonly #reader = new PadFrameReader();
   #entry: Entry | null = null;
+  /** Names of the newest entries. */
+  readonly #drawn: EntryName[] = [];
 
   constructor(private readonly ports: PadTalkPorts) {}
 
@@ -83,6 +87,8 @@ export class PadTalk {
     return new Promise((resolve) => {
       // Drawn, not counted: an answer to an entry of an earlier run is not taken for one of this.
       const name = toHex(this.ports.random.bytes(entryNameBytes));
+      this.#drawn.push(name);
+      if (this.#drawn.length > namesMax) this.#drawn.shift();
       const waitMs = timeoutS * 1_000 + marginMs;
       const entry: Entry = { name, waitMs, stage: 'calling', heardStrange: false, cancelTimer: () => {}, resolve };
       this.#entry = entry;
@@ -107,7 +113,7 @@ export class PadTalk {
       else this.#giveUp(entry, unknown('device.timedOut', 'the pad does not answer'));
     });
     void this.ports.write(frame).then((written) => {
-      if (!written.ok) this.#end(entry, { result: 'unknown', error: written.error });
+      if (!written.ok) this.#giveUp(entry, { result: 'unknown', error: written.error });
     });
   }
 
@@ -129,11 +135,11 @@ export class PadTalk {
     }
   }
 
-  /** Of an entry that has ended: the key is used up, the block is nobody's. */
+  /** Of an entry that has ended: the key is used up, the block is nobody's. What was never asked for tells nothing of any key. */
   #late(answer: Exclude<PadAnswer, { says: 'started' }>): void {
     this.ports.count('late');
     if (answer.says !== 'ended' || answer.end.result !== 'entered') return;
-    this.ports.keySerials.take(answer.end.keySerialNumber);
+    if (this.#drawn.includes(answer.entry)) this.ports.keySerials.take(answer.end.keySerialNumber);
     wipe(answer.end);
   }
 

@@ -18,6 +18,10 @@ export interface RelayOptions {
 
 interface Switching {
   talk: RelayTalk | null;
+  /** The last that the board was told, and took, was off. */
+  isOff: boolean;
+  /** Counts what was said: an older word that ends late says nothing of the newest. */
+  said: number;
   pulses: number;
   unsure: number;
 }
@@ -57,7 +61,7 @@ export class RelayDriver extends LineDriver<Switching> {
     return this.#wanted;
   }
   protected fresh(): Switching {
-    return { talk: null, pulses: 0, unsure: 0 };
+    return { talk: null, isOff: false, said: 0, pulses: 0, unsure: 0 };
   }
 
   protected began(line: Line<Switching>): void {
@@ -76,18 +80,28 @@ export class RelayDriver extends LineDriver<Switching> {
     return this.#write(line, transport, this.#off);
   }
 
+  /** A relay that may be on is switched off whatever was ordered of its line, once in each look. */
+  protected override owesFarewell({ own }: Line<Switching>): boolean {
+    return !own.isOff;
+  }
+
   protected left({ own }: Line<Switching>): void {
     own.talk?.left();
     own.talk = null;
   }
 
-  #write(
-    { identity }: Line<Switching>,
+  async #write(
+    { identity, own }: Line<Switching>,
     transport: ByteTransport,
     bytes: Uint8Array,
   ): ReturnType<ByteTransport['write']> {
     this.orders.passed(identity, 'out', bytes);
-    return transport.write(bytes);
+    own.isOff = false;
+    own.said += 1;
+    const { said } = own;
+    const written = await transport.write(bytes);
+    if (own.said === said) own.isOff = written.ok && bytes === this.#off;
+    return written;
   }
 
   protected read(): void {

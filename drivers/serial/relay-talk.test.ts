@@ -203,6 +203,56 @@ t.test(
   },
 );
 
+t.test('a relay that is left on is switched off also on a line that is held, and held from the start', async (t) => {
+  for (const fault of ['refuse', 'pull'] as const) {
+    const { again, board, driver, line, pass, start } = openFeigned();
+    await start();
+    // On is taken, off is not: at its time, as the last word on the line, and once more.
+    line.faults = fault === 'refuse' ? ['none', 'refuse', 'refuse', 'refuse'] : ['pull'];
+    const pulse = driver.pulse(null);
+    await pass(250);
+    if (fault === 'pull') line.isThere = false;
+    await pass(500);
+    driver.serve('/gate', false);
+    t.equal(board.relays[0], true, `${fault}: on as it is disabled`);
+    line.isThere = true;
+    await pass(2_000);
+    t.equal(board.relays[0], false, 'off within two looks');
+    t.match(driver.statuses(), [{ state: 'disabled' }]);
+    const { opened } = line;
+    await pass(10_000);
+    t.equal(line.opened, opened, 'and left alone from then on');
+    t.equal(line.closes, opened, 'nothing stays open');
+    t.match(await pulse, { switched: 'unknown' });
+    await driver.stop();
+    board.feed(Uint8Array.of(0xa0, 1, 1, 0xa2));
+    const next = again();
+    next.serve('/gate', false);
+    await next.start(() => {});
+    await pass(1_500);
+    t.equal(board.relays[0], false, 'also by a box that starts with it disabled');
+    t.match(next.statuses(), [{ state: 'disabled' }]);
+    await next.stop();
+  }
+});
+
+t.test('the supervisor’s pauses do not keep a relay on: off is tried once a second', async (t) => {
+  const { board, driver, line, pass, time } = openFeigned();
+  const supervisor = new DeviceSupervisor({ ...{ drivers: [driver], disabled: [], ...time }, onEvent: () => {} });
+  await supervisor.start();
+  await pass(250);
+  // On is taken; off is refused a dozen times, which the supervisor answers with pauses of up to half a minute.
+  line.faults = ['none', ...Array.from({ length: 12 }, () => 'refuse' as const)];
+  void driver.pulse(null);
+  await pass(1_000);
+  t.equal(board.relays[0], true);
+  await pass(13_000);
+  t.equal(line.faults.length, 0, 'all were tried');
+  await pass(1_250);
+  t.equal(board.relays[0], false);
+  await supervisor.stop();
+});
+
 t.test('the box dies while the relay is on: off at the next opening, and nothing is switched on again', async (t) => {
   const { again, board, driver, pass, settle, start } = openFeigned();
   await start();

@@ -78,7 +78,10 @@ function ask<T>(talk: Talk, asking: Asking<T>): Dialogue<T> {
 function heard<T>(talk: Talk, asking: Asking<T>, answer: Bytes): Dialogue<T> {
   const { what } = asking;
   const split = splitAnswer(answer);
-  if (!split.ok) return fault(split.error.code, null, `${what}: ${split.error.detail}`);
+  if (!split.ok) {
+    asking.soFar.fill(0);
+    return fault(split.error.code, null, `${what}: ${split.error.detail}`);
+  }
   const { status } = split.value;
   const data = concat(asking.soFar, split.value.data);
   asking.soFar.fill(0);

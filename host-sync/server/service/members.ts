@@ -182,6 +182,11 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
         if (!member) return refusal('credential.unknown');
         const known = facts.get('memberKey', id);
         if (known?.memberId === memberCode && known.kind === kind) return ok(viewOf(facts, member));
+        // A tag that an older host kept as a pass: it could not tell them apart.
+        if (known?.memberId === memberCode && known.kind === 'pass' && kind === 'tag') {
+          facts.write([put('memberKey', { ...known, kind })]);
+          return ok(viewOf(facts, member));
+        }
         if (known || facts.find('coupon', 'cardKeyId', id).length > 0)
           return refusal('record.conflict', `this ${kind} id is taken`);
         if (facts.find('memberKey', 'memberId', memberCode).length >= memberKeysMax)

@@ -215,7 +215,7 @@ export interface MemberAdmin {
   }): Answered<MemberView>;
   /**
    * Binds a pass in a wallet or a tag, by `passId` of drivers/protocols/wallet-pass or `tagId` of drivers/protocols/tag.
-   * The same one again: the same member. `credential.unknown`: no such member; `record.conflict`: another member's, or of
+   * The same one again: the same member. A tag that was bound as a pass becomes one. `credential.unknown`: no such member; `record.conflict`: another member's, or of
    * another kind; `input.tooLong`: too many.
    */
   bind(memberCode: string, kind: 'pass' | 'tag', id: string): Answered<MemberView>;

@@ -364,7 +364,8 @@ CREATE TABLE tag (
 ) STRICT, WITHOUT ROWID;
 `;
 
-// Which of the ids without a key are tags, is known of those whose message was seen; any other tag has to be bound anew.
+// Which of the ids without a key are tags, is known of those whose message was seen. Any other tag stands as a pass, and
+// counts again once it is bound as a tag.
 const ninth = `
 ALTER TABLE memberKey ADD COLUMN kind TEXT NOT NULL DEFAULT 'phone' CHECK (kind IN ('phone', 'pass', 'tag'));
 UPDATE memberKey SET kind = CASE WHEN id IN (SELECT id FROM tag) THEN 'tag' ELSE 'pass' END WHERE length(wrapped) = 0;
