@@ -151,6 +151,30 @@ t.test('fault 37: a line has one use, and one carrier has the messages', (t) => 
   t.end();
 });
 
+t.test('what cannot come about is said, and clashes are said beside values out of range', (t) => {
+  t.same(pathsOf('[relays]\nopensOn = "sales"\n'), ['relays.opensOn']);
+  t.same(problemsOf('[relays]\nopensOn = "sales"\npaths = ["/dev/a"]\n'), []);
+  t.same(pathsOf('[readers]\nwalletPolling = true\n'), ['readers.walletPolling']);
+  t.same(problemsOf('[readers]\nwalletPolling = true\n[wallet]\npassTypeIds = ["pass.com.example.a"]\n'), []);
+  t.same(pathsOf('[readers]\ncontactSlots = ["ICC"]\nignoredNames = ["SAM", "ICC"]\n'), ['readers.contactSlots']);
+  t.same(pathsOf('[readers]\ncontactSlots = [""]\n'), ['readers.contactSlots']);
+  const nine = Array.from({ length: 9 }, (_, at) => `"/dev/${at}"`).join(', ');
+  t.same(pathsOf(`[scanners]\npaths = [${nine}]\n`), ['scanners.paths'], 'more lines than one driver serves');
+  for (const both of ['0C2E:0b61:S1', '0c2e:0b61'])
+    t.same(
+      pathsOf(`[hidScanners]\nkeyboards = ["0c2e:0b61:S1"]\n[keypads]\ndevices = ["${both}"]\n`),
+      ['keypads.devices'],
+      'a scanner and a keypad at once',
+    );
+  t.same(problemsOf('[hidScanners]\nkeyboards = ["0c2e:0b61:S1"]\n[keypads]\ndevices = ["0c2e:0b61:S2"]\n'), []);
+  t.same(
+    pathsOf('[scanners]\npaths = ["/dev/a"]\n[printers]\npaths = ["/dev/a"]\nbaud = 1\n'),
+    ['printers.baud', 'printers.paths'],
+    'all at once',
+  );
+  t.end();
+});
+
 t.test('a PIN pad is named with its serial number, and by nothing else', (t) => {
   const pads = '[pinPads]\npaths = ["/dev/a"]\ndevices = ["0C2E:0f00:S1"]\n';
   t.same(problemsOf(pads), []);

@@ -128,7 +128,8 @@ export function loadConfig(text: string): Result<Config, readonly ConfigProblem[
     if (!isTable(table)) problems.push({ path: name, value: shown(table), problem: `must be a section, [${name}]` });
     config[name] = loadSection(name, rows, isTable(table) ? table : {}, problems);
   }
-  if (problems.length === 0) problems.push(...clashes(config as unknown as Config));
+  // A value that is out of range stands as its default here: what clashes beside it is said all the same.
+  problems.push(...clashes(config as unknown as Config));
   if (problems.length === 0) return ok(config as unknown as Config);
   const untold = problems.length - problemsMax;
   return err(
@@ -157,11 +158,11 @@ function clashes({ console, host, ...sections }: Config): readonly ConfigProblem
       const first = line === '' ? undefined : taken.get(line);
       const user = section === 'console' ? 'console.serialPath' : `${section}.paths`;
       if (first === undefined || first === user) taken.set(line, user);
-      else return [{ path: user, value: shown(line), problem: `is the line of ${first} too` }];
+      else return [{ path: user, value: shown(line), problem: `is the line of ${first} too; name it once` }];
       return [];
     }),
   );
-  problems.push(...padClashes(sections));
+  problems.push(...padClashes(sections), ...typistClashes(sections), ...idle(sections), ...crowds(users));
   const carriers = modems.paths.length + (host.smppHost === '' ? 0 : 1);
   const tooMany = (section: 'modems' | 'relays', problem: string): ConfigProblem => ({
     path: `${section}.paths`,
@@ -177,8 +178,69 @@ function clashes({ console, host, ...sections }: Config): readonly ConfigProblem
   ];
 }
 
+/** Lines that one driver serves (drivers/serial/line-driver.ts). */
+const linesMax = 8;
+
+function crowds(
+  users: readonly (readonly [section: string, { readonly paths: readonly string[] }])[],
+): ConfigProblem[] {
+  return users
+    .filter(([, { paths }]) => paths.length > linesMax)
+    .map(([section, { paths }]) => ({
+      path: `${section}.paths`,
+      value: `${paths.length} lines`,
+      problem: `at most ${linesMax} lines of one kind`,
+    }));
+}
+
+/** What was asked for and cannot come about by anything else that is configured. */
+function idle({ readers, relays, wallet }: Pick<Config, 'readers' | 'relays' | 'wallet'>): readonly ConfigProblem[] {
+  const both = readers.contactSlots.filter((name) => readers.ignoredNames.includes(name));
+  return [
+    ...(relays.opensOn !== 'never' && relays.paths.length === 0
+      ? [
+          {
+            path: 'relays.opensOn',
+            value: shown(relays.opensOn),
+            problem: 'opens nothing: relays.paths names no board',
+          },
+        ]
+      : []),
+    ...(readers.walletPolling && wallet.passTypeIds.length === 0
+      ? [
+          {
+            path: 'readers.walletPolling',
+            value: 'true',
+            problem: 'tells iPhones of no pass: wallet.passTypeIds names none',
+          },
+        ]
+      : []),
+    ...both.map((name) => ({
+      path: 'readers.contactSlots',
+      value: shown(name),
+      problem: 'is in readers.ignoredNames too',
+    })),
+  ];
+}
+
 /** Of `vendor:product`. */
 const idsLength = 9;
+
+/** Ids are hex of either case; a serial number is exact, and one that is left out means every one. */
+const exact = (device: string): string => device.slice(0, idsLength).toLowerCase() + device.slice(idsLength);
+
+/** A device that types is a scanner or a keypad: two drivers on one would each take its keys from the other. */
+function typistClashes({ hidScanners, keypads }: Pick<Config, 'hidScanners' | 'keypads'>): readonly ConfigProblem[] {
+  const keyboards = hidScanners.keyboards.map(exact);
+  const meets = (a: string, b: string): boolean => a === b || a.startsWith(`${b}:`) || b.startsWith(`${a}:`);
+  return keypads.devices
+    .filter((device) => keyboards.some((keyboard) => meets(keyboard, exact(device))))
+    .map((device) => ({
+      path: 'keypads.devices',
+      value: shown(device),
+      problem: 'is a scanner of hidScanners.keyboards too; name it once',
+    }));
+}
 
 /** A PIN pad may show a keyboard or a stripe reader besides: whatever is keyed on a pad, no other driver is to hear. */
 function padClashes({
@@ -192,8 +254,6 @@ function padClashes({
     'stripeReaders.devices': stripeReaders.devices,
     'keypads.devices': keypads.devices,
   };
-  // Ids are hex of either case; a serial number is exact, and one that is left out means every one.
-  const exact = (device: string): string => device.slice(0, idsLength).toLowerCase() + device.slice(idsLength);
   const pads = pinPads.devices.map(exact).flatMap((pad) => [pad, pad.slice(0, idsLength)]);
   return Object.entries(named).flatMap(([path, patterns]) =>
     patterns
@@ -223,7 +283,7 @@ function loadSection(
       const value = table[row.key];
       const problem = misfit(row, value);
       if (problem) problems.push({ path: `${section}.${row.key}`, value: shown(value), problem });
-      return [row.key, plain(value)];
+      return [row.key, problem ? row.default : plain(value)];
     }),
   );
 }

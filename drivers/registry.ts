@@ -94,8 +94,15 @@ export function createDrivers(
       exists: existsSync,
       isSimulated: isPseudoTerminal,
     }),
-    new HidScannerDriver(settings.hidScanners, hid),
-    new StripeReaderDriver(settings.stripeReaders, hid),
+    // A PIN pad may show other interfaces: whatever is keyed on it, no other driver is to hear.
+    new HidScannerDriver(
+      {
+        ...settings.hidScanners,
+        ignoredDevices: [...settings.hidScanners.ignoredDevices, ...settings.pinPads.devices],
+      },
+      hid,
+    ),
+    new StripeReaderDriver({ ...settings.stripeReaders, ignoredDevices: settings.pinPads.devices }, hid),
     new KeypadDriver(settings.keypads, hid),
     new ReceiptPrinterDriver('serial', settings.printers, {
       ...writing,

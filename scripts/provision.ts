@@ -3,7 +3,7 @@
  * again at any time. Must not install packages (scripts/start does) and must not touch a file that it did not write.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '../config/load.js';
@@ -98,6 +98,16 @@ function namedDevices({ data, root }: Options): NamedDevices | null {
   };
 }
 
+/** Why another account cannot run what is in this folder; null: it can. */
+function hiddenFrom(folder: string): string | null {
+  for (let at = folder; ; at = path.dirname(at)) {
+    if ((statSync(at).mode & 0o005) !== 0o005 && at !== '/') return `${at} is closed to other users`;
+    if (at === path.dirname(at)) break;
+  }
+  // The unit has a /tmp of its own.
+  return /^\/(var\/)?tmp\//.test(folder) ? 'what is under /tmp is not there for a service' : null;
+}
+
 function writeWhole(target: string, text: string): void {
   mkdirSync(path.dirname(target), { recursive: true, mode: 0o755 });
   const half = `${target}.new`;
@@ -131,6 +141,13 @@ function main(): number {
   if (!options.dryRun && options.root === '/' && process.getuid?.() !== 0) {
     console.error('scripts/provision changes the system: run it with sudo, or look first with --dry-run');
     return exitNeedsRoot;
+  }
+  const hidden = hiddenFrom(builtFolder);
+  if (hidden) {
+    console.error(
+      `${options.user} cannot run this checkout: ${hidden}.\nMove it to a folder that every user may read, such as /opt/shouli, and run this from there.`,
+    );
+    if (!options.dryRun && options.root === '/') return exitFailed;
   }
   const named = namedDevices(options);
   if (!named) return exitFailed;

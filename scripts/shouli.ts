@@ -131,7 +131,20 @@ async function tap(options: { readonly data: string; readonly until: 'presented'
   }).catch(() => null);
   if (!phone) return noSet(folder);
   const before = await phone.request({ do: 'follow' });
-  await phone.request({ do: 'tap', until: options.until });
+  const tapped = await phone.ask({ do: 'tap', until: options.until });
+  if (!('ok' in tapped) || !tapped.ok) {
+    console.error('the phone is at the reader already: another scripts/shouli tap runs, or one was cut off just now');
+    process.exitCode = exitNotThere;
+    phone.close();
+    return;
+  }
+  const takeAway = (): void => {
+    phone.ask({ do: 'remove' }).then(
+      () => process.exit(130),
+      () => process.exit(130),
+    );
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, takeAway);
   console.log('the phone is at the reader …');
   const timer = setTimeout(() => void phone.request({ do: 'remove' }), holdMs);
   await gone;

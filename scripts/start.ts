@@ -62,7 +62,7 @@ async function requireIdle(dataFolder: string): Promise<void> {
   const answers = await Promise.all(sockets.map(isAnswering));
   if (answers.includes(true))
     throw new StartRefused(
-      `a box runs on ${dataFolder} already.\n  Talk to it with scripts/console, end it with Ctrl-C where it was started, or name another folder with --data.`,
+      `a box runs on ${dataFolder} already.\n  Talk to it with scripts/console --data ${dataFolder}, end it with Ctrl-C where it was started, or name another folder with --data.`,
       3,
     );
 }
@@ -145,7 +145,8 @@ async function run(words: StartArguments, endings: Endings): Promise<void> {
   endings.add(box.stop);
   markCurrent(dataRoot, dataFolder);
   const { hostUrl } = config.sync;
-  console.log(welcome({ box, simulated, number: simulatedNumber, devices, dataFolder, hostUrl }).join('\n'));
+  const dataNamed = words.data === dataFolderDefault ? null : words.data;
+  console.log(welcome({ box, simulated, number: simulatedNumber, devices, dataFolder, dataNamed, hostUrl }).join('\n'));
 }
 
 async function main(): Promise<void> {

@@ -30,6 +30,8 @@ export interface HidScannerOptions {
 export interface StripeReaderOptions {
   readonly enabled: boolean;
   readonly devices: readonly string[];
+  /** Never opened: interfaces of PIN pads. */
+  readonly ignoredDevices?: readonly string[];
 }
 export interface KeypadOptions {
   readonly devices: readonly string[];
@@ -109,11 +111,12 @@ function judgeKeyboard(device: HidDevice, options: HidScannerOptions): HidVerdic
 }
 
 /** A stripe reader says what it is; one that also types is none. */
-export function judgeStripeReader(device: HidDevice, { devices }: StripeReaderOptions): HidVerdict {
+export function judgeStripeReader(device: HidDevice, { devices, ignoredDevices }: StripeReaderOptions): HidVerdict {
   const layout = stripeLayout(device.descriptor, device.vendorId === magTekVendorId);
   const types = hidRole(device.descriptor, layoutWithAim).role === 'keyboard';
   const isWanted = devices.length === 0 || devices.some((pattern) => isMeant(pattern, device));
-  if (!layout || types || !isWanted) return { verdict: 'ignored' };
+  const isIgnored = ignoredDevices?.some((pattern) => isMeant(pattern, device)) ?? false;
+  if (!layout || types || !isWanted || isIgnored) return { verdict: 'ignored' };
   return { verdict: 'served', reading: { reader: () => stripeReader(layout), gapMs: 0, types: false } };
 }
 

@@ -88,6 +88,16 @@ t.test('stripe readers: found by what they say, swipes whole or counted as lost,
   await driver.stop();
 });
 
+t.test('a stripe that is a PIN pad’s other interface is never opened', async (t) => {
+  const { bus, start, driver } = openRig(
+    (ports) => new StripeReaderDriver({ ...stripes, ignoredDevices: ['0801:0002'] }, ports),
+  );
+  bus.plug('hidraw0', magTekDescriptor, { vendorId: '0801', productId: '0002' });
+  await start();
+  t.same(bus.opens, []);
+  await driver.stop();
+});
+
 t.test(
   'a keypad: only the one that is named, taken from the rest, numbers only, and forgotten after a while',
   async (t) => {

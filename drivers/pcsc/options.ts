@@ -21,6 +21,8 @@ export interface PcscOptions {
   readonly restartDelayMaxMs: number;
 }
 
+const namePart = { pattern: /\S/, says: 'a part of a reader’s name' } as const;
+
 export const pcscOptions = [
   {
     key: 'enabled',
@@ -32,18 +34,21 @@ export const pcscOptions = [
     key: 'names',
     type: 'list',
     default: [],
+    form: namePart,
     help: 'Use only readers whose name contains one of these texts (any case, from the beginning of a word). Empty: every reader. `device list` on the console shows the names.',
   },
   {
     key: 'ignoredNames',
     type: 'list',
     default: [],
+    form: namePart,
     help: 'Never use readers whose name contains one of these texts (any case, from the beginning of a word), such as the slot for a SAM inside a reader.',
   },
   {
     key: 'contactSlots',
     type: 'list',
     default: [],
+    form: namePart,
     help: 'Readers whose name contains one of these texts (any case, from the beginning of a word) are slots for bank cards with contacts: what is put in there is never taken for a phone, and never recorded. A combined reader has two names: name the half with contacts, such as ICC.',
   },
   {

@@ -40,5 +40,5 @@ function refusal(path: string, code: string | undefined): DeviceError {
   if (code === 'EACCES' || code === 'EPERM')
     return { code: 'device.denied', detail: `no permission for pcscd's socket ${path}` };
   const why = code === 'ENOENT' ? `there is no socket ${path}` : `nothing answers at ${path} (${code ?? 'unknown'})`;
-  return { code: 'device.absent', detail: `pcscd is not running: ${why}` };
+  return { code: 'device.absent', detail: `pcscd is not running: ${why}; sudo systemctl enable --now pcscd.socket` };
 }

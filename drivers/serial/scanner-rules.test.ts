@@ -75,6 +75,8 @@ async function openDriver(paths: readonly string[] = [], around: AroundCode = no
   };
 }
 
+const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
+
 t.test('plugged in after the start, out, and in at another socket under another name: one device', async (t) => {
   const { bus, start, look, rows, codes, driver } = await openDriver();
   await start();
@@ -237,6 +239,36 @@ t.test('a late error of the library is no exception: its close says the same', a
   ports[0]?.emit('error', new Error('reading error'));
   ports[0]?.emit('close', new Error('bad file descriptor'));
   t.same(closed, [{ code: 'device.closed', detail: 'bad file descriptor' }]);
+});
+
+t.test('a device that takes no bytes holds one thread, however often it is written to and opened', async (t) => {
+  const drains: (() => void)[] = [];
+  class Port extends EventEmitter {
+    isOpen = true;
+    open = (done: (error: Error | null) => void): void => done(null);
+    write = (_bytes: Buffer, done: (error: Error | null) => void): void => done(null);
+    port = { drain: () => new Promise<void>((resolve) => drains.push(resolve)) };
+    close = (done: () => void): void => done();
+  }
+  const open = () => openSerialTransport('/dev/zero', 9_600, async () => ({ SerialPort: Port }) as never);
+  const first = await open();
+  if (!first.ok) throw new Error('it opens');
+  const ended: unknown[] = [];
+  for (let write = 0; write < 5; write++) {
+    void first.value.write(utf8('x')).then((written) => ended.push(written.ok));
+    if (write < 2) await settled();
+  }
+  await settled();
+  t.equal(drains.length, 1);
+  await first.value.close();
+  t.match(await open(), { ok: false, error: { code: 'device.busy', detail: /does not take/ } });
+  drains[0]?.();
+  await settled();
+  t.same([drains.length, ended], [2, [true]], 'what was written meanwhile is waited for once, together');
+  drains[1]?.();
+  await settled();
+  t.same(ended, [true, true, true, true, true]);
+  t.ok((await open()).ok);
 });
 
 t.test('a library that cannot be loaded is said so; it is no exception', async (t) => {

@@ -2,6 +2,7 @@
  * Serial transport: one line through the serialport library, as bytes. Loaded only when a line is to be opened.
  */
 import { existsSync } from 'node:fs';
+import type { SerialPort } from 'serialport';
 import { printable } from '../../terminal/kernel/redaction.js';
 import { err, ok, type Result } from '../../terminal/kernel/result.js';
 import { type ByteTransport, cannotLoad, type DeviceError, type DeviceErrorCode } from '../contract/transport.js';
@@ -14,12 +15,37 @@ function codeOf(message: string): DeviceErrorCode {
 }
 const deviceError = (message: string): DeviceError => ({ code: codeOf(message), detail: printable(message) });
 
+/**
+ * Waiting until a line has sent its bytes holds a thread of libuv's pool, and neither a time limit nor closing the line gives it
+ * back: a device that takes no bytes would take them all. So each line has one such wait at most, over all its lives. By path.
+ */
+const sending = new Map<string, Promise<Result<void, DeviceError>>>();
+
+/** Resolves when all that was written before the call is sent. */
+async function sent(path: string, { port }: Pick<SerialPort, 'port'>): Promise<Result<void, DeviceError>> {
+  // One that is under way began before these bytes were written.
+  await sending.get(path);
+  const joined = sending.get(path);
+  if (joined) return joined;
+  if (!port) return err({ code: 'device.closed', detail: 'the line was closed' });
+  // The binding's own call: the stream's never ends where the line is closed meanwhile, though no thread waits any more.
+  const wait = port
+    .drain()
+    .then(
+      () => ok(undefined),
+      (error: Error) => err(deviceError(error.message)),
+    )
+    .finally(() => sending.delete(path));
+  sending.set(path, wait);
+  return wait;
+}
+
 /** Gives the library; a test gives one that cannot be loaded. */
 export type LoadSerial = () => Promise<Pick<typeof import('serialport'), 'SerialPort'>>;
 
 /**
- * Opens a line with 8 data bits, no parity, 1 stop bit, locked against other programs. Fails with device.absent,
- * device.busy, device.denied, device.failed, or device.driverMissing where the library cannot be loaded.
+ * Opens a line with 8 data bits, no parity, 1 stop bit, locked against other programs. Fails with device.absent, device.busy
+ * (also while the line has not sent what it was given before), device.denied, device.failed, or device.driverMissing where the library cannot be loaded.
  */
 export async function openSerialTransport(
   path: string,
@@ -27,6 +53,8 @@ export async function openSerialTransport(
   load: LoadSerial = () => import('serialport'),
 ): Promise<Result<ByteTransport, DeviceError>> {
   if (!existsSync(path)) return err({ code: 'device.absent', detail: printable(path) });
+  if (sending.has(path))
+    return err({ code: 'device.busy', detail: 'the device does not take what was sent to it before' });
   const library = await load().catch((error: unknown) => cannotLoad('serialport', error));
   if ('code' in library) return err(library);
   const port = new library.SerialPort({ path, baudRate: baud, lock: true, autoOpen: false });
@@ -40,7 +68,7 @@ export async function openSerialTransport(
       new Promise((resolve) => {
         port.write(Buffer.from(bytes), (error) => {
           if (error) resolve(err(deviceError(error.message)));
-          else port.drain((drained) => resolve(drained ? err(deviceError(drained.message)) : ok(undefined)));
+          else resolve(sent(path, port));
         });
       }),
     onData: (listener) => {

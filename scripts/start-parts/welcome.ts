@@ -11,6 +11,8 @@ export interface WelcomeFacts {
   /** What is there, in words; null: nothing. */
   readonly devices: string | null;
   readonly dataFolder: string;
+  /** The folder that was named to start; null: the one that every command takes by itself. */
+  readonly dataNamed: string | null;
   /** Where the host is when it is not the embedded one. */
   readonly hostUrl: string;
 }
@@ -21,6 +23,7 @@ const row = (name: string, text: string, more = ''): string =>
 /** The lines after a start, 80 columns wide but for long paths. */
 export function welcome(facts: WelcomeFacts): readonly string[] {
   const { box, simulated, devices, dataFolder } = facts;
+  const named = facts.dataNamed === null ? '' : ` --data ${facts.dataNamed}`;
   const { localApi, consoleSocket, firstPin } = box.terminal.ready;
   const api = localApi ? `http://127.0.0.1:${localApi.port}` : 'off (localApi.enabled)';
   return [
@@ -41,20 +44,20 @@ export function welcome(facts: WelcomeFacts): readonly string[] {
     row('local API', api, localApi ? 'docs/protocols/local-api.md' : ''),
     ...(localApi ? [row('till token', localApi.tokenFile)] : []),
     consoleSocket
-      ? row('console', 'scripts/console', firstPin ? '' : 'PIN forgotten? docs/console.md')
+      ? row('console', `scripts/console${named}`, firstPin ? '' : 'PIN forgotten? docs/console.md')
       : row('console', 'off (console.socket)'),
     ...(firstPin ? [row('first PIN', firstPin, 'shown this once, changed at login')] : []),
     row('data, logs', dataFolder),
-    ...(simulated ? tryIt(facts.number) : []),
+    ...(simulated ? tryIt(facts.number, named) : []),
     '',
     'Ctrl-C ends it; nothing is left half-done.',
   ];
 }
 
-const tryIt = (number: string): readonly string[] => [
+const tryIt = (number: string, named: string): readonly string[] => [
   '',
   'Try it in a second terminal (README.md goes further):',
-  `  scripts/shouli host member register ${number} --name 王芳`,
-  '  scripts/console                 log in, then: sale 300 earn --wait',
-  '  scripts/shouli tap              in a third: the phone is held to the reader',
+  `  scripts/shouli host member register ${number} --name 王芳${named}`,
+  `  ${`scripts/console${named}`.padEnd(30)}  log in, then: sale 300 earn --wait`,
+  `  ${`scripts/shouli tap${named}`.padEnd(30)}  in a third: the phone is held to the reader`,
 ];

@@ -242,11 +242,12 @@ const saleSummary = (sale: SaleView, language: Language): string =>
 export function salesLines(sales: readonly SaleView[], language: Language): string[] {
   if (sales.length === 0) return [say(language, 'none')];
   const columns = [
-    { title: `${say(language, 'label.reference')} / ${say(language, 'label.id')}`, least: 16 },
-    { title: say(language, 'label.service') },
-    { title: say(language, 'label.clerk'), least: 6 },
+    // Whole: what undoes, shows or prints a sale wants it.
+    { title: `${say(language, 'label.reference')} / ${say(language, 'label.id')}` },
+    { title: say(language, 'label.service'), least: 6 },
+    { title: say(language, 'label.clerk'), least: 2 },
     { title: say(language, 'label.total'), right: true },
-    { title: say(language, 'label.result'), least: 12 },
+    { title: say(language, 'label.result'), least: 6 },
   ];
   const rows = sales.map((sale) => [
     sale.reference ?? sale.transactionId,

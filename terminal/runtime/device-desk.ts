@@ -99,17 +99,23 @@ export class DeviceDesk implements DeviceDeskPort {
     const { status } = found.value;
     if (this.parts.isSaleOpen()) return err({ code: 'sale.busy', detail: '' });
     if (this.#trial) return err({ code: 'device.busy', detail: this.#trial.device });
+    const without = withoutTrial(found.value);
+    if (without) return err({ code: 'device.unsupported', detail: without });
+    if (status.state === 'disabled' && !status.error)
+      return err({ code: 'device.busy', detail: `it is disabled: device enable ${device}` });
     if (status.state !== 'ready')
       return err({ code: status.error?.code ?? 'device.absent', detail: status.error?.detail ?? status.state });
     let end: Trial['end'] = () => {};
     let isOver = false;
+    /** The pad has this trial's entry; one of somebody else is not to be cancelled. */
+    let isKeying = false;
     const ended = new Promise<TrialEnd>((resolve) => {
       const cancel = this.parts.schedule(timeoutMs, () => end('time'));
       end = (why) => {
         if (isOver) return;
         isOver = true;
         cancel();
-        found.value.driver.cancelPin?.(device);
+        if (isKeying) found.value.driver.cancelPin?.(device);
         if (this.#trial?.see === see) this.#trial = null;
         resolve(why);
       };
@@ -130,7 +136,9 @@ export class DeviceDesk implements DeviceDeskPort {
       if (pulse && this.#trial?.see === see) see({ type: 'pulse', end: pulse });
       end('done');
     });
+    isKeying = found.value.driver.askPin !== undefined;
     found.value.driver.askPin?.({ device, pan: testPan, timeoutS: padTimeoutS(timeoutMs) }).then((entry) => {
+      isKeying = false;
       const sight = entry && pinSightOf(entry);
       if (sight && this.#trial?.see === see) see({ type: 'pin', end: sight });
       end('done');
@@ -235,12 +243,20 @@ function pinSightOf(end: PinEnd): PinSight {
   return { result: 'entered', ...sight };
 }
 
+/** Why there is nothing to hold to it or to see of it; null: there is. */
+function withoutTrial({ driver, status }: Found): string | null {
+  if (driver.display) return 'a display has no trial: look at it during a sale';
+  return driver.name === 'serial-modem'
+    ? `a modem has no trial: device show ${status.device} tells what it sent`
+    : null;
+}
+
 const wantedBy = ({ driver, status }: Found): DeviceTrial['wants'] => {
   if (driver.print) return 'slip';
   if (driver.pulse) return 'pulse';
   if (driver.isContactSlot?.(status.device)) return 'bankCard';
   if (driver.askPin) return 'pin';
-  if (status.bus === 'pcsc') return 'card';
+  if (status.bus === 'pcsc' || driver.name === 'serial-module') return 'card';
   return driver.name === 'hid-stripe' ? 'stripe' : driver.name === 'hid-keypad' ? 'number' : 'code';
 };
 

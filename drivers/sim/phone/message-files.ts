@@ -65,6 +65,15 @@ export function putAnswer(folder: string, message: ShortMessage, text: string): 
   writeWhole(path, `from: ${message.to}\nto: ${message.from}\n\n${text}\n`, 0o644);
 }
 
+/** The message is a person's to read: kept as `<id>.sms.read`, where no phone looks at it again. Nothing when it is gone. */
+export function keepMessage(folder: string, id: string): void {
+  try {
+    renameSync(join(folder, `${id}.sms`), join(folder, `${id}.sms.read`));
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}
+
 /** The message has been dealt with. Does nothing when it is gone. */
 export function removeMessage(folder: string, id: string): void {
   try {

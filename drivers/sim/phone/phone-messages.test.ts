@@ -176,13 +176,16 @@ t.test('message files', async (t) => {
   put('5.sms', `from: 1069001\nto: 13800138000\n\n${'x'.repeat(messageFileBytesMax)}`);
   put('6.sms.new', 'half a');
   put('7.sms', `from: 1069001\nto: 13800138000\n\n${text('hostCouponMessage')}`);
+  put('8.sms', 'from: 1069001\nto: 13800138000\n\n验证码 123456');
   const memory = new VolatileMemory(fresh);
   const phone = new SimulatedPhone({ memory });
   t.same(phone.handleMessages(folder, out), [
     { id: '1', outcome: 'registered' },
     { id: '7', outcome: 'couponKept' },
+    { id: '8', outcome: 'notForThisApplication' },
   ]);
-  t.same(readdirSync(folder).sort(), ['2.sms', '3.sms.bad', '4.sms.bad', '5.sms.bad', '6.sms.new']);
+  t.same(readdirSync(folder).sort(), ['2.sms', '3.sms.bad', '4.sms.bad', '5.sms.bad', '6.sms.new', '8.sms.read']);
+  t.match(readFileSync(join(folder, '8.sms.read'), 'utf8'), /验证码 123456/, 'what is for its owner can be read');
   t.same(readdirSync(out), ['1-answer.sms']);
   const [answer] = messagesFor(out, '1069001');
   t.match(answer, { from: '13800138000', to: '1069001', text: memory.state.registration?.answer });

@@ -4,7 +4,7 @@
  */
 import type { Bytes } from '../../../terminal/kernel/bytes.js';
 import { MemberApplication, type Misbehaviour } from './member-application.js';
-import { messagesFor, putAnswer, removeMessage } from './message-files.js';
+import { keepMessage, messagesFor, putAnswer, removeMessage } from './message-files.js';
 import { type PhoneChance, realChance } from './phone-crypto.js';
 import { handleMessage, type MessageOutcome, shownRecord } from './phone-messages.js';
 import type { PhoneMemory, PhoneResult } from './phone-state.js';
@@ -179,7 +179,8 @@ export class SimulatedPhone {
       const handled = handleMessage(this.#memory.state, message.text, this.#chance);
       if (handled.state !== this.#memory.state) this.#memory.save(handled.state);
       if (handled.answer !== null) putAnswer(outFolder, message, handled.answer);
-      removeMessage(inFolder, message.id);
+      if (handled.outcome === 'notForThisApplication') keepMessage(inFolder, message.id);
+      else removeMessage(inFolder, message.id);
       this.#onEvent({ event: 'message', id: message.id, outcome: handled.outcome });
       return { id: message.id, outcome: handled.outcome };
     });

@@ -145,6 +145,19 @@ withTag('a tag’s id shown as a pass is nobody’s, also where passes may spend
   t.same(new Set(keys.map(({ kind }) => kind)), new Set(['tag']));
 });
 
+withTag(
+  'a tag that an older host kept as a pass counts again once it is bound as a tag',
+  async (t, { world, box, code }) => {
+    const bare = { method: 'tagUid', tagId: bareId } as const;
+    must(await world.host.members.bind(code, 'pass', bareId));
+    t.equal(said(await box.tell(earn(bare))), 'credential.unknown');
+    const other = must(await world.host.members.enlist({ phone: '13800000009', name: 'Li' }));
+    t.match(await world.host.members.bind(other.memberCode, 'tag', bareId), { error: { code: 'record.conflict' } });
+    must(await world.host.members.bind(code, 'tag', bareId));
+    t.equal(said(await box.tell(earn(bare))), 'accepted');
+  },
+);
+
 withTag('what does not prove itself is refused', async (t, { box }) => {
   t.equal(said(await box.tell(earn(sun(newTag('forged'))))), 'tag.forged');
   t.equal(said(await box.tell(earn(sun(newTag('wrongKey'))))), 'tag.forged');
