@@ -269,11 +269,17 @@ export async function runDemo(options: { readonly json: boolean }): Promise<numb
     for (const stop of stops.splice(0).reverse()) await stop();
     rmSync(dataFolder, { recursive: true, force: true });
   };
+  let isCut = false;
   const interrupted = (): void => {
+    if (isCut) return;
+    isCut = true;
+    console.error('demo: interrupted; putting everything away …');
     void stopAll().then(() => process.exit(130));
   };
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
+  // Who reads the lines has gone (`… | head`): nobody to play for.
+  process.stdout.on('error', interrupted);
   try {
     if (!options.json)
       console.log(
@@ -307,6 +313,7 @@ export async function runDemo(options: { readonly json: boolean }): Promise<numb
     const stage: Stage = { box, set, phone, admin, token, say };
     for (const play of [join, points, catalogue, cardCoupon, screenCoupon, reconcile]) await play(stage);
   } catch (error) {
+    if (isCut) return 130;
     say.failures += 1;
     console.error(`demo: ${error instanceof Error ? error.message : String(error)}`);
   } finally {
@@ -314,6 +321,7 @@ export async function runDemo(options: { readonly json: boolean }): Promise<numb
     process.off('SIGINT', interrupted);
     process.off('SIGTERM', interrupted);
   }
+  if (isCut) return 130;
   say.end();
   return say.failures === 0 ? 0 : 1;
 }

@@ -71,7 +71,7 @@ export function renderTable(
 }
 
 /** Text over at most `linesMax` lines of `columns` (≥ 2), broken at blanks where there are some; the last is cut. */
-function wrap(text: string, columns: number, linesMax: number): string[] {
+export function wrap(text: string, columns: number, linesMax: number): string[] {
   const lines: string[] = [];
   let rest = printable(text, 4 * columns * linesMax);
   while (lines.length < linesMax - 1 && stringWidth(rest) > columns) {

@@ -151,6 +151,12 @@ t.test('every view fits the screen and is safe, whatever the box says', async (t
   }
   for (const line of refusalLines('sale.busy', hostile)) t.notMatch(line, /[\u0000-\u001f\u007f-\u009f\u202e]/);
   t.match(refusalLines('sale.busy').join('\n'), /sale\.busy.*有未完成的交易/s);
+  const long = refusalLines('command.malformed', 'a word '.repeat(60));
+  t.ok(
+    long.every((line) => stringWidth(line) <= 80),
+    'no line is broken by the screen',
+  );
+  t.ok(long.join(' ').includes('its name'), 'and what to do is whole');
 });
 
 t.test('a record that cannot be read has no worth, not a worth of zero', async (t) => {

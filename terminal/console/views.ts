@@ -14,7 +14,7 @@ import type {
   TerminalStatus,
 } from '../runtime/port.js';
 import type { Language } from './grammar.js';
-import { fit, renderPairs, renderTable, screenColumns } from './table.js';
+import { fit, renderPairs, renderTable, screenColumns, wrap } from './table.js';
 import { say } from './texts.js';
 
 type Audit = ReturnType<TerminalPort['audit']>[number];
@@ -42,12 +42,20 @@ export function durationText(ms: number): string {
 export const moneyText = (minor: number, currency: Currency): string =>
   `${currencies[currency].symbol}${formatAmount(minor, currency)}`;
 
+const indent = '  ';
+const refusalLinesMax = 3;
+
 /** A refusal: its code, what happened and what to do, in English and Chinese, and the detail. */
 export function refusalLines(code: ErrorCode, detail = ''): string[] {
   const row = errorTable[code];
-  const lines = [`${code}  ${row.en}`, `  ${row.zh}`];
-  if (detail) lines.push(`  ${detail}`);
-  return lines.map((line) => fit(line, screenColumns * 2));
+  const [first = '', ...more] = wrap(`${code}  ${row.en}`, screenColumns - indent.length, refusalLinesMax);
+  const others = [row.zh, detail].filter((text) => text !== '');
+  return [
+    first,
+    ...[...more, ...others.flatMap((text) => wrap(text, screenColumns - indent.length, refusalLinesMax))].map(
+      (text) => `${indent}${text}`,
+    ),
+  ];
 }
 
 interface Trouble {
@@ -236,8 +244,11 @@ function resultText(sale: SaleView, language: Language): string {
   return `${say(language, `result.${sale.outcome.result}`)}${code}`;
 }
 
-const saleSummary = (sale: SaleView, language: Language): string =>
-  `${sale.reference ?? sale.transactionId}  ${sale.service}  ${moneyText(sale.totalMinor, sale.currency)}  ${resultText(sale, language)}`;
+/** For lines that pass by, where what happens to the sale is what counts; `sales` and `status` name it in full. */
+const shortName = ({ reference, transactionId }: SaleView): string => reference ?? `…${transactionId.slice(-8)}`;
+
+const saleSummary = (sale: SaleView, language: Language, name = sale.reference ?? sale.transactionId): string =>
+  `${name}  ${sale.service}  ${moneyText(sale.totalMinor, sale.currency)}  ${resultText(sale, language)}`;
 
 export function salesLines(sales: readonly SaleView[], language: Language): string[] {
   if (sales.length === 0) return [say(language, 'none')];
@@ -337,7 +348,7 @@ export function eventLine(event: TerminalEvent, language: Language): string {
     switch (event.type) {
       case 'sale': {
         const prompt = event.sale.prompt ? `: ${say(language, `prompt.${event.sale.prompt}`)}` : '';
-        return `sale    ${saleSummary(event.sale, language)}${prompt}`;
+        return `sale    ${saleSummary(event.sale, language, shortName(event.sale))}${prompt}`;
       }
       case 'device':
         return `device  ${event.device.device}  ${say(language, `device.${event.device.state}`)}  ${event.device.error?.code ?? ''}`;
