@@ -19,7 +19,7 @@ import { linkAtr } from '../supervised/link-atr.js';
 import type { SpawnChild } from '../supervised/spawn-child.js';
 import { SupervisedProcess } from '../supervised/supervised-process.js';
 import { BleDevice } from './ble-device.js';
-import { spawnBluetoothChild } from './bluetooth-process.js';
+import { adaptersFolder, spawnBluetoothChild } from './bluetooth-process.js';
 import { type BleFrame, bleFrames, offers, rssiOffset } from './frames.js';
 import { NearPhones } from './near-phones.js';
 
@@ -32,6 +32,8 @@ const namedMax = 4;
 
 export interface BleOptions {
   readonly scanners: readonly string[];
+  /** hci0 …; empty: the first. */
+  readonly adapter: string;
   readonly phones: boolean;
   readonly phoneRssiMin: number;
   readonly idleGapMs: number;
@@ -88,7 +90,7 @@ export class BleDriver implements Driver {
     this.#process = new SupervisedProcess<BleFrame>({
       name: 'Bluetooth process',
       codec: bleFrames,
-      spawn: setup.spawn ?? spawnBluetoothChild,
+      spawn: setup.spawn ?? (() => spawnBluetoothChild({ words: [adaptersFolder, options.adapter] })),
       clock,
       schedule,
       heartbeat: durationMs(options.heartbeatMs),

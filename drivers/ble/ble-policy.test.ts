@@ -13,6 +13,7 @@ import { type BleFrame, bleFrames, rssiOffset } from './frames.js';
 const address = 'c0:11:22:33:44:55';
 const options: BleOptions = {
   scanners: [address.toUpperCase()],
+  adapter: '',
   phones: false,
   phoneRssiMin: -55,
   idleGapMs: 300,

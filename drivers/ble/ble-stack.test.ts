@@ -26,6 +26,7 @@ import { type PhoneAnswers, VirtualBlePhone, VirtualBleScanner } from '../sim/bl
 import { SimulatedPhone } from '../sim/phone/phone.js';
 import { newPhoneState, VolatileMemory } from '../sim/phone/phone-state.js';
 import { BleDriver, type BleOptions } from './ble-driver.js';
+import { spawnBluetoothChild } from './bluetooth-process.js';
 
 t.setTimeout(300_000);
 
@@ -34,6 +35,7 @@ const timeout = durationMs(5_000);
 const scannerAddress = 'c0:11:22:33:44:55';
 const options: BleOptions = {
   scanners: [scannerAddress],
+  adapter: '',
   phones: true,
   phoneRssiMin: -55,
   idleGapMs: 300,
@@ -67,13 +69,15 @@ async function until<T>(what: string, look: () => T | null | undefined | false):
   }
 }
 
-function open(t: Test, changes: Partial<BleOptions> = {}) {
+/** @param words further arguments of the child */
+function open(t: Test, changes: Partial<BleOptions> = {}, words: readonly string[] = []) {
   const stack = openBleStack();
+  const { childSetup } = stack;
   const driver = new BleDriver({
     clock: nativeClock,
     schedule,
     options: { ...options, ...changes },
-    spawn: stack.spawn,
+    spawn: () => spawnBluetoothChild({ ...childSetup, words: [...(childSetup.words ?? []), ...words] }),
   });
   const events: DeviceEvent[] = [];
   t.teardown(async () => {
@@ -117,6 +121,31 @@ t.test('no adapter, then one, then none, then one again', async (t) => {
   scanner.send('6901234567892\r');
   await until('the code', () => codes().length === 2);
   t.strictSame(codes(), ['4006381333931', '6901234567892']);
+});
+
+t.test('an adapter that another program has on is named as that, and taken once it is free', async (t) => {
+  const { stack, start, row, state, codes } = open(t);
+  const scanner = new VirtualBleScanner(scannerAddress);
+  scanner.isAdvertising = true;
+  stack.air.add(scanner);
+  stack.takeAway(true);
+  await stack.plugIn();
+  await start();
+  await until('the reason', () => row('ble')?.error?.code === 'device.busy');
+  stack.takeAway(false);
+  await state('ble-scanner-1', 'ready');
+  await until('a listener', () => scanner.isListenedTo);
+  for (const code of ['1', '2']) scanner.send(`${code}\r`);
+  await until('the codes', () => codes().length >= 2);
+  t.strictSame(codes(), ['1', '2'], 'each once');
+});
+
+t.test('only the adapter that the configuration names is taken', async (t) => {
+  const { stack, driver, row } = open(t, {}, ['hci1']);
+  await stack.plugIn();
+  await driver.start(() => {});
+  await until('the reason', () => row('ble')?.error?.detail === 'no Bluetooth adapter hci1');
+  t.equal(row('ble')?.state, 'absent');
 });
 
 t.test('codes in pieces, many in a row, and half a code when the link goes', async (t) => {

@@ -1,7 +1,7 @@
 /**
  * Entry of the Bluetooth child process: waits for an adapter, loads noble, and moves frames until the adapter is gone. One
- * process serves one life of the adapter; the box starts the next. Argument: where the kernel lists adapters.
- * Must hold no key and no session, write nothing to its standard streams, and never outlive the box.
+ * process serves one life of the adapter; the box starts the next. Arguments: where the kernel lists adapters, and the
+ * adapter's name (the first by default). Must hold no key and no session, write nothing to its standard streams, and never outlive the box.
  */
 import { readdirSync } from 'node:fs';
 import { cannotLoad } from '../contract/transport.js';
@@ -9,7 +9,7 @@ import { openChildEnd } from '../supervised/child-end.js';
 import { type BleFrame, bleFrames } from './frames.js';
 import { Radio } from './radio.js';
 
-const adaptersFolder = process.argv[2] ?? '/sys/class/bluetooth';
+const [adaptersFolder = '', configured = ''] = process.argv.slice(2);
 /** Between two looks for an adapter. */
 const lookAgainMs = 250;
 
@@ -23,20 +23,27 @@ const box = openChildEnd<BleFrame>(bleFrames, (frame) => {
 /** hci0, hci1 …; links within a connection (hci0:64) are listed beside them. */
 function adapterName(): string | null {
   try {
-    return readdirSync(adaptersFolder).filter((name) => /^hci[0-9]+$/.test(name))[0] ?? null;
+    const names = readdirSync(adaptersFolder).filter((name) => /^hci[0-9]+$/.test(name));
+    return (configured === '' ? names[0] : names.find((name) => name === configured)) ?? null;
   } catch {
     return null;
   }
 }
 
 let adapter = adapterName();
-if (adapter === null) box.report({ type: 'serviceDown', code: 'device.absent', detail: 'no Bluetooth adapter' });
+if (adapter === null) {
+  const detail = configured === '' ? 'no Bluetooth adapter' : `no Bluetooth adapter ${configured}`;
+  box.report({ type: 'serviceDown', code: 'device.absent', detail });
+}
 while (adapter === null) {
   await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
   adapter = adapterName();
 }
 // noble would take the first adapter that is switched on, which may be another one.
 process.env['NOBLE_HCI_DEVICE_ID'] = adapter.slice('hci'.length);
+// The whole adapter, without the kernel's own Bluetooth above it: over the shared channel noble's connect waits inside a call
+// to the kernel until the other end answers, and every other link of the adapter with it.
+process.env['HCI_CHANNEL_USER'] = '1';
 const library = await import('@abandonware/noble').catch((error: unknown) => cannotLoad('noble', error));
 if ('code' in library) {
   box.endWith(library);

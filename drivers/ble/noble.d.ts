@@ -44,10 +44,10 @@ declare module '@abandonware/noble' {
     on(event: 'discover', listener: (peripheral: Peripheral) => void): this;
     on(event: 'scanStop', listener: () => void): this;
     on(event: 'warning', listener: (message: string) => void): this;
-    /** Not public, and the only place that tells whether a link is encrypted. */
-    readonly _bindings?: {
+    /** Not public: the only place that tells whether a link is encrypted, asks how much the adapter takes, and tries again. */
+    readonly _bindings: {
       readonly _handles?: Readonly<Record<number, string | undefined>>;
-      readonly _hci?: EventEmitter;
+      readonly _hci: EventEmitter & { readonly _socket: EventEmitter; init(): void; readLeBufferSize(): void };
     };
   }
   const noble: Noble;

@@ -15,6 +15,13 @@ export const bleOptions = [
     help: 'Barcode scanners over Bluetooth LE (Nordic UART service), by address, like c0:11:22:33:44:55; at most 8. `device list` on the console shows scanners that are near. Only these are connected: anybody can advertise a scanner.',
   },
   {
+    key: 'adapter',
+    type: 'text',
+    default: '',
+    form: { pattern: /^(hci[0-9]{1,3})?$/, says: 'hci and a number, or nothing' },
+    help: 'The Bluetooth adapter, like hci1; nothing: the first that the system lists. The box has it for itself: nothing else on this computer can use it meanwhile.',
+  },
+  {
     key: 'phones',
     type: 'boolean',
     default: false,

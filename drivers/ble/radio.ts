@@ -14,8 +14,12 @@ import { GattPeer } from './gatt-peer.js';
 const peersMax = 256;
 /** A peer that advertises all the time is reported this often. */
 const reportEveryMs = 200;
-/** Adapters that other programs use stop scanning without a word. */
+/** Some adapters stop scanning without a word. */
 const rescanEveryMs = 20_000;
+/** Between two tries to take an adapter that is in use. */
+const takeAgainMs = 250;
+/** From its reset until an adapter is in service; some load their firmware first. */
+const adapterAnswerMs = 10_000;
 /** noble keeps every address that it ever heard: with this much memory the process is replaced when no link is open. */
 const memoryBytesMax = 200 * 1024 * 1024;
 
@@ -24,6 +28,19 @@ interface Peer {
   readonly peripheral: Peripheral;
   gatt: GattPeer | null;
   reportedAtMs: number;
+}
+
+/** Why the kernel does not hand an adapter over, as what a technician can do about it. */
+function cannotTake(adapter: string, error: unknown): DeviceError {
+  const { code = '', message = '' } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
+  if (code === 'EPERM' || code === 'EACCES')
+    return { code: 'device.denied', detail: `no permission to take ${adapter} (hardware.md, Bluetooth, access)` };
+  if (code === 'EBUSY')
+    return { code: 'device.busy', detail: `another program has ${adapter} on (hardware.md, Bluetooth, adapter)` };
+  if (code === 'ERFKILL')
+    return { code: 'device.denied', detail: `${adapter} is blocked: sudo rfkill unblock bluetooth` };
+  if (code === 'ENODEV') return { code: 'device.absent', detail: 'the Bluetooth adapter went away' };
+  return { code: 'device.failed', detail: printable(`${adapter} cannot be opened: ${message.split('\n')[0]}`) };
 }
 
 export class Radio {
@@ -44,12 +61,37 @@ export class Radio {
     private readonly giveUp: (error: DeviceError) => void,
   ) {
     noble.on('warning', () => {});
+    // The first look at the state opens the adapter. A listener for it would too, and then a failure is only a warning.
+    this.#take(() => void noble.state);
     noble.on('discover', (peripheral) => this.#heard(peripheral));
     noble.on('stateChange', (state) => this.#stateChanged(state));
-    noble._bindings?._hci?.on('encryptChange', (handle: number, encrypted: number) => this.#secured(handle, encrypted));
+    noble._bindings._hci.on('encryptChange', (handle: number, encrypted: number) => this.#secured(handle, encrypted));
     setInterval(() => this.#scan(), rescanEveryMs);
-    // The first look at the state opens the adapter; noble itself would only warn where that fails.
-    void noble.state;
+  }
+
+  /** Takes the adapter for this process alone, as soon as the kernel lets it. */
+  #take(open: () => void): void {
+    try {
+      open();
+    } catch (error) {
+      const reason = cannotTake(this.adapter, error);
+      if (reason.code !== 'device.busy') {
+        this.giveUp(reason);
+        return;
+      }
+      // Also the kernel itself has it for a moment when it was just plugged in.
+      this.report({ type: 'serviceDown', code: reason.code, detail: reason.detail });
+      const { _hci: hci } = this.noble._bindings;
+      setTimeout(() => {
+        hci._socket.removeAllListeners();
+        this.#take(() => hci.init());
+      }, takeAgainMs);
+      return;
+    }
+    setTimeout(() => {
+      if (!this.#isOn)
+        this.giveUp({ code: 'device.timedOut', detail: 'the Bluetooth adapter does not answer its reset' });
+    }, adapterAnswerMs);
   }
 
   handle(frame: BleFrame | LifeFrame): void {
@@ -67,18 +109,17 @@ export class Radio {
 
   #stateChanged(state: string): void {
     if (state === 'poweredOn') {
+      if (this.#isOn) return;
       this.#isOn = true;
+      // noble asks how much the adapter takes at once only on the shared channel, and sends nothing until it knows.
+      this.noble._bindings._hci.readLeBufferSize();
       this.report({ type: 'serviceUp', adapter: this.adapter });
       this.#scan();
-    } else if (state === 'unauthorized') {
-      this.giveUp({ code: 'device.denied', detail: 'no permission to use the Bluetooth adapter (hardware.md)' });
     } else if (state === 'unsupported') {
-      this.giveUp({ code: 'device.unsupported', detail: 'the Bluetooth adapter has no Low Energy' });
-    } else if (this.#isOn) {
-      // A socket that was bound to this adapter serves no other one: only a new process does.
-      this.giveUp({ code: 'device.absent', detail: 'the Bluetooth adapter went away or was switched off' });
+      this.giveUp({ code: 'device.unsupported', detail: 'the Bluetooth adapter has no Low Energy of version 4.0' });
     } else {
-      this.report({ type: 'serviceDown', code: 'device.absent', detail: 'the Bluetooth adapter is switched off' });
+      // A socket that was bound to this adapter serves no other one: only a new process does.
+      this.giveUp({ code: 'device.absent', detail: `the Bluetooth adapter went away (${printable(state, 20)})` });
     }
   }
 

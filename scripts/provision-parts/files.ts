@@ -131,7 +131,7 @@ const unit = ({ user, dataFolder, nodePath, programPath }: ProvisionWish): strin
     'RestartSec=2',
     'TimeoutStopSec=20',
     'UMask=0077',
-    '# A raw HCI socket, where Bluetooth is configured.',
+    '# An HCI user channel, where Bluetooth is configured.',
     'AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN',
     'CapabilityBoundingSet=CAP_NET_RAW CAP_NET_ADMIN',
     '# A memory image may hold a card number or a key.',

@@ -2,7 +2,7 @@
  * Everything below the Bluetooth driver, on one machine without Bluetooth: the shipped child, the unmodified noble, and a
  * controller in software that can be plugged in and out. Must not be imported by anything but tests and scripts.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -16,6 +16,8 @@ export interface BleStack {
   /** What makes a Bluetooth child meet this controller; for a driver in another process. */
   readonly childSetup: Partial<ChildSetup>;
   plugIn(): Promise<void>;
+  /** Another program takes the controller, or lets it go. */
+  takeAway(taken: boolean): void;
   /** Resolves when nobody hears the controller any more. */
   pullOut(): Promise<void>;
   close(): Promise<void>;
@@ -60,6 +62,7 @@ export function openBleStack(): BleStack {
       await new Promise<void>((resolve) => server?.listen(uart, resolve));
       mkdirSync(path.join(adapters, 'hci0'));
     },
+    takeAway: (taken) => (taken ? writeFileSync(`${uart}.taken`, '') : rmSync(`${uart}.taken`, { force: true })),
     pullOut,
     close: async () => {
       await pullOut();

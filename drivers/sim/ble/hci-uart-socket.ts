@@ -1,9 +1,11 @@
 /**
  * Loaded before the Bluetooth child (`node --import`): puts a socket that speaks to a HciController into the place of the
- * kernel's HCI socket, below the unmodified noble. The controller listens at the path in SHOULI_HCI_UART.
+ * kernel's HCI socket, below the unmodified noble. The controller listens at the path in SHOULI_HCI_UART; while a file of
+ * that name with `.taken` is there, another program has it.
  * Must not be imported by anything but tests and scripts.
  */
 import { EventEmitter } from 'node:events';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect, type Socket } from 'node:net';
 import { H4Cutter } from './h4.js';
@@ -13,8 +15,10 @@ class UartHciSocket extends EventEmitter {
   #isUp = false;
   readonly #cutter = new H4Cutter();
 
-  bindRaw(): number {
-    this.#socket = connect(process.env['SHOULI_HCI_UART'] ?? '');
+  bindUser(): number {
+    const uart = process.env['SHOULI_HCI_UART'] ?? '';
+    if (existsSync(`${uart}.taken`)) throw Object.assign(new Error('EBUSY, bind'), { code: 'EBUSY' });
+    this.#socket = connect(uart);
     this.#isUp = true;
     this.#socket.on('error', () => {});
     this.#socket.on('close', () => {

@@ -58,12 +58,12 @@ class VhciController {
   }
 }
 
-/** Switches an adapter on: ioctl HCIDEVUP, which Node has no word for. */
-async function switchOn(controller: VhciController): Promise<void> {
+/** Switches an adapter on (HCIDEVUP) or off (HCIDEVDOWN), as bluetoothd would: ioctls, which Node has no word for. */
+async function switchTo(controller: VhciController, position: 'on' | 'off'): Promise<void> {
   await promisify(execFile)('python3', [
     '-c',
     'import fcntl, socket; s = socket.socket(socket.AF_BLUETOOTH, socket.SOCK_RAW, socket.BTPROTO_HCI)\n' +
-      `try: fcntl.ioctl(s.fileno(), 0x400448c9, ${await controller.number})\n` +
+      `try: fcntl.ioctl(s.fileno(), ${position === 'on' ? 0x400448c9 : 0x400448ca}, ${await controller.number})\n` +
       'except OSError as e:\n  if e.errno != 114: raise',
   ]);
 }
@@ -81,18 +81,21 @@ export const bleScenarios: readonly Scenario[] = [
           ...shell,
           options: {
             scanners: [scannerAddress],
+            adapter: '',
             phones: true,
             phoneRssiMin: -55,
             idleGapMs: 2_000,
             gattTimeoutMs: 20_000,
-            heartbeatMs: 2_000,
+            heartbeatMs: 10_000,
             restartDelayMaxMs: 2_000,
           },
         }),
       );
       let controller = new VhciController(air);
-      await switchOn(controller);
+      await switchTo(controller, 'on');
       await watch.start();
+      await watch.refused('ble', 'device.busy');
+      await switchTo(controller, 'off');
       await watch.state('ble-scanner-1', 'ready');
       await until('a listener', () => scanner.isListenedTo);
       scanner.send('4006381333931\r');
@@ -103,31 +106,32 @@ export const bleScenarios: readonly Scenario[] = [
       const link = await until('the phone', () => watch.links()[0]);
       const answer = await link.transmit(new Uint8Array(261), durationMs(20_000));
       check(answer.ok && answer.value.length === 263, 'the phone did not answer');
-      phone.vanish();
-      // noble's call to the kernel waits for the other end and holds the whole process up: that is what heartbeats are for.
+      // A scanner that fell asleep when it was called costs the others nothing: the phone's link goes on meanwhile.
       scanner.vanish();
       await watch.state('ble-scanner-1', 'absent');
       scanner.isDeaf = true;
       scanner.isAdvertising = true;
       await watch.state('ble-scanner-1', 'opening');
-      const deafMs = await rig.measured(async () => {
-        await until('the process to be replaced', () => (watch.row('ble')?.state ?? '') !== 'ready');
-        scanner.isDeaf = false;
-        await watch.state('ble-scanner-1', 'ready');
-      });
-      rig.note(`a scanner that fell asleep when it was called: in service ${deafMs} ms later`);
+      let slowestMs = 0;
+      for (let exchange = 0; exchange < 50; exchange += 1) {
+        const ms = await rig.measured(async () => {
+          const during = await link.transmit(new Uint8Array(20), durationMs(2_000));
+          check(during.ok && during.value.length === 22, 'the phone’s link did not go on');
+        });
+        slowestMs = Math.max(slowestMs, ms);
+      }
+      check(watch.row('ble-scanner-1')?.state === 'opening', 'the scanner was not being called any more');
+      check(watch.row('ble')?.state === 'ready', 'the adapter went out of service');
+      rig.note(`while a sleeping scanner was called: 50 exchanges with the phone, the slowest ${slowestMs} ms`);
+      scanner.isDeaf = false;
+      await watch.state('ble-scanner-1', 'ready');
+      phone.vanish();
       controller.pullOut();
       await watch.state('ble', 'absent');
-      // The system switches an adapter on when it is plugged in, which takes this emulated one long.
-      const onMs = await rig.measured(async () => {
-        controller = new VhciController(air);
-        await switchOn(controller);
-      });
+      controller = new VhciController(air);
       const upMs = await rig.measured(() => watch.state('ble', 'ready'));
       const linkMs = await rig.measured(() => watch.state('ble-scanner-1', 'ready'));
-      rig.note(
-        `switched on ${onMs} ms after replug; adapter in service ${upMs} ms later, its scanner linked ${linkMs} ms after that`,
-      );
+      rig.note(`adapter in service ${upMs} ms after replug, its scanner linked ${linkMs} ms after that`);
       await until('a listener', () => scanner.isListenedTo);
       scanner.send('AGAIN\r');
       await until('a code after the replug', () => watch.codes().at(-1) === 'AGAIN');

@@ -4,6 +4,7 @@
 
 import type { DeviceEvent, DeviceStatus, Driver, Schedule } from '../../../drivers/contract/driver.js';
 import type { ApduLink } from '../../../drivers/contract/transport.js';
+import type { ErrorCode } from '../../../terminal/kernel/errors.js';
 import { nativeClock } from '../../../terminal/kernel/native.js';
 import type { HostLine } from './host-line.js';
 
@@ -65,7 +66,18 @@ export class DriverWatch {
   }
   /** Waits until the row has the state; what it is instead goes into the failure. */
   async state(device: string, state: DeviceStatus['state']): Promise<void> {
-    await until(`${device} ${state}`, () => this.row(device)?.state === state).catch((error: Error) => {
+    await this.#row(device, state, (row) => row.state === state);
+  }
+  /** Waits until the row names this error. */
+  async refused(device: string, code: ErrorCode): Promise<void> {
+    await this.#row(device, code, (row) => row.error?.code === code);
+  }
+  async #row(device: string, what: string, isSo: (row: DeviceStatus) => boolean): Promise<void> {
+    const look = (): boolean => {
+      const row = this.row(device);
+      return row !== undefined && isSo(row);
+    };
+    await until(`${device} ${what}`, look).catch((error: Error) => {
       const rows = this.driver.statuses().map((row) => `${row.device} ${row.state} ${row.error?.detail ?? ''}`.trim());
       throw new Error(`${error.message}; rows: ${rows.join('; ')}; told: ${this.#troubles().join('; ')}`);
     });
