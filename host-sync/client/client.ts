@@ -329,14 +329,15 @@ class Shell implements SyncClient {
     return true;
   }
 
-  #sendBatch({ held, limit, unsettled }: EffectOf<'sendBatch'>): void {
+  #sendBatch({ evenEmpty, held, limit, unsettled }: EffectOf<'sendBatch'>): void {
     const host = this.#host;
     const skip = new Set([...held, ...this.#authorising.keys()]);
     for (const { transactionId } of unsettled?.answers ?? []) skip.add(transactionId);
     const taken = this.#ahead.take(limit, skip) ?? this.#readOutbox(() => this.options.outbox.nextUnsent(limit, skip));
     if (!taken || !host) return;
     const records = withinCharacters(taken);
-    if (records.length === 0) {
+    const newestSeen = this.options.outbox.newestSeen(unsettled?.held);
+    if (records.length === 0 && !(evenEmpty && newestSeen !== null)) {
       this.#dispatch({ type: 'sliceEmpty' });
       return;
     }
@@ -345,7 +346,7 @@ class Shell implements SyncClient {
     const { generation } = this.#state;
     const run = this.#run;
     if (taken.length === limit) this.options.schedule(0, () => this.#readAhead(run, generation));
-    void this.#awaitBatchAnswer(host, records, this.options.outbox.newestSeen(unsettled?.held));
+    void this.#awaitBatchAnswer(host, records, newestSeen);
   }
 
   /** For the batch after the one of that generation, while that is under way. */

@@ -62,7 +62,9 @@ const online: readonly SyncHappening[] = [
 ];
 
 t.test('a start looks into the queue, then fetches directives, then rests online', async (t) => {
-  t.same(play(online.slice(0, 1)).effects, [{ type: 'sendBatch', limit: 8, held: [], unsettled: null }]);
+  t.same(play(online.slice(0, 1)).effects, [
+    { type: 'sendBatch', limit: 8, held: [], unsettled: null, evenEmpty: true },
+  ]);
   t.same(play(online.slice(0, 2)).types, ['fetchDirectives']);
   t.ok(reachableIn(play(online.slice(0, 1)).state), 'a sale may ask before the first contact has ended');
   const { state, effects } = play(online);
@@ -75,6 +77,23 @@ t.test('a start looks into the queue, then fetches directives, then rests online
     lastError: null,
     nextAttemptInMs: 59_000,
   });
+});
+
+t.test('an idle box asks at each poll whether the host still holds what it answered', async (t) => {
+  const { state } = play(online);
+  const due = play([{ type: 'timerFired', generation: state.generation }], { from: state, at: 61_000 });
+  t.match(due.effects, [{ type: 'sendBatch', evenEmpty: true }]);
+  const well = play([{ ...answered([]), watermark: watermarkAt(1) } as SyncHappening], { from: due.state });
+  t.same(well.types, ['reportStatus', 'fetchDirectives'], 'once, then the directives');
+  const back = { ...watermarkAt(0), wentBack: true };
+  const gone = play([{ ...answered([]), watermark: back } as SyncHappening], { from: due.state });
+  t.same(
+    gone.types,
+    ['reportRegression', 'reportStatus', 'sendBatch'],
+    'what it lost goes again, before anything else',
+  );
+  const failed = play([{ type: 'batchFailed', transactionIds: [], failure: { ...unreachable } }], { from: due.state });
+  t.equal(failed.state.phase, 'backingOff');
 });
 
 t.test('without enrolment nothing is sent until it is done', async (t) => {
@@ -105,7 +124,7 @@ t.test(
     const first = play([started, answered([answer], 4)]);
     t.same(first.types, ['sendBatch', 'settle', 'reportStatus']);
     const unsettled = { answers: [answer], held: watermarkAt(1) };
-    t.same(first.effects[0], { type: 'sendBatch', limit: 8, held: [], unsettled });
+    t.same(first.effects[0], { type: 'sendBatch', limit: 8, held: [], unsettled, evenEmpty: false });
     t.same(first.effects[1], { type: 'settle', ...unsettled });
     t.same(play([{ type: 'sliceEmpty' }], { from: first.state }).types, ['fetchDirectives']);
   },
@@ -127,7 +146,7 @@ t.test('`later` holds that record alone, and at least a second', async (t) => {
     from: idle.state,
     at: 1_000 + holdMinMs,
   });
-  t.same(due.effects, [{ type: 'sendBatch', limit: 8, held: [], unsettled: null }]);
+  t.same(due.effects, [{ type: 'sendBatch', limit: 8, held: [], unsettled: null, evenEmpty: false }]);
 });
 
 t.test('held records are bounded: at the most, nothing is sent until one is due', async (t) => {
@@ -169,7 +188,7 @@ t.test(
       failure: status(400),
     });
     const halved = play([started, unreadable(ids)]);
-    t.same(halved.effects, [{ type: 'sendBatch', limit: 4, held: [], unsettled: null }]);
+    t.same(halved.effects, [{ type: 'sendBatch', limit: 4, held: [], unsettled: null, evenEmpty: true }]);
     const alone = play([unreadable(ids.slice(0, 4)), unreadable(ids.slice(0, 2)), unreadable(ids.slice(0, 1))], {
       from: halved.state,
     });

@@ -64,13 +64,18 @@ function withHold(memory: SyncMemory, hold: Hold): SyncMemory {
   return others.length >= holdsMax ? memory : { ...memory, holds: [...others, hold] };
 }
 
-/** Goes on with the round: the next slice, else the directives where due, else rest. */
+/**
+ * Goes on with the round: the next slice, else the directives where due, else rest. Where the directives are due and there
+ * is nothing to send, the host is asked first whether it still holds what it answered: else a box that sells nothing would
+ * not learn that the host went back to a backup.
+ */
 function goOn(
   memory: SyncMemory,
   generation: number,
   at: Moment,
   limits: SyncLimits,
   unsettled: Unsettled | null = null,
+  evenEmpty = memory.fetchDue,
 ): SyncStep {
   const holds = memory.holds.filter((hold) => hold.untilMonotonicMs > at.atMonotonicMs);
   const current = holds.length === memory.holds.length ? memory : { ...memory, holds };
@@ -79,7 +84,7 @@ function goOn(
   const held = holds.map((hold) => hold.transactionId);
   return [
     { phase: 'sending', generation: generation + 1, memory: current },
-    [{ type: 'sendBatch', limit, held, unsettled }],
+    [{ type: 'sendBatch', limit, held, unsettled, evenEmpty }],
   ];
 }
 
@@ -176,7 +181,10 @@ function batchAnswered(state: StateOf<'sending'>, event: EventOf<'batchAnswered'
     finals.length > 0 ? [{ type: 'settle', answers: finals, held: event.watermark }] : [];
   const overtakes = finals.length > 0 && !event.watermark.wentBack;
   const unsettled = overtakes ? { answers: finals, held: event.watermark } : null;
-  const [next, effects] = goOn(memory, state.generation, event, limits, unsettled);
+  const [next, effects] =
+    event.answers.length === 0 && !event.watermark.wentBack
+      ? afterQueue(memory, state.generation, event, limits)
+      : goOn(memory, state.generation, event, limits, unsettled, false);
   return next.phase === 'sending' && overtakes
     ? [next, [...effects, ...settle, report]]
     : [next, [...settle, ...regression, report, ...effects]];
@@ -187,7 +195,8 @@ function batchFailed(state: StateOf<'sending'>, event: EventOf<'batchFailed'>, l
   const { generation, memory } = state;
   const fault = faultOf(failure);
   const alone = transactionIds.length === 1 ? transactionIds[0] : undefined;
-  if (fault === 'unrelated') return afterFailure(memory, failure, generation, event, limits);
+  if (fault === 'unrelated' || transactionIds.length === 0)
+    return afterFailure(memory, failure, generation, event, limits);
   if (alone === undefined) {
     const smaller = { ...memory, sliceMax: Math.max(1, Math.floor(transactionIds.length / 2)) };
     // Halving ends at one record after at most log2(pageSize) requests, so it needs no wait where the host is well.

@@ -150,6 +150,8 @@ export type SyncEffect =
       readonly limit: number;
       readonly held: readonly TransactionId[];
       readonly unsettled: Unsettled | null;
+      /** Also a batch without records, which asks only whether the host still holds what it answered. */
+      readonly evenEmpty: boolean;
     }
   /** Store final answers before anything after it in the list runs. → storeFailed when that fails; the rest is dropped. */
   | { readonly type: 'settle'; readonly answers: readonly FinalAnswer[]; readonly held: Watermark | null }

@@ -50,7 +50,8 @@ export type Envelope = z.infer<typeof envelopeSchema>;
 const newestSeenSchema = transactionIdSchema.nullable();
 
 export const recordsRequestSchema = z.strictObject({
-  records: z.array(envelopeSchema).min(1).max(batchRecordsMax),
+  /** None: the terminal only asks whether the host still holds `newestSeen`. */
+  records: z.array(envelopeSchema).max(batchRecordsMax),
   newestSeen: newestSeenSchema,
 });
 export type RecordsRequest = z.infer<typeof recordsRequestSchema>;

@@ -135,6 +135,8 @@ t.test('fault 6: a host that lost what it had answered takes nothing, says so, a
   t.teardown(() => restored.close());
   const send = async (newestSeen: typeof early.newest, ...records: readonly Envelope[]) =>
     must(await restored.host.intake(box.terminalId, { records: [...records], newestSeen }));
+  t.match(await send(late.newest), { answers: [], watermark: { newest: idIn(first), wentBack: true } });
+  t.match(await send(early.newest), { answers: [], watermark: { wentBack: false } }, 'a box with nothing to send');
   const told = await send(late.newest, next);
   t.same(told.answers.map(said), ['host.busy'], 'it may build on what is lost');
   t.match(told.watermark, { sequence: 1, recordsHeld: 1, newest: idIn(first), wentBack: true });
