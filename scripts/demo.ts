@@ -194,7 +194,9 @@ async function cardCoupon(stage: Stage): Promise<void> {
     amountMinor: 30_000,
     limitCategory: 'cake',
   });
-  await until('the coupon on the card', async () => ((await phone.request({ do: 'show' })).card ? true : null));
+  await until('the coupon on the card', async () =>
+    (await phone.request({ do: 'show' })).memberships[0]?.card ? true : null,
+  );
   const sale = await sellByTap(stage, 'C7a', 'demo-c7a', {
     service: 'couponCard',
     lines: [{ code: '6901234567892', quantity: 1 }],
@@ -207,7 +209,7 @@ async function cardCoupon(stage: Stage): Promise<void> {
     10_000,
     'minor',
   );
-  const { card } = await phone.request({ do: 'show' });
+  const card = (await phone.request({ do: 'show' })).memberships[0]?.card;
   say.check('C7a', '卡内余额 written back to the card', card?.record?.balanceMinor, 20_000, 'minor');
 }
 

@@ -4,7 +4,12 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { encodeCardRecord } from '../drivers/protocols/member/card-record.js';
 import { memberKeyId, sealIssuedCard, unwrapMemberKey } from '../drivers/protocols/member/key-exchange.js';
-import { encodeContext, type KeyName, type PresentationContext } from '../drivers/protocols/member/layout.js';
+import {
+  applicationIdOf,
+  encodeContext,
+  type KeyName,
+  type PresentationContext,
+} from '../drivers/protocols/member/layout.js';
 import {
   couponMessageHead,
   formatCardCoupon,
@@ -97,6 +102,7 @@ function registrationPart() {
       row('tag', wrappedKey.subarray(49)),
       row('answer', answer),
       row('memberKeyId', memberKeyId(nativeCrypto, fixed.merchantId, fixed.token)),
+      row('application', applicationIdOf(nativeCrypto, fixed.merchantId)),
     ),
   ];
   return { text, state: handled.state };
@@ -116,7 +122,7 @@ function exchangeWith(phone: SimulatedPhone, text: string[]): Exchange {
 
 function presentation(exchange: Exchange, text: string[], key: KeyName, keyBytes: Bytes, asked: PresentationContext) {
   const context = encodeContext(asked);
-  const selected = value(decodeSelectAnswer(exchange('SELECT', selectCommand())));
+  const selected = value(decodeSelectAnswer(exchange('SELECT', selectCommand(nativeCrypto, fixed.merchantId))));
   const command = presentCommand(key, fixed.terminalNonce, context);
   const presented = value(decodePresentAnswer(exchange('PRESENT', command)));
   const transcript = transcriptOf(selected, presented, { key, terminalNonce: fixed.terminalNonce, context });
@@ -161,6 +167,7 @@ const issuedRecord = encodeCardRecord(nativeCrypto, recordKeyBytes, issued);
 
 function issuePart(phone: SimulatedPhone, memory: VolatileMemory): readonly string[] {
   const coupon = {
+    merchantId: fixed.merchantId,
     couponCode: 'SLC0000000000042',
     balanceMinor: 30_000,
     currency: 'CNY',
@@ -173,7 +180,8 @@ function issuePart(phone: SimulatedPhone, memory: VolatileMemory): readonly stri
   const handled = handleMessage(memory.state, message, { bytes: () => hex('') });
   if (handled.outcome !== 'cardIssued') throw new Error(handled.outcome);
   memory.save(handled.state);
-  if (phone.show().card?.record?.balanceMinor !== 30_000) throw new Error('the phone shows the balance');
+  if (phone.show().memberships[0]?.card?.record?.balanceMinor !== 30_000)
+    throw new Error('the phone shows the balance');
   return [
     '### 3. A card-held coupon of 300.00 yuan, limited to cake',
     block(

@@ -14,7 +14,7 @@ import { formatRegistration } from '../drivers/protocols/member/messages.js';
 import { decodePresentAnswer, presentCommand, selectCommand } from '../drivers/protocols/member/session.js';
 import { PhoneControl } from '../drivers/sim/phone/control.js';
 import type { PhoneEvent, PhoneView } from '../drivers/sim/phone/phone.js';
-import { nativeKeyAgreement } from '../terminal/kernel/native.js';
+import { nativeCrypto, nativeKeyAgreement } from '../terminal/kernel/native.js';
 
 const script = fileURLToPath(new URL('./phone.js', import.meta.url));
 const run = async (...options: string[]): Promise<string> =>
@@ -118,7 +118,7 @@ t.test('a phone as a process', { timeout: 60_000 }, async (t) => {
   const context = new Uint8Array(40);
   const nonce = new Uint8Array(16);
   const presented = async () => {
-    await slot.ask(selectCommand());
+    await slot.ask(selectCommand(nativeCrypto, 'M1'));
     const answer = decodePresentAnswer(await slot.ask(presentCommand('member', nonce, context)));
     return answer.ok ? answer.value.counter : answer.error.code;
   };
@@ -139,7 +139,7 @@ t.test('a phone as a process', { timeout: 60_000 }, async (t) => {
     'one process for one phone',
   );
   const shown = JSON.parse(await run('show', '--state', state, '--json')) as PhoneView;
-  t.match(shown, { merchantId: 'M1', useCounter: 0, card: null });
+  t.match(shown, { memberships: [{ merchantId: 'M1', useCounter: 0, card: null }] });
 
   const events: PhoneEvent[] = [];
   let control = await PhoneControl.open(socket, (event) => events.push(event));
@@ -149,7 +149,11 @@ t.test('a phone as a process', { timeout: 60_000 }, async (t) => {
   t.equal((await first).toString('hex'), '3b86800153484f554c4903');
   t.equal(await presented(), 1);
   t.match(await control.ask({ do: 'tap' }), { ok: false }, 'it is at the reader already');
-  t.match(await control.request({ do: 'remove' }), { inField: false, useCounter: 1, commandsInTap: 2 });
+  t.match(await control.request({ do: 'remove' }), {
+    inField: false,
+    memberships: [{ useCounter: 1 }],
+    commandsInTap: 2,
+  });
   t.match(events, [
     { event: 'inField' },
     { instruction: 'select', status: '9000' },
@@ -162,7 +166,7 @@ t.test('a phone as a process', { timeout: 60_000 }, async (t) => {
   await control.request({ do: 'tap' });
   await second;
   await t.rejects(presented(), /the card left/);
-  t.match(await control.request({ do: 'show' }), { inField: false, useCounter: 2 });
+  t.match(await control.request({ do: 'show' }), { inField: false, memberships: [{ useCounter: 2 }] });
 
   child.kill('SIGKILL');
   await once(child, 'exit');
@@ -173,7 +177,7 @@ t.test('a phone as a process', { timeout: 60_000 }, async (t) => {
   await control.request({ do: 'tap', until: 'presented' });
   await third;
   t.equal(await presented(), 3, 'a killed phone never uses a counter again');
-  await t.rejects(slot.ask(selectCommand()), 'it left when it had presented');
+  await t.rejects(slot.ask(selectCommand(nativeCrypto, 'M1')), 'it left when it had presented');
 
   t.match(await control.ask({ do: 'dance' } as never), { ok: false }, 'a request that there is not');
   t.match(await control.ask({ do: 'tap', until: 'never' } as never), { ok: false });
@@ -181,12 +185,59 @@ t.test('a phone as a process', { timeout: 60_000 }, async (t) => {
   await control.request({ do: 'stop' });
   const [code] = await once(child, 'exit');
   t.equal(code, 0);
-  t.match(await run('show', '--state', state), /member of M1.*\ntaps proved: 3/);
+  t.match(await run('show', '--state', state), /phone 13800138000\nmember of M1.*\n {2}taps proved: 3/);
   t.notMatch(
     await run('show', '--state', state, '--json'),
-    new RegExp(JSON.parse(readFileSync(state, 'utf8')).registration.memberKey),
+    new RegExp(JSON.parse(readFileSync(state, 'utf8')).memberships[0].memberKey),
   );
 });
+
+t.test(
+  'memberships from the command line: joined by consent, listed, and held out one at a time',
+  { timeout: 60_000 },
+  async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'phone-'));
+    const slot = await ReaderSlot.open();
+    t.teardown(() => {
+      slot.close();
+      rmSync(folder, { recursive: true });
+    });
+    const [state, inbox, outbox] = ['phone.json', 'in', 'out'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    mkdirSync(inbox);
+    mkdirSync(outbox);
+    await run('new', '--state', state, '--number', '13800138000');
+    for (const merchantId of ['M1', 'M2', 'M3']) {
+      const { publicKey } = nativeKeyAgreement.generateKeyPair();
+      const text = formatRegistration(merchantId, '0123456789ABCDEF', publicKey);
+      writeFileSync(join(inbox, `${merchantId}.sms`), `from: 1069001\nto: 13800138000\n\n${text}\n`);
+    }
+    const handled = await run('messages', '--state', state, '--in', inbox, '--out', outbox, '--join', 'M1', 'M3');
+    t.equal(handled, 'M1: registered\nM2: notAgreed\nM3: registered\n');
+    t.same(readdirSync(outbox).sort(), ['M1-answer.sms', 'M3-answer.sms'], 'no word to the merchant that was refused');
+    t.match(await run('show', '--state', state), /^phone 13800138000\nmember of M1, [^\n]*\n.*\nmember of M3, /s);
+
+    const card = slot.card();
+    const port = ['--port', String(slot.port)];
+    const tapped = run('tap', '--state', state, ...port, '--until', 'presented', '--membership', 'M3');
+    await card;
+    for (const merchantId of ['M1', 'M2'])
+      t.equal((await slot.ask(selectCommand(nativeCrypto, merchantId))).toString('hex'), '6a82', merchantId);
+    t.match((await slot.ask(selectCommand(nativeCrypto, 'M3'))).toString('hex'), /9000$/);
+    await slot.ask(presentCommand('member', new Uint8Array(16), new Uint8Array(40)));
+    await tapped;
+    const { memberships } = JSON.parse(await run('show', '--state', state, '--json')) as PhoneView;
+    t.match(memberships, [
+      { merchantId: 'M1', useCounter: 0 },
+      { merchantId: 'M3', useCounter: 1 },
+    ]);
+    await t.rejects(run('tap', '--state', state, ...port, '--membership', 'M2'), /no membership of M2/);
+    await t.rejects(run('tap', '--state', state, ...port, '--membership', 'M 2'), /letters and digits/);
+  },
+);
 
 t.test('tap from the command line', { timeout: 60_000 }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'phone-'));
@@ -211,7 +262,11 @@ t.test('tap from the command line', { timeout: 60_000 }, async (t) => {
     '--json',
   );
   await card;
-  t.equal((await slot.ask(selectCommand())).toString('hex'), '6a82', 'an unregistered phone has no application');
+  t.equal(
+    (await slot.ask(selectCommand(nativeCrypto, 'M1'))).toString('hex'),
+    '6a82',
+    'an unregistered phone has no application',
+  );
   slot.close();
   t.match(await tapped, /"inField"[\s\S]*"select","status":"6a82"[\s\S]*"leftField"/);
   await t.rejects(run('tap', '--state', state, '--port', '1'), 'no reader there');

@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { openControl, type PhoneHolder } from '../drivers/sim/phone/control.js';
-import { type PhoneEvent, type PhoneView, SimulatedPhone } from '../drivers/sim/phone/phone.js';
+import { type MembershipView, type PhoneEvent, type PhoneView, SimulatedPhone } from '../drivers/sim/phone/phone.js';
 import { FileMemory, lockPhone, newPhoneState } from '../drivers/sim/phone/phone-state.js';
 import { createVirtualCard, type VirtualCard, vpcdPorts } from '../drivers/sim/vpcd.js';
 import { maskPhone, printable } from '../terminal/kernel/redaction.js';
@@ -31,9 +31,9 @@ const money = (minor: number | null, currency: string | null): string =>
       ? `${formatAmount(minor, currency as Currency)} ${currency}`
       : String(minor);
 
-function describe(view: PhoneView): string {
+function describeMembership(view: MembershipView): readonly string[] {
   const lines = [
-    `phone ${view.number}${view.merchantId ? `, member of ${view.merchantId}, key ${view.memberKeyId}` : ', not registered'}`,
+    `member of ${view.merchantId}, key ${view.memberKeyId}`,
     `taps proved: ${view.useCounter}`,
     ...view.coupons.map(({ code, holder, balanceMinor, currency }) => {
       const at = holder === 'card' ? 'on the card' : 'at the host';
@@ -50,7 +50,13 @@ function describe(view: PhoneView): string {
     const balances = `points ${last.points ?? '?'}, coupon ${money(last.couponMinor, last.currency)}`;
     lines.push(`last result: ${last.outcome}, ${balances}: ${printable(last.text)}`);
   }
-  return lines.join('\n');
+  return lines;
+}
+
+function describe({ number, memberships }: PhoneView): string {
+  const first = `phone ${number}${memberships.length === 0 ? ', not registered' : ''}`;
+  const each = memberships.map((view) => describeMembership(view).join('\n  '));
+  return [first, ...each].join('\n');
 }
 
 function describeEvent(event: PhoneEvent): string {
@@ -62,7 +68,7 @@ function describeEvent(event: PhoneEvent): string {
     case 'command':
       return `  ${event.number} ${event.instruction}: ${event.status ?? 'left in mid-command'}`;
     case 'result':
-      return `result: ${event.result.outcome}, points ${event.result.points ?? '?'}, coupon ${money(event.result.couponMinor, event.result.currency)}: ${printable(event.result.text)}`;
+      return `result of ${event.merchantId}: ${event.result.outcome}, points ${event.result.points ?? '?'}, coupon ${money(event.result.couponMinor, event.result.currency)}: ${printable(event.result.text)}`;
     case 'message':
       return `message ${event.id}: ${event.outcome}`;
   }
@@ -74,8 +80,12 @@ class Hand {
   readonly card: VirtualCard;
   readonly #listeners = new Set<(event: PhoneEvent) => void>();
 
-  constructor(memory: FileMemory, port: number) {
-    this.phone = new SimulatedPhone({ memory, onEvent: (event) => this.#emit(event) });
+  constructor(memory: FileMemory, port: number, joins: readonly string[] | undefined) {
+    this.phone = new SimulatedPhone({
+      memory,
+      onEvent: (event) => this.#emit(event),
+      agrees: (merchantId) => joins === undefined || joins.includes(merchantId),
+    });
     // vpcd tells of a lost field and not of a lost connection apart, so leaving is noticed here.
     const { phone } = this;
     const script = {
@@ -119,18 +129,23 @@ class Hand {
   }
 }
 
-async function openHand(options: { state: string; port: number }): Promise<Hand> {
-  await lockPhone(options.state);
-  return new Hand(FileMemory.open(options.state), options.port);
+interface HandOptions {
+  readonly state: string;
+  readonly port: number;
+  /** Merchants whose membership its owner wants; undefined: whoever asks. */
+  readonly join?: string[];
+  /** The one merchant whose membership is held out. */
+  readonly membership?: string;
 }
 
-async function tapOnce(options: {
-  state: string;
-  port: number;
-  seconds: number;
-  until: Until;
-  json?: boolean;
-}): Promise<void> {
+async function openHand(options: HandOptions): Promise<Hand> {
+  await lockPhone(options.state);
+  const hand = new Hand(FileMemory.open(options.state), options.port, options.join);
+  hand.phone.choose(options.membership ?? null);
+  return hand;
+}
+
+async function tapOnce(options: HandOptions & { seconds: number; until: Until; json?: boolean }): Promise<void> {
   const hand = await openHand(options);
   hand.onEvent((event) => console.log(options.json ? JSON.stringify(event) : describeEvent(event)));
   const left = new Promise<void>((done) => {
@@ -146,13 +161,13 @@ function handleAndPrint(hand: Hand, folders: { in?: string; out?: string }): rea
   return hand.phone.handleMessages(folders.in, folders.out);
 }
 
-async function serve(options: {
-  state: string;
-  port: number;
-  control: string;
-  in?: string;
-  out?: string;
-}): Promise<void> {
+interface ServeOptions extends HandOptions {
+  readonly control: string;
+  readonly in?: string;
+  readonly out?: string;
+}
+
+async function serve(options: ServeOptions): Promise<void> {
   const hand = await openHand(options);
   const holder: PhoneHolder = {
     phone: hand.phone,
@@ -200,6 +215,17 @@ function followFolder(hand: Hand, folders: { in?: string; out?: string }): { clo
 const program = new Command('phone')
   .description("A member's phone, simulated (docs/protocols/phone.md)")
   .showHelpAfterError();
+const merchantId = (text: string): string => {
+  if (!/^[0-9A-Za-z]{1,16}$/.test(text)) throw new InvalidArgumentError('1 to 16 ASCII letters and digits');
+  return text;
+};
+const joinOption = () =>
+  new Option(
+    '--join <merchant...>',
+    'merchants whose membership the owner agrees to; not given: whoever asks',
+  ).argParser((text: string, before: string[] | undefined) => [...(before ?? []), merchantId(text)]);
+const membershipOption = () =>
+  new Option('--membership <merchant>', "hold out this merchant's membership alone").argParser(merchantId);
 const stateOption = () => new Option('--state <file>', "the phone's memory").makeOptionMandatory();
 const portOption = () =>
   new Option('--port <port>', 'TCP port of the virtual reader slot')
@@ -223,14 +249,15 @@ program
   .addOption(stateOption())
   .requiredOption('--in <folder>', 'where messages to the phone lie')
   .requiredOption('--out <folder>', 'where its answers go')
-  .action(async (options: { state: string; in: string; out: string }) => {
+  .addOption(joinOption())
+  .action(async (options: { state: string; in: string; out: string; join?: string[] }) => {
     const hand = await openHand({ ...options, port: vpcdPorts[0] });
     for (const { id, outcome } of hand.phone.handleMessages(options.in, options.out)) console.log(`${id}: ${outcome}`);
   });
 
 program
   .command('show')
-  .description('what the phone shows its owner')
+  .description('what the phone shows its owner: its memberships, their coupons, cards and last results')
   .addOption(stateOption())
   .option('--json', 'as one line of JSON')
   .action((options: { state: string; json?: boolean }) => {
@@ -253,6 +280,7 @@ program
       .choices(['presented', 'result', 'removed'])
       .default('result'),
   )
+  .addOption(membershipOption())
   .option('--json', 'events as lines of JSON')
   .action(tapOnce);
 
@@ -264,7 +292,9 @@ program
   .requiredOption('--control <socket>', 'path of the Unix socket')
   .option('--in <folder>', 'take message files from here as they come')
   .option('--out <folder>', 'and answer them here')
-  .action((options: { state: string; port: number; control: string; in?: string; out?: string }, command: Command) => {
+  .addOption(joinOption())
+  .addOption(membershipOption())
+  .action((options: ServeOptions, command: Command) => {
     if ((options.in === undefined) !== (options.out === undefined)) command.error('--in and --out go together');
     return serve(options);
   });

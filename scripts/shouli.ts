@@ -7,6 +7,7 @@ import { appendFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import { PhoneControl } from '../drivers/sim/phone/control.js';
+import type { PhoneView } from '../drivers/sim/phone/phone.js';
 import type { PhoneResult } from '../drivers/sim/phone/phone-state.js';
 import { printable } from '../terminal/kernel/redaction.js';
 import { formatAmount, isCurrency } from '../terminal/kernel/units.js';
@@ -117,6 +118,10 @@ function resultText({ outcome, points, couponMinor, currency, text }: PhoneResul
   return parts.filter((part) => part !== '').join('; ');
 }
 
+/** How often the phone has proved any of its keys. */
+const provedIn = ({ memberships }: PhoneView): number =>
+  memberships.reduce((sum, { useCounter }) => sum + useCounter, 0);
+
 /** The simulated phone is held to the reader until it got its result. */
 async function tap(options: { readonly data: string; readonly until: 'presented' | 'result' | 'removed' }) {
   const folder = folderOf(options);
@@ -149,10 +154,10 @@ async function tap(options: { readonly data: string; readonly until: 'presented'
   const timer = setTimeout(() => void phone.request({ do: 'remove' }), holdMs);
   await gone;
   clearTimeout(timer);
-  const { useCounter } = await phone.request({ do: 'show' });
+  const after = await phone.request({ do: 'show' });
   phone.close();
   const nothing =
-    useCounter !== before.useCounter
+    provedIn(after) !== provedIn(before)
       ? 'the phone proved its key and was told no result: scripts/console, then sales, says why'
       : 'nothing happened: start a sale that wants a tap first, and register the phone';
   console.log(told ? `the phone was told: ${resultText(told)}` : nothing);

@@ -24,7 +24,7 @@ import {
 import { openBleStack } from '../sim/ble/ble-stack.js';
 import { type PhoneAnswers, VirtualBlePhone, VirtualBleScanner } from '../sim/ble/peripherals.js';
 import { SimulatedPhone } from '../sim/phone/phone.js';
-import { newPhoneState, VolatileMemory } from '../sim/phone/phone-state.js';
+import { newMembership, newPhoneState, VolatileMemory, withMembership } from '../sim/phone/phone-state.js';
 import { BleDriver, type BleOptions } from './ble-driver.js';
 import { spawnBluetoothChild } from './bluetooth-process.js';
 
@@ -226,17 +226,16 @@ t.test(
 
 t.test('a member’s phone: a whole tap by the terminal’s own session, as over NFC', async (t) => {
   const { stack, start, state, links } = open(t);
-  const memory = new VolatileMemory({
-    ...newPhoneState('13800138000'),
-    registration: {
-      merchantId: vectors['merchantId'] ?? '',
-      merchantPublicKey: vectors['merchantPublic'] ?? '',
-      token: vectors['token'] ?? '',
-      answer: vectors['keyMessage'] ?? '',
-      memberKeyId: vectors['memberKeyId'] ?? '',
-      memberKey: vectors['memberKey'] ?? '',
-    },
+  const merchantId = vectors['merchantId'] ?? '';
+  const membership = newMembership({
+    merchantId,
+    merchantPublicKey: vectors['merchantPublic'] ?? '',
+    token: vectors['token'] ?? '',
+    answer: vectors['keyMessage'] ?? '',
+    memberKeyId: vectors['memberKeyId'] ?? '',
+    memberKey: vectors['memberKey'] ?? '',
   });
+  const memory = new VolatileMemory(withMembership(newPhoneState('13800138000'), membership));
   const member = new SimulatedPhone({ memory });
   const phone = new VirtualBlePhone('40:00:00:00:00:01', (command) => member.respond(command), 23);
   phone.isAdvertising = true;
@@ -248,7 +247,8 @@ t.test('a member’s phone: a whole tap by the terminal’s own session, as over
   const ask = async (command: Bytes): Promise<Bytes> => value(await link.transmit(command, timeout));
   const terminalNonce = hex(vectors['terminalNonce'] ?? '');
   const context = hex((vectors['debit'] as unknown as { readonly context: string }).context);
-  const selected = value(decodeSelectAnswer(await ask(selectCommand())));
+  t.equal(toHex(await ask(selectCommand(nativeCrypto, 'M1002'))), '6a82', 'another merchant learns nothing');
+  const selected = value(decodeSelectAnswer(await ask(selectCommand(nativeCrypto, merchantId))));
   t.equal(toHex(selected.memberKeyId), vectors['memberKeyId']);
   const presented = value(decodePresentAnswer(await ask(presentCommand('member', terminalNonce, context))));
   const transcript = transcriptOf(selected, presented, { key: 'member', terminalNonce, context });

@@ -23,6 +23,7 @@ import { acceptedAnswer, idOf, MemoryOutbox, refusedAnswer, watermarkAt } from '
 const lost: HostFailure = { code: 'host.noAnswer', detail: '', httpStatus: null, retryAfterMs: null };
 const session = { terminalProof: '11'.repeat(16), encryptionKey: '22'.repeat(16), macKey: '33'.repeat(16) };
 const directives: Directives = {
+  merchants: ['M1'],
   version: 7,
   merchant: 'M',
   location: 'L',

@@ -112,6 +112,7 @@ t.test('every request goes out as the protocol says, under the box’s certifica
       version: 2,
       merchant: 'M',
       location: 'L',
+      merchants: ['M1'],
       catalogueVersion: 0,
       catalogue: null,
       rules: {

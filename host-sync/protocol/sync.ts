@@ -319,11 +319,22 @@ export const boxConfigurationSchema = z.strictObject({
 });
 export type BoxConfiguration = z.infer<typeof boxConfigurationSchema>;
 
+/** Most merchants whose memberships one box asks a phone for. */
+export const merchantsMax = 8;
+/** A merchant as phones know it. */
+export const merchantIdSchema = z.string().regex(/^[0-9A-Za-z]{1,16}$/);
+
 /** What the host tells a box to work by. `catalogue` is null when the version the box named is current. */
 export const directivesSchema = z.strictObject({
   version: z.int().min(0),
   merchant: plainText(64),
   location: plainText(64),
+  /** Whose memberships are accepted, in the order in which a phone is asked: the host's own merchant, then its partners. */
+  merchants: z
+    .array(merchantIdSchema)
+    .min(1)
+    .max(merchantsMax)
+    .refine((ids) => new Set(ids).size === ids.length, 'no merchant twice'),
   rules: rulesSchema,
   offline: offlineLimitsSchema,
   configuration: boxConfigurationSchema.optional(),

@@ -45,7 +45,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const coupons = createCoupons({ store, standing, random, clock });
   return {
     ...createTerminalFacing({ store, gatherer, standing, clock, alarm: alarms.alarm }),
-    ...createDirectives({ store, standing, sign }),
+    ...createDirectives({ store, standing, sign, merchantId: options.merchantId }),
     ...createAllowanceRequests({ store, clock, random }),
     ...alarms,
     allowances: createAllowances({ store, clock, random }),

@@ -281,6 +281,7 @@ export async function startHost(options: StartOptions): Promise<RunningHost> {
       clock,
       vault,
       realm: options.realm,
+      merchantId: settings.merchantId,
       soon: (task) => void setImmediate(task),
       sign: (data) => authority.sign(data),
       openPass: passOpener(settings.walletKeyFiles),

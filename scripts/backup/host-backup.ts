@@ -57,6 +57,7 @@ async function verifyRestored(folder: string, realm: 'real' | 'simulated'): Prom
       clock: nativeClock,
       vault,
       realm,
+      merchantId: 'SHOULI',
       soon: (task) => void setImmediate(task),
       // Reads only: no directive leaves a host that is being checked.
       sign: () => new Uint8Array(),

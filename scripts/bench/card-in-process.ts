@@ -6,7 +6,7 @@
 import type { DeviceEvent, Driver } from '../../drivers/contract/driver.js';
 import type { ApduLink } from '../../drivers/contract/transport.js';
 import { MemberApplication } from '../../drivers/sim/phone/member-application.js';
-import { newPhoneState, VolatileMemory } from '../../drivers/sim/phone/phone-state.js';
+import { newMembership, newPhoneState, VolatileMemory, withMembership } from '../../drivers/sim/phone/phone-state.js';
 import { toHex } from '../../terminal/kernel/bytes.js';
 import { nativeRandom } from '../../terminal/kernel/native.js';
 import { ok } from '../../terminal/kernel/result.js';
@@ -19,17 +19,15 @@ export interface TimedLink extends ApduLink {
 
 /** A registered phone that can be held to the reader again and again. */
 export function createCards(): { readonly present: () => TimedLink } {
-  const state = {
-    ...newPhoneState('13800138000'),
-    registration: {
-      merchantId: 'SHOULI',
-      merchantPublicKey: '02'.repeat(33),
-      token: 'benchbenchbench1',
-      answer: '',
-      memberKeyId: toHex(nativeRandom.bytes(8)),
-      memberKey: toHex(nativeRandom.bytes(16)),
-    },
-  };
+  const membership = newMembership({
+    merchantId: 'SHOULI',
+    merchantPublicKey: '02'.repeat(33),
+    token: 'benchbenchbench1',
+    answer: '',
+    memberKeyId: toHex(nativeRandom.bytes(8)),
+    memberKey: toHex(nativeRandom.bytes(16)),
+  });
+  const state = withMembership(newPhoneState('13800138000'), membership);
   const application = new MemberApplication(new VolatileMemory(state), nativeRandom);
   let presented = 0;
   return {

@@ -42,6 +42,7 @@ async function bare(): Promise<void> {
     clock: nativeClock,
     vault: openVault(path.join(data, hostLayout.keys), nativeKeyAgreement, false),
     realm: 'simulated',
+    merchantId: 'SHOULI',
     soon: (task) => void setImmediate(task),
     sign: () => new Uint8Array(),
   });

@@ -43,7 +43,7 @@ export async function readBooks(stage: Stage): Promise<{ readonly books: Books; 
     'reserved of the coupon': coupon.reservedMinor,
     'reserved of the card': card.reservedMinor,
     'due to the card': card.correctionMinor,
-    'card less mirror': (phone.card?.record?.balanceMinor ?? Number.NaN) - card.balanceMinor,
+    'card less mirror': (phone.memberships[0]?.card?.record?.balanceMinor ?? Number.NaN) - card.balanceMinor,
   };
   const problems = Object.entries(found).flatMap(([what, value]) =>
     value === 0 || (Array.isArray(value) && value.length === 0) ? [] : [`${what}: ${JSON.stringify(value)}`],
@@ -110,7 +110,7 @@ export async function disagreements(stage: Stage, before: Books, sale: SaleBody,
     const change = books[key] - before[key];
     if (change !== times * worth[key]) problems.push(`${key} changed by ${change} instead of ${times * worth[key]}`);
   }
-  const slots = (await stage.phone()).card?.slots ?? [];
+  const slots = (await stage.phone()).memberships[0]?.card?.slots ?? [];
   problems.push(...(await stage.lookAtRunning((store) => journalProblems(store, sale, slots))));
   problems.push(...(await consumptionProblems(stage, sale, worth.consumption ? times : 0)));
   return problems;

@@ -285,7 +285,7 @@ export class Stage {
     await this.sell({ service: 'pointsEarn', amountMinor: fundsMinor, code: memberCode, clerk });
     const hostCoupon = await this.#issue('host', memberCode);
     const cardCoupon = await this.#issue('card', memberCode);
-    await until('the coupon on the card', async () => ((await this.phone()).card ? true : null));
+    await until('the coupon on the card', async () => ((await this.phone()).memberships[0]?.card ? true : null));
     this.#member = { memberCode, hostCoupon, cardCoupon };
     await this.drain();
   }
@@ -303,7 +303,9 @@ export class Stage {
   async otherPhone(): Promise<PhoneControl> {
     const phone = await startPhone(this.dataFolder, this.port, otherNumber, this.stops);
     await this.#issue('card', await this.#register(otherNumber));
-    await until('the coupon on the other card', async () => ((await phone.request({ do: 'show' })).card ? true : null));
+    await until('the coupon on the other card', async () =>
+      (await phone.request({ do: 'show' })).memberships[0]?.card ? true : null,
+    );
     return phone;
   }
 

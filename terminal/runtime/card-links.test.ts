@@ -31,8 +31,8 @@ t.test('offline the site key opens the card, debits it and caps each card and da
   t.match(first.outcome, { balances: { couponMinor: 88_000, currency: 'CNY' } });
   t.same(box.kinds, ['cardDebit', 'completion', 'consumption']);
   t.match(box.records[0], { write: { slot: 1 }, amountMinor: 12_000 }, 'the host is told what was written');
-  t.equal(phone.show().card?.record?.balanceMinor, 88_000);
-  t.match(phone.show().results.at(-1), { outcome: 'accepted', couponMinor: 88_000, currency: 'CNY' });
+  t.equal(phone.show().memberships[0]?.card?.record?.balanceMinor, 88_000);
+  t.match(phone.show().memberships[0]?.results.at(-1), { outcome: 'accepted', couponMinor: 88_000, currency: 'CNY' });
   t.same(
     box.effects.flatMap((effect) => (effect.type === 'persist' ? [effect.sale.commit] : [])),
     ['intent', 'written', 'ended'],
@@ -46,7 +46,7 @@ t.test('offline the site key opens the card, debits it and caps each card and da
   t.match((await pay(box, other, 20_000)).outcome, { result: 'accepted' }, 'another card has its own');
   box.time.advance(dayMs);
   t.match((await pay(box, phone, 20_000)).outcome, { result: 'accepted' }, 'and the next day begins anew');
-  t.equal(phone.show().card?.record?.balanceMinor, 60_000);
+  t.equal(phone.show().memberships[0]?.card?.record?.balanceMinor, 60_000);
 });
 
 t.test('a clock that was set does not bring the next day nearer', async (t) => {
@@ -90,7 +90,7 @@ t.test('offline nothing is paid without a site key, beyond the balance, or by a 
   box.reader.tap(phone);
   t.match((await box.ended(spend.transactionId)).outcome, { code: 'host.unreachable' });
   for (const each of [bare, another, box]) t.same(each.kinds, [], 'nothing leaves the box');
-  t.equal(phone.show().card?.record?.balanceMinor, 5_000);
+  t.equal(phone.show().memberships[0]?.card?.record?.balanceMinor, 5_000);
 });
 
 t.test('a refund to the card is not for the site key', async (t) => {
@@ -101,7 +101,7 @@ t.test('a refund to the card is not for the site key', async (t) => {
   const undo = await box.start({ service: 'void', original: paid.transactionId });
   box.reader.tap(phone);
   t.match((await box.ended(undo.transactionId)).outcome, { result: 'refused', code: 'host.unreachable' });
-  t.equal(phone.show().card?.record?.balanceMinor, 6_000);
+  t.equal(phone.show().memberships[0]?.card?.record?.balanceMinor, 6_000);
 });
 
 t.test('a forged phone gets no session, by the site key or by the host', async (t) => {
@@ -131,7 +131,7 @@ t.test('a host that refuses the session is not got round by the site key; one th
   box.host.decideSession = () => ({ outcome: 'refused', code: 'credential.blocked' });
   const phone = box.host.phone('1380', 10_000);
   t.match((await pay(box, phone, 100)).outcome, { result: 'refused', code: 'credential.blocked' });
-  t.equal(phone.show().card?.record?.balanceMinor, 10_000);
+  t.equal(phone.show().memberships[0]?.card?.record?.balanceMinor, 10_000);
 
   box.host.decideSession = () => null;
   const { transactionId } = await box.start(card, worth(100));
@@ -166,7 +166,7 @@ t.test('the phone is told what came of it, in words where it was refused', async
     balances: { points: null, pointsOwed: null, couponMinor: 1_000, couponCode: null, currency: 'CNY' },
   });
   await pay(box, phone, 100);
-  const [result] = phone.show().results;
+  const [result] = phone.show().memberships[0]?.results ?? [];
   t.match(result, { outcome: 'refused', couponMinor: 1_000, points: null });
   t.match(result?.text, /\p{Script=Han}/u);
 });
@@ -180,7 +180,7 @@ t.test('a phone that has left before its result changes nothing', async (t) => {
     box.reader.tap(phone);
     t.match((await box.ended(transactionId)).outcome, { result: 'accepted', balances: { points: 1_300 } }, at);
     await until('the release', () => box.reader.links[0]?.closed);
-    t.same(phone.show().results, []);
+    t.same(phone.show().memberships[0]?.results, []);
     t.same(box.kinds, ['pointsEarn', 'consumption']);
     t.same([box.terminal.status().sale, box.crashes], [null, []]);
   }

@@ -27,6 +27,7 @@ import {
   presentCommand,
   readRecordsCommand,
   resultCommand,
+  type Selected,
   selectCommand,
   transcriptOf,
   writeSlotCommand,
@@ -64,6 +65,8 @@ export interface CardLinksPorts {
   readonly crypto: Crypto;
   readonly clock: WallClock;
   readonly terminalId: () => string;
+  /** Whose memberships are accepted here, in the order in which they are asked for; none before the host has told. */
+  readonly merchants: () => readonly string[];
   /** Null where this box holds no site key. */
   readonly siteKey: () => Bytes | null;
   readonly siteSpentMinor: (cardKeyId: string) => AmountMinor;
@@ -195,9 +198,18 @@ export class CardLinks {
     return { type: 'passRead', linkId: effect.linkId, credential, hostReachable, offlineOffer };
   }
 
+  /** The first membership that the card has of the merchants served here; it says nothing of any other. */
+  async #selectMembership(card: Card): Promise<Selected> {
+    for (const merchantId of this.ports.merchants()) {
+      const answer = decodeSelectAnswer(await this.#transmit(card, selectCommand(this.ports.crypto, merchantId)));
+      if (answer.ok || answer.error.code !== 'card.noApplication') return value(answer);
+    }
+    throw new LinkProblem('card.noApplication');
+  }
+
   async #presentApplication(card: Card, effect: Presenting): Promise<ShellEvent> {
     card.wallet = null;
-    const selected = value(decodeSelectAnswer(await this.#transmit(card, selectCommand())));
+    const selected = await this.#selectMembership(card);
     const keyId = keyIdOf(selected, effect.key);
     if (!keyId) throw new LinkProblem('card.absent');
     const context = encodeContext({

@@ -175,6 +175,24 @@ t.test('an enrolled box sells at once, also where its host is away', async (t) =
   t.match((await box.start(plain)).outcome, { result: 'accepted' });
 });
 
+t.test('directives that do not say whose memberships are accepted are fetched anew at the same version', async (t) => {
+  const folder = t.testdir();
+  const host = await fakeHost(t);
+  const box = await bareBox(t);
+  leaveBootstrap(folder, host);
+  const first = connect(t, folder, box);
+  await first.connection.start();
+  await eventually('directives', () => box.store.directives()?.merchants.length);
+  await first.connection.stop();
+
+  const { merchants: _merchants, ...former } = directives;
+  box.store.setDirectives(former as typeof directives);
+  t.match(box.store.directives(), { version: directives.version, merchants: [] });
+  await connect(t, folder, box).connection.start();
+  await eventually('the merchants', () => box.store.directives()?.merchants.length);
+  t.same(box.store.directives()?.merchants, directives.merchants);
+});
+
 t.test('a restored box waits until its host has begun a new epoch', async (t) => {
   const folder = t.testdir();
   const file = join(folder, 'box.db');

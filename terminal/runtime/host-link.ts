@@ -94,7 +94,7 @@ export class HostConnection implements HostLink {
       schedule,
       random,
       limits: options.limits,
-      directivesHeld: () => store.directives(),
+      directivesHeld: () => this.#directivesHeld(),
       bellWaitMs,
       onDirectives: (directives) => this.#takeDirectives(directives),
       onAnswer: () => {},
@@ -166,6 +166,12 @@ export class HostConnection implements HostLink {
       sealingKeyIn(this.parts.options.keysFolder, this.parts.random),
     );
     return this.#localKeys;
+  }
+
+  /** Those that do not say whose memberships are accepted are fetched anew, whatever their version. */
+  #directivesHeld(): ReturnType<TerminalStore['directives']> {
+    const held = this.parts.store.directives();
+    return held?.merchants.length === 0 ? null : held;
   }
 
   #takeDirectives(directives: Directives): void {

@@ -26,8 +26,8 @@ t.test('an earn by tap with the host answering: balance, signals, result on the 
   t.same(box.kinds, ['pointsEarn', 'consumption']);
   const types = box.effects.map(({ type }) => type);
   t.ok(types.indexOf('persist') < types.indexOf('askHost'), 'durable before anybody outside hears of it');
-  await until('the result', () => phone.show().results.length > 0);
-  t.match(phone.show().results, [{ outcome: 'accepted', points: 1_300 }]);
+  await until('the result', () => phone.show().memberships[0]?.results.length);
+  t.match(phone.show().memberships[0]?.results, [{ outcome: 'accepted', points: 1_300 }]);
   await until('the release', () => box.reader.links[0]?.closed);
   t.equal(box.host.told, 1, 'sync hears of the rest once the sale is over');
   t.same(box.printed, [sale.receipt], 'printed once');
@@ -156,7 +156,7 @@ t.test('a second card during an exchange is not talked to', async (t) => {
   box.reader.tap(second);
   held.release();
   t.match((await box.ended(transactionId)).outcome, { result: 'accepted' });
-  t.match(box.records[0], { credential: { keyId: first.show().memberKeyId } });
+  t.match(box.records[0], { credential: { keyId: first.show().memberships[0]?.memberKeyId } });
   t.equal(second.show().commandsInTap, 0);
 });
 
@@ -173,7 +173,7 @@ t.test('a card swapped before it proved pays nothing; the one that proves pays',
   box.reader.tap(second);
   held.release();
   t.match((await box.ended(transactionId)).outcome, { result: 'accepted' });
-  t.match(box.records[0], { credential: { keyId: second.show().memberKeyId } });
+  t.match(box.records[0], { credential: { keyId: second.show().memberships[0]?.memberKeyId } });
   t.equal(box.kinds.filter((kind) => kind === 'pointsSpend').length, 1);
 });
 
@@ -190,13 +190,13 @@ t.test('a card swapped in the middle of its write: the other is turned away, the
   const signals = box.reader.signals.length;
   const other = box.reader.tap(second);
   await until('the other to be turned away', () => box.reader.signals.slice(signals).includes('tapAgain'));
-  t.equal(second.show().card?.record?.balanceMinor, 30_000, 'its balance is untouched');
+  t.equal(second.show().memberships[0]?.card?.record?.balanceMinor, 30_000, 'its balance is untouched');
   box.reader.remove(other);
 
   box.reader.tap(first);
   const sale = await box.ended(transactionId);
   t.match(sale.outcome, { result: 'accepted', coveredMinor: 10_000, balances: { couponMinor: 20_000 } });
-  t.equal(first.show().card?.record?.balanceMinor, 20_000);
+  t.equal(first.show().memberships[0]?.card?.record?.balanceMinor, 20_000);
   t.same(box.kinds, ['cardDebit', 'completion', 'consumption'], 'one debit, whatever lay on the reader');
   t.equal(box.reader.signals.at(-1), 'done');
 });
@@ -210,7 +210,7 @@ t.test('a card written though its answer was lost is seen at the next tap and no
   await until('tap again', () => box.reader.signals.at(-1) === 'tapAgain');
   box.reader.tap(phone);
   t.match((await box.ended(transactionId)).outcome, { result: 'accepted', coveredMinor: 10_000 });
-  t.equal(phone.show().card?.record?.balanceMinor, 20_000);
+  t.equal(phone.show().memberships[0]?.card?.record?.balanceMinor, 20_000);
   t.equal(box.reader.commands.filter((name) => name === 'writeSlot').length, 1);
 });
 

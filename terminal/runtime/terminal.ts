@@ -197,6 +197,7 @@ export class Terminal implements TerminalPort {
         : null,
       wallets: parts.wallets ? new Wallets({ ...parts.wallets, random, clock, wallClock: this.#clock }) : null,
       terminalId: () => store.identity()?.terminalId ?? '',
+      merchants: () => store.directives()?.merchants ?? [],
       siteSpentMinor: (cardKeyId) => {
         const { atWallMs, clockDoubtful } = this.#clock.now();
         return store.siteSpentMinor(cardKeyId, clockDoubtful ? null : atWallMs);

@@ -34,7 +34,7 @@ t.test('a full disk refuses each sale before value moves, and the box goes on', 
     t.equal(box.reader.signals.at(-1), 'refused');
   }
   t.same([box.kinds, box.host.asked, box.terminal.sales(10, null)], [[], [], []]);
-  t.equal(phone.show().card?.record?.balanceMinor, 30_000);
+  t.equal(phone.show().memberships[0]?.card?.record?.balanceMinor, 30_000);
   t.equal(box.terminal.status().stopped, null);
   await box.start(earn, { reference: 'A' });
   t.match(await box.terminal.cancelSale('A'), { ok: true, value: { outcome: { code: 'store.full' } } });
@@ -91,7 +91,7 @@ t.test('a storage that fails after the card was written is settled by the restar
   const { transactionId } = await box.start({ service: 'couponCard' });
   box.reader.tap(phone);
   await until('the stop', () => box.terminal.status().stopped);
-  t.equal(phone.show().card?.record?.balanceMinor, 0, 'the card has paid');
+  t.equal(phone.show().memberships[0]?.card?.record?.balanceMinor, 0, 'the card has paid');
   box.close();
 
   const later = await openBox(t, { file });
@@ -150,6 +150,7 @@ t.test(
         crypto: nativeCrypto,
         clock,
         terminalId: () => 't-0123456789ab',
+        merchants: () => ['M1'],
         siteKey: () => null,
         tapOrder: ['application'],
         wallets: null,

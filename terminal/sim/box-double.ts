@@ -28,6 +28,7 @@ export const directives: NewDirectives = {
   version: 1,
   merchant: '好味道餐厅',
   location: 'store 12',
+  merchants: ['M1'],
   rules: {
     version: 3,
     currency: 'CNY',

@@ -12,7 +12,13 @@ import {
 import { encodeContext, type Operation } from '../../drivers/protocols/member/layout.js';
 import { cardKey, grantSession, recordKey, verifyPhoneProof } from '../../drivers/protocols/member/proof.js';
 import { SimulatedPhone } from '../../drivers/sim/phone/phone.js';
-import { newPhoneState, VolatileMemory } from '../../drivers/sim/phone/phone-state.js';
+import {
+  type Membership,
+  newMembership,
+  newPhoneState,
+  VolatileMemory,
+  withMembership,
+} from '../../drivers/sim/phone/phone-state.js';
 import { decodeRecord, type RecordBody, type RecordOf, transactionIdBytes } from '../../host-sync/protocol/record.js';
 import type {
   Balances,
@@ -118,15 +124,21 @@ export class HostDouble implements HostLink {
 
   /** A registered member's phone; with a balance it holds a card of this host's site as well. */
   phone(number: string, balanceMinor: number | null = null): SimulatedPhone {
+    const state = withMembership(newPhoneState(number), this.membership(number, balanceMinor));
+    return new SimulatedPhone({ memory: new VolatileMemory(state) });
+  }
+
+  /** A membership of a merchant, by default this host's own, whose keys this host knows. */
+  membership(number: string, balanceMinor: number | null = null, merchantId = 'M1'): Membership {
     const memberKey = nativeCrypto.sha256(utf8(`key of ${number}`)).slice(0, 16);
     const memberKeyId = keyIdFrom(number, 'member');
     this.#keys.set(toHex(memberKeyId), memberKey);
-    const registration = {
-      ...{ merchantId: 'M1', merchantPublicKey: '02'.repeat(33), token: '0'.repeat(16), answer: '' },
+    const membership = newMembership({
+      ...{ merchantId, merchantPublicKey: '02'.repeat(33), token: '0'.repeat(16), answer: '' },
       ...{ memberKeyId: toHex(memberKeyId), memberKey: toHex(memberKey) },
-    };
+    });
     const card = balanceMinor === null ? null : this.#card(keyIdFrom(number, 'card'), balanceMinor);
-    return new SimulatedPhone({ memory: new VolatileMemory({ ...newPhoneState(number), registration, card }) });
+    return { ...membership, card };
   }
 
   #card(keyId: Bytes, balanceMinor: number) {

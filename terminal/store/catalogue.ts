@@ -25,6 +25,9 @@ const productOf = (row: ProductRow): Product => ({
 });
 const columns = 'code, name, price_minor, category';
 
+/** As boxes stored them before they were told whose memberships they accept. */
+type FormerDirectives = Omit<StoredDirectives, 'merchants'> & Partial<Pick<StoredDirectives, 'merchants'>>;
+
 export class Catalogue {
   readonly #directives: Statement;
   readonly #putDirectives: Statement;
@@ -52,7 +55,7 @@ export class Catalogue {
 
   directives(): StoredDirectives | null {
     const text = this.#directives.get() as string | undefined;
-    return text === undefined ? null : storedJson<StoredDirectives>(text);
+    return text === undefined ? null : { merchants: [], ...storedJson<FormerDirectives>(text) };
   }
 
   /**

@@ -403,6 +403,7 @@ t.test('directives, products by code and by name, settings, audit', async (t) =>
     version: 4,
     merchant: 'm',
     location: 'l',
+    merchants: ['M1', 'M2'],
     rules: request(1, { name: 'plainSale' }, null).terms.rules,
     offline: offlineLimitsDefault,
     catalogueVersion: 9,

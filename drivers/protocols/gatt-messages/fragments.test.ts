@@ -23,8 +23,9 @@ const values = fc.integer({ min: valueBytesMin, max: 253 });
 const exchange = fc.integer({ min: 0, max: 255 });
 
 t.test('vectors: one value, and a SELECT cut for the smallest ATT_MTU', async (t) => {
-  const select = hex('00A4040008F053484F554C490100');
-  t.strictSame(encodeFragments(7, select, 20).map(toHex), ['078000a4040008f053484f554c490100']);
+  const select = hex('00A4040010F053484F554C49016ADA5AABF979B83A00');
+  t.strictSame(encodeFragments(7, select, 253).map(toHex), ['078000a4040010f053484f554c49016ada5aabf979b83a00']);
+  t.strictSame(encodeFragments(7, select, 20).map(toHex), ['070000a4040010f053484f554c49016ada5aabf9', '078179b83a00']);
   t.strictSame(encodeFragments(255, hex('000102030405060708090a0b0c0d0e0f1011121314'), 20).map(toHex), [
     'ff00000102030405060708090a0b0c0d0e0f1011',
     'ff81121314',

@@ -5,14 +5,8 @@
 import { type Bytes, concat, utf8 } from '../../../terminal/kernel/bytes.js';
 import type { Crypto, KeyAgreement, KeyPair } from '../../../terminal/kernel/ports.js';
 import { assert, type DecodeError, decodeError, ok, type Result } from '../../../terminal/kernel/result.js';
-import { keyIdBytes, recordBytes } from './layout.js';
-import {
-  issuedCardBytes,
-  merchantIdPattern,
-  publicKeyBytes,
-  registrationTokenPattern,
-  wrappedKeyBytes,
-} from './messages.js';
+import { keyIdBytes, merchantIdPattern, recordBytes } from './layout.js';
+import { issuedCardBytes, publicKeyBytes, registrationTokenPattern, wrappedKeyBytes } from './messages.js';
 import { labelled } from './proof.js';
 
 const memberKeyBytes = 16;
@@ -67,7 +61,7 @@ export interface IssuedCard {
 /**
  * Seals a card for the phone that holds `memberKey`: iv(16) ‖ AES-128-CBC(K5, iv, cardKeyId ‖ cardKey ‖ record ‖ padding)
  * ‖ CMAC(K6, 49 ‖ head ‖ iv ‖ ciphertext), K5 and K6 being CMAC(memberKey, 05 or 06 ‖ head). `head` is couponMessageHead's
- * text, so neither balance nor code can be changed around it. `iv` is 16 random bytes, fresh for each call.
+ * text, so neither merchant, code nor balance can be changed around it. `iv` is 16 random bytes, fresh for each call.
  */
 export function sealIssuedCard(
   crypto: Pick<Crypto, 'aesCmac' | 'aesCbcEncrypt'>,

@@ -3,9 +3,24 @@
  * The outsider's text of the same is docs/protocols/phone.md. Pure constants and the context's encoding.
  */
 import { type Bytes, concat, hex, uintBE, utf8 } from '../../../terminal/kernel/bytes.js';
+import type { Crypto } from '../../../terminal/kernel/ports.js';
+import { assert } from '../../../terminal/kernel/result.js';
 
-/** Application identifier in the proprietary class (ISO/IEC 7816-5 §8.2.1.4): F0 "SHOULI" 01. */
-export const memberAid = hex('f053484f554c4901');
+/** A merchant as phones know it: 1 to 16 ASCII letters and digits. */
+export const merchantIdPattern = /^[0-9A-Za-z]{1,16}$/;
+
+/** What every application identifier begins with, proprietary class (ISO/IEC 7816-5 §8.2.1.4): F0 "SHOULI" 01. */
+const applicationFamily = hex('f053484f554c4901');
+const merchantTagBytes = 8;
+
+/**
+ * The application identifier of one merchant's membership, 16 bytes (the longest that ISO/IEC 7816-4 §8.2.1.2 allows): the
+ * family ‖ the first 8 bytes of SHA-256("shouli merchant 1 " ‖ merchantId). A merchant id out of its form is a bug and throws.
+ */
+export function applicationIdOf(crypto: Pick<Crypto, 'sha256'>, merchantId: string): Bytes {
+  assert(merchantIdPattern.test(merchantId), 'a merchant id has its form');
+  return concat(applicationFamily, crypto.sha256(utf8(`shouli merchant 1 ${merchantId}`)).slice(0, merchantTagBytes));
+}
 export const applicationVersion = 1;
 
 /** Instructions. Class 80 plain, class 84 under secure messaging. */

@@ -24,6 +24,7 @@ const vectors = JSON.parse(readFileSync(new URL('./vectors/member.json', import.
 const text = (name: string): string => vectors[name] ?? '?';
 const vector = (name: string): Bytes => hex(text(name));
 const coupon = {
+  merchantId: 'M1001',
   couponCode: 'SLC0000000000042',
   balanceMinor: 30_000,
   currency: 'CNY' as const,
@@ -35,9 +36,20 @@ const gsmSeptets = /^[A-Za-z0-9 @$_!"#%&'()*+,\-./:;<=>?]*$/;
 t.test('the merchant’s messages', async (t) => {
   t.equal(formatRegistration(text('merchantId'), text('token'), vector('merchantPublic')), text('registrationMessage'));
   t.equal(formatCardCoupon(coupon, vector('issuedCard')), text('couponMessage'));
-  const host = { couponCode: 'SLC0000000000043', balanceMinor: 5_000, currency: 'CNY' as const, expiresAtSeconds: 0 };
+  const host = {
+    merchantId: 'M1001',
+    couponCode: 'SLC0000000000043',
+    balanceMinor: 5_000,
+    currency: 'CNY' as const,
+    expiresAtSeconds: 0,
+  };
   t.equal(formatHostCoupon(host), text('hostCouponMessage'));
-  const longest = { ...coupon, balanceMinor: amountMinorMax, expiresAtSeconds: 9_999_999_999 };
+  const longest = {
+    ...coupon,
+    merchantId: 'A'.repeat(16),
+    balanceMinor: amountMinorMax,
+    expiresAtSeconds: 9_999_999_999,
+  };
   const messages = [
     [formatRegistration('A'.repeat(16), text('token'), vector('merchantPublic')), oneMessageCharactersMax],
     [text('keyMessage'), oneMessageCharactersMax],
@@ -53,6 +65,9 @@ t.test('the merchant’s messages', async (t) => {
   t.throws(() => formatHostCoupon({ ...coupon, balanceMinor: -1 }));
   t.throws(() => formatHostCoupon({ ...coupon, balanceMinor: 1.5 }));
   t.throws(() => formatHostCoupon({ ...coupon, couponCode: 'SLC1' }));
+  for (const merchantId of ['', 'a b', 'A'.repeat(17), 'é'])
+    t.throws(() => formatHostCoupon({ ...coupon, merchantId }));
+  t.same([formatHostCoupon(longest).length, formatCardCoupon(longest, vector('issuedCard')).length], [75, 290]);
 });
 
 t.test('a token has its form whatever was drawn', async () => {

@@ -6,13 +6,12 @@ import type { Bytes } from '../../../terminal/kernel/bytes.js';
 import { assert, type DecodeError, decodeError, ok, type Result } from '../../../terminal/kernel/result.js';
 import { amountMinorMax, type Currency } from '../../../terminal/kernel/units.js';
 import { decodeBase64Url, encodeBase64Url } from './base64url.js';
+import { merchantIdPattern } from './layout.js';
 
-/** One short message in the GSM 7-bit alphabet (3GPP TS 23.038 §6.2.1); three parts of a longer one (153 each). */
+/** One short message in the GSM 7-bit alphabet (3GPP TS 23.038 §6.2.1); two parts of a longer one (153 each). */
 export const oneMessageCharactersMax = 160;
-export const couponMessageCharactersMax = 459;
+export const couponMessageCharactersMax = 306;
 
-/** A merchant as phones know it: 1 to 16 ASCII letters and digits. */
-export const merchantIdPattern = /^[0-9A-Za-z]{1,16}$/;
 /** 16 characters of Crockford's base 32 in upper case: 80 bits that nobody can guess. Good for one registration. */
 export const registrationTokenPattern = /^[0-9A-HJKMNP-TV-Z]{16}$/;
 export const registrationTokenCharacters = 16;
@@ -66,6 +65,8 @@ export function parseKeyMessage(text: string): Result<KeyMessage, DecodeError> {
 }
 
 export interface CouponIssue {
+  /** Whose coupon it is: the membership that keeps it. */
+  readonly merchantId: string;
   /** `SLC` and 13 digits. */
   readonly couponCode: string;
   /** 0…amountMinorMax. */
@@ -78,14 +79,15 @@ const expiryMax = 9_999_999_999;
 
 /** The text before a coupon message's last part; for a card-held coupon its seal covers these characters. */
 export function couponMessageHead(coupon: CouponIssue, holder: 'H' | 'C'): string {
-  const { couponCode, balanceMinor, currency, expiresAtSeconds } = coupon;
+  const { merchantId, couponCode, balanceMinor, currency, expiresAtSeconds } = coupon;
+  assert(merchantIdPattern.test(merchantId), 'a merchant id has its form');
   assert(/^SLC[0-9]{13}$/.test(couponCode), 'a coupon code is SLC and 13 digits');
   assert(Number.isSafeInteger(balanceMinor) && balanceMinor >= 0 && balanceMinor <= amountMinorMax, 'balance in range');
   assert(
     Number.isSafeInteger(expiresAtSeconds) && expiresAtSeconds >= 0 && expiresAtSeconds <= expiryMax,
     'expiry in range',
   );
-  return `SHOULI1 CPN ${couponCode} ${balanceMinor} ${currency} ${expiresAtSeconds} ${holder}`;
+  return `SHOULI1 CPN ${merchantId} ${couponCode} ${balanceMinor} ${currency} ${expiresAtSeconds} ${holder}`;
 }
 
 /** A host-held coupon's message: the phone shows the code, the balance stays at the host. One short message. */
@@ -95,6 +97,6 @@ export const formatHostCoupon = (coupon: CouponIssue): string => couponMessageHe
 export function formatCardCoupon(coupon: CouponIssue, sealedCard: Bytes): string {
   assert(sealedCard.length === issuedCardBytes, 'a sealed card has 160 bytes');
   const text = `${couponMessageHead(coupon, 'C')} ${encodeBase64Url(sealedCard)}`;
-  assert(text.length <= couponMessageCharactersMax, 'a coupon message fits three parts');
+  assert(text.length <= couponMessageCharactersMax, 'a coupon message fits two parts');
   return text;
 }

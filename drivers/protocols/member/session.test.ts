@@ -6,7 +6,7 @@ import t from 'tap';
 import { type Bytes, concat, decodeUtf8, hex, toHex } from '../../../terminal/kernel/bytes.js';
 import { isErrorCode } from '../../../terminal/kernel/errors.js';
 import { nativeCrypto } from '../../../terminal/kernel/native.js';
-import { statusWord } from './layout.js';
+import { applicationIdOf, statusWord } from './layout.js';
 import { newSecureChannel } from './secure-messaging.js';
 import {
   decodeDoneAnswer,
@@ -72,7 +72,8 @@ function openedSession() {
 }
 
 t.test('a whole tap, byte for byte', async (t) => {
-  t.equal(toHex(selectCommand()), '00a4040008f053484f554c490100');
+  t.equal(toHex(selectCommand(nativeCrypto, vectors['merchantId'] ?? '')), vectors['selectCommand']);
+  t.equal(toHex(applicationIdOf(nativeCrypto, vectors['merchantId'] ?? '')), vectors['applicationId']);
   const selected = value(decodeSelectAnswer(selectAnswer));
   t.equal(toHex(keyIdOf(selected, 'card') ?? hex('')), vectors['cardKeyId']);
   t.equal(

@@ -11,6 +11,7 @@ import { assert, err, ok, type Result } from '../../../terminal/kernel/result.js
 import { amountMinorMax, pointsMax } from '../../../terminal/kernel/units.js';
 import { encodeCommand, splitAnswer } from './apdu.js';
 import {
+  applicationIdOf,
   applicationVersion,
   contextBytes,
   flagHasCardRecord,
@@ -18,7 +19,6 @@ import {
   type KeyName,
   keyIdBytes,
   keySelector,
-  memberAid,
   nonceBytes,
   plainClass,
   proofBytes,
@@ -94,9 +94,16 @@ export interface Selected {
   readonly phoneNonce: Bytes;
 }
 
-/** SELECT by name: 00 A4 04 00 08 AID 00 (ISO/IEC 7816-4 §11.1.1). */
-export const selectCommand = (): Bytes =>
-  encodeCommand({ cla: 0x00, ins: 0xa4, p1: 0x04, p2: 0x00, data: memberAid, answerBytesMax: 256 });
+/** SELECT by name of one merchant's membership: 00 A4 04 00 10 AID(16) 00 (ISO/IEC 7816-4 §11.1.1). */
+export const selectCommand = (crypto: Pick<Crypto, 'sha256'>, merchantId: string): Bytes =>
+  encodeCommand({
+    cla: 0x00,
+    ins: 0xa4,
+    p1: 0x04,
+    p2: 0x00,
+    data: applicationIdOf(crypto, merchantId),
+    answerBytesMax: 256,
+  });
 
 /** @returns what the phone said, or `card.noApplication`, `input.unsupported` (version), another code of the mapping. */
 export function decodeSelectAnswer(answer: Bytes): Result<Selected, AnswerError> {

@@ -16,13 +16,13 @@ import {
 } from './module-frame.js';
 
 const read = (bytes: Uint8Array) => readModuleStream(emptyStream, bytes);
-const select = hex('00A4040008F053484F554C490100');
+const select = hex('00A4040010F053484F554C49016ADA5AABF979B83A00');
 const [fragment = new Uint8Array(0)] = encodeFragments(7, select, moduleBodyBytesMax);
 const command: ModuleFrame = { kind: 'command', session: 0x01020304, body: fragment };
 
 t.test('vectors', async (t) => {
   t.equal(moduleCheck(utf8('123456789')), 0x906e);
-  const encoded = '00080201020304078003a4040a08f053484f554c490103d73200';
+  const encoded = '00080201020304078003a4041210f053484f554c49016ada5aabf979b83a03258500';
   t.equal(toHex(encodeModuleFrame(command)), encoded);
   t.same(read(hex(encoded)), { stream: { partial: [] }, frames: [command], noise: 0 });
 });

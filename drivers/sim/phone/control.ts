@@ -26,6 +26,14 @@ export const controlRequestSchema = z.discriminatedUnion('do', [
   }),
   z.strictObject({ do: z.literal('noTear') }),
   z.strictObject({ do: z.literal('misbehave'), wrongKey: z.boolean().optional(), replay: z.boolean().optional() }),
+  /** Holds out one merchant's membership alone; null: any. */
+  z.strictObject({
+    do: z.literal('choose'),
+    merchantId: z
+      .string()
+      .regex(/^[0-9A-Za-z]{1,16}$/)
+      .nullable(),
+  }),
   /** Commands wait, not acted on, until `release`. */
   z.strictObject({ do: z.literal('hold') }),
   z.strictObject({ do: z.literal('release') }),
@@ -80,6 +88,9 @@ async function perform(holder: PhoneHolder, request: CheckedRequest): Promise<re
       });
       return null;
     }
+    case 'choose':
+      holder.phone.choose(request.merchantId);
+      return null;
     case 'hold':
       holder.phone.hold();
       return null;

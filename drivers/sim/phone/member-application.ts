@@ -4,6 +4,7 @@
  */
 import { type Bytes, hex, toHex } from '../../../terminal/kernel/bytes.js';
 import {
+  applicationIdOf,
   type Exchange,
   exchangeOf,
   localProofOfPhone,
@@ -16,9 +17,16 @@ import {
   same,
   sealAnswer,
 } from './phone-crypto.js';
-import { type PhoneMemory, type PhoneResult, resultsMax, useCounterMax } from './phone-state.js';
+import {
+  type Membership,
+  membershipOf,
+  type PhoneMemory,
+  type PhoneResult,
+  resultsMax,
+  useCounterMax,
+  withMembership,
+} from './phone-state.js';
 
-const applicationId = Buffer.from('f053484f554c4901', 'hex');
 const messagesMax = 256;
 
 const ok = 0x9000;
@@ -46,11 +54,12 @@ export interface Misbehaviour {
 }
 export const wellBehaved: Misbehaviour = { wrongKey: false, replay: false, tearAfterBytes: null };
 
+/** Behind SELECT all is about the one membership that was selected; no other is read or written. */
 type Phase =
   | { readonly at: 'idle' }
-  | { readonly at: 'selected'; readonly nonce: Bytes | null }
-  | { readonly at: 'presented'; readonly exchange: Exchange }
-  | { readonly at: 'secure'; readonly session: PhoneSession };
+  | { readonly at: 'selected'; readonly merchantId: string; readonly nonce: Bytes | null }
+  | { readonly at: 'presented'; readonly merchantId: string; readonly exchange: Exchange }
+  | { readonly at: 'secure'; readonly merchantId: string; readonly session: PhoneSession };
 
 interface Command {
   readonly cla: number;
@@ -58,6 +67,12 @@ interface Command {
   readonly p1: number;
   readonly p2: number;
   readonly header: Bytes;
+  readonly data: Bytes;
+}
+
+/** What became of a command inside the session. */
+interface Acted {
+  readonly status: number;
   readonly data: Bytes;
 }
 
@@ -102,11 +117,22 @@ function readResult(plain: Bytes): PhoneResult | null {
 export class MemberApplication {
   #phase: Phase = { at: 'idle' };
   misbehaviour: Misbehaviour = wellBehaved;
+  /** The one merchant whose membership its owner holds out; null: every merchant's may be selected. */
+  chosen: string | null = null;
 
   constructor(
     private readonly memory: PhoneMemory,
     private readonly chance: PhoneChance,
   ) {}
+
+  /** The membership that was selected; null: none, or it is gone. */
+  #selected(): Membership | null {
+    return this.#phase.at === 'idle' ? null : membershipOf(this.memory.state, this.#phase.merchantId);
+  }
+
+  #save(membership: Membership): void {
+    this.memory.save(withMembership(this.memory.state, membership));
+  }
 
   /** The field is gone: nonce and session are forgotten. */
   powerLost(): void {
@@ -125,11 +151,15 @@ export class MemberApplication {
   #select(command: Command): Bytes {
     this.#phase = { at: 'idle' };
     if (command.p1 !== 0x04 || command.p2 !== 0x00) return word(wrongParameters);
-    const { registration, card, recorded } = this.memory.state;
-    if (registration === null || !same(command.data, applicationId)) return word(noApplication);
+    const membership = this.memory.state.memberships.find(
+      ({ merchantId }) =>
+        (this.chosen === null || this.chosen === merchantId) && same(command.data, applicationIdOf(merchantId)),
+    );
+    if (!membership) return word(noApplication);
+    const { merchantId, memberKeyId, card, recorded } = membership;
     const nonce = this.misbehaviour.replay && recorded ? hex(recorded.phoneNonce) : this.chance.bytes(16);
-    this.#phase = { at: 'selected', nonce };
-    const head = [Uint8Array.of(1, card ? 1 : 0), hex(registration.memberKeyId)];
+    this.#phase = { at: 'selected', merchantId, nonce };
+    const head = [Uint8Array.of(1, card ? 1 : 0), hex(memberKeyId)];
     const cardKeyId = card ? hex(card.keyId) : new Uint8Array(8);
     return withStatus(Buffer.concat([...head, cardKeyId, nonce]), ok);
   }
@@ -141,31 +171,30 @@ export class MemberApplication {
   }
 
   #present(command: Command): Bytes {
-    const { state } = this.memory;
     const { data, p1 } = command;
     if (data.length !== 56) return word(wrongLength);
     if (p1 > 1 || command.p2 !== 0) return word(wrongParameters);
-    const { registration, card, recorded } = state;
-    if (this.#phase.at !== 'selected' || this.#phase.nonce === null || registration === null) return word(outOfOrder);
+    const membership = this.#selected();
+    if (this.#phase.at !== 'selected' || this.#phase.nonce === null || membership === null) return word(outOfOrder);
+    const { merchantId, nonce } = this.#phase;
+    const { card, recorded } = membership;
     const held =
-      p1 === 0
-        ? { id: registration.memberKeyId, key: registration.memberKey }
-        : card && { id: card.keyId, key: card.key };
+      p1 === 0 ? { id: membership.memberKeyId, key: membership.memberKey } : card && { id: card.keyId, key: card.key };
     if (held === null) return word(noSuchKey);
-    if (state.useCounter >= useCounterMax) return word(counterUsedUp);
-    const nonces = { terminal: data.slice(0, 16), phone: this.#phase.nonce };
-    const counter = state.useCounter + 1;
+    if (membership.useCounter >= useCounterMax) return word(counterUsedUp);
+    const nonces = { terminal: data.slice(0, 16), phone: nonce };
+    const counter = membership.useCounter + 1;
     const key = hex(held.key);
     if (this.misbehaviour.wrongKey) key[0] = (key[0] ?? 0) ^ 1;
     const exchange = exchangeOf(p1, key, hex(held.id), nonces, counter, data.slice(16));
     const proof = proofOfPhone(exchange);
-    this.#phase = { at: 'presented', exchange };
+    this.#phase = { at: 'presented', merchantId, exchange };
     if (this.misbehaviour.replay && recorded)
       return this.#presentAnswer(recorded.counter, hex(recorded.proof), hex(recorded.localProof));
     // The counter is on the disk before the proof leaves: a phone that loses power never uses one twice.
     const local = localProofOfPhone(exchange, data.slice(32, 38));
     const kept = { phoneNonce: toHex(nonces.phone), counter, proof: toHex(proof), localProof: toHex(local) };
-    this.memory.save({ ...state, useCounter: counter, recorded: kept });
+    this.#save({ ...membership, useCounter: counter, recorded: kept });
     return this.#presentAnswer(counter, proof, local);
   }
 
@@ -181,36 +210,37 @@ export class MemberApplication {
     if (command.data.length !== 16) return word(wrongLength);
     if (command.p1 !== 0 || command.p2 !== 0) return word(wrongParameters);
     if (this.#phase.at !== 'presented') return word(outOfOrder);
-    const { exchange } = this.#phase;
+    const { exchange, merchantId } = this.#phase;
     // One try for each PRESENT: nobody guesses proofs at the speed of the link.
-    this.#phase = { at: 'selected', nonce: null };
+    this.#phase = { at: 'selected', merchantId, nonce: null };
     if (!same(command.data, proofOfTerminal(exchange))) return word(notAuthenticated);
     const { session, confirm } = openPhoneSession(exchange);
-    this.#phase = { at: 'secure', session };
+    this.#phase = { at: 'secure', merchantId, session };
     return withStatus(confirm, ok);
   }
 
   #secure(command: Command): Bytes | 'tear' {
-    if (this.#phase.at !== 'secure') return word(notAuthenticated);
-    const { session } = this.#phase;
+    const membership = this.#selected();
+    if (this.#phase.at !== 'secure' || membership === null) return word(notAuthenticated);
+    const { session, merchantId } = this.#phase;
     const plain = session.next < messagesMax ? openCommand(session, command.header, command.data) : null;
     if (plain === null) {
-      this.#phase = { at: 'selected', nonce: null };
+      this.#phase = { at: 'selected', merchantId, nonce: null };
       return word(secureMessagingBroken);
     }
-    const done = this.#act(command, plain);
+    const done = this.#act(membership, command, plain);
     if (done === 'tear') {
       this.#phase = { at: 'idle' };
       return 'tear';
     }
-    this.#phase = { at: 'secure', session: { ...session, next: session.next + 1 } };
+    this.#phase = { at: 'secure', merchantId, session: { ...session, next: session.next + 1 } };
     return sealAnswer(session, done.status, done.data);
   }
 
-  #act(command: Command, plain: Bytes): { readonly status: number; readonly data: Bytes } | 'tear' {
+  #act(membership: Membership, command: Command, plain: Bytes): Acted | 'tear' {
     const refuse = (status: number) => ({ status, data: empty });
-    const { card } = this.memory.state;
-    if (command.ins === 0x30) return this.#writeSlot(command, plain);
+    const { card } = membership;
+    if (command.ins === 0x30) return this.#writeSlot(membership, command, plain);
     if (command.p1 !== 0 || command.p2 !== 0) return refuse(wrongParameters);
     if (command.ins === 0x20) {
       if (plain.length !== 0) return refuse(wrongData);
@@ -219,14 +249,12 @@ export class MemberApplication {
     if (command.ins !== 0x40) return refuse(unknownInstruction);
     const result = readResult(plain);
     if (result === null) return refuse(wrongData);
-    const { state } = this.memory;
-    this.memory.save({ ...state, results: [...state.results, result].slice(-resultsMax) });
+    this.#save({ ...membership, results: [...membership.results, result].slice(-resultsMax) });
     return refuse(ok);
   }
 
-  #writeSlot(command: Command, plain: Bytes): { readonly status: number; readonly data: Bytes } | 'tear' {
-    const { state } = this.memory;
-    const { card } = state;
+  #writeSlot(membership: Membership, command: Command, plain: Bytes): Acted | 'tear' {
+    const { card } = membership;
     const refuse = (status: number) => ({ status, data: empty });
     if (command.p1 > 1 || command.p2 !== 0) return refuse(wrongParameters);
     if (card === null) return refuse(noCardRecord);
@@ -235,7 +263,7 @@ export class MemberApplication {
     const torn = this.misbehaviour.tearAfterBytes;
     const stored = torn === null ? toHex(plain) : toHex(plain.subarray(0, torn)) + card.slots[slot].slice(2 * torn);
     const slots: [string, string] = slot === 0 ? [stored, card.slots[1]] : [card.slots[0], stored];
-    this.memory.save({ ...state, card: { ...card, slots } });
+    this.#save({ ...membership, card: { ...card, slots } });
     return torn === null ? refuse(ok) : 'tear';
   }
 }

@@ -94,6 +94,12 @@ export function keyIdOf(merchantId: string, token: string): Bytes {
   return createHash('sha256').update(`shouli key id 1 ${merchantId} ${token}`).digest().subarray(0, 8);
 }
 
+/** The application identifier that a terminal selects for a membership of this merchant. */
+export function applicationIdOf(merchantId: string): Bytes {
+  const tag = createHash('sha256').update(`shouli merchant 1 ${merchantId}`).digest().subarray(0, 8);
+  return Buffer.concat([Buffer.from('f053484f554c4901', 'hex'), tag]);
+}
+
 /** Where a phone's fresh secrets come from; fixed in tests and in the document's worked example. */
 export interface PhoneChance {
   /** `length` bytes that nobody can foresee. */

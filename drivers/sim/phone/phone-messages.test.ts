@@ -21,7 +21,7 @@ import { messageFileBytesMax, messagesFor, readMessage } from './message-files.j
 import { SimulatedPhone } from './phone.js';
 import { realChance } from './phone-crypto.js';
 import { handleMessage } from './phone-messages.js';
-import { couponsMax, newPhoneState, type PhoneState, VolatileMemory } from './phone-state.js';
+import { couponsMax, membershipsMax, newPhoneState, type PhoneState, VolatileMemory } from './phone-state.js';
 
 const vectors = JSON.parse(
   readFileSync(new URL('../../protocols/member/vectors/member.json', import.meta.url), 'utf8'),
@@ -44,8 +44,14 @@ function registered() {
 }
 
 /** A card-held coupon's message for the phone that holds `memberKey`. */
-function cardMessage(memberKey: Bytes, cardKeyId: Bytes, balanceMinor: number): string {
-  const coupon = { couponCode: 'SLC0000000000042', balanceMinor, currency: 'CNY' as const, expiresAtSeconds: 0 };
+function cardMessage(memberKey: Bytes, cardKeyId: Bytes, balanceMinor: number, merchantId = 'M1'): string {
+  const coupon = {
+    merchantId,
+    couponCode: 'SLC0000000000042',
+    balanceMinor,
+    currency: 'CNY' as const,
+    expiresAtSeconds: 0,
+  };
   const record: CardRecord = {
     cardKeyId,
     couponNumber: 42,
@@ -75,10 +81,10 @@ t.test('the vectors of an independent implementation', async (t) => {
   const chance = { bytes: () => drawn.shift() ?? new Uint8Array(0) };
   const handled = handleMessage(fresh, text('registrationMessage'), chance);
   t.equal(handled.answer, text('keyMessage'));
-  t.equal(handled.state.registration?.memberKeyId, text('memberKeyId'));
+  t.equal(handled.state.memberships[0]?.memberKeyId, text('memberKeyId'));
   const issued = handle(handled.state, text('couponMessage'));
   t.equal(issued.outcome, 'cardIssued');
-  t.same(issued.state.card, {
+  t.same(issued.state.memberships[0]?.card, {
     keyId: text('cardKeyId'),
     key: text('cardKey'),
     slots: [text('record1'), '00'.repeat(96)],
@@ -88,8 +94,8 @@ t.test('the vectors of an independent implementation', async (t) => {
 
 t.test('registration', async (t) => {
   const { state, answer, memberKey } = registered();
-  t.equal(toHex(memberKey), state.registration?.memberKey);
-  t.equal(toHex(memberKeyId(nativeCrypto, 'M1', token)), state.registration?.memberKeyId);
+  t.equal(toHex(memberKey), state.memberships[0]?.memberKey);
+  t.equal(toHex(memberKeyId(nativeCrypto, 'M1', token)), state.memberships[0]?.memberKeyId);
   const again = handle(state, formatRegistration('M1', token, merchant.publicKey));
   t.same(
     [again.outcome, again.answer, again.state],
@@ -98,15 +104,10 @@ t.test('registration', async (t) => {
   );
   const anew = handle(state, formatRegistration('M1', '0000000000000000', merchant.publicKey));
   t.equal(anew.outcome, 'registered');
-  t.not(anew.state.registration?.memberKey, state.registration?.memberKey, 'a new token makes a new key');
+  t.not(anew.state.memberships[0]?.memberKey, state.memberships[0]?.memberKey, 'a new token makes a new key');
   const other = nativeKeyAgreement.generateKeyPair();
   t.same(handle(state, formatRegistration('M1', '0000000000000000', other.publicKey)), {
     outcome: 'anotherMerchantKey',
-    state,
-    answer: null,
-  });
-  t.same(handle(state, formatRegistration('M2', token, merchant.publicKey)), {
-    outcome: 'anotherMerchant',
     state,
     answer: null,
   });
@@ -131,25 +132,89 @@ t.test('coupons', async (t) => {
   t.equal(handle(state, cardMessage(new Uint8Array(16), first, 1)).outcome, 'notSealedForThisPhone');
   t.equal(handle(state, message.replace(' C ', ' H ')).outcome, 'malformed');
   const host = formatHostCoupon({
+    merchantId: 'M1',
     couponCode: 'SLC0000000000001',
     balanceMinor: 1,
     currency: 'CNY',
     expiresAtSeconds: 0,
   });
   const kept = handle(handle(state, host).state, host);
-  t.equal(kept.state.coupons.length, 1, 'the same coupon is kept once');
+  t.equal(kept.state.memberships[0]?.coupons.length, 1, 'the same coupon is kept once');
   let full = state;
   for (let n = 0; n < couponsMax; n++)
     full = handle(full, host.replace('0000000000001', String(n).padStart(13, '0'))).state;
   t.equal(handle(full, host.replace('0000000000001', '9999999999999')).outcome, 'memoryFull');
 });
 
+t.test('memberships of several merchants', async (t) => {
+  const { state, memberKey } = registered();
+  const second = nativeKeyAgreement.generateKeyPair();
+  const invitation = formatRegistration('M2', token, second.publicKey);
+  const asked: string[] = [];
+  const owner = (says: boolean) => (merchantId: string) => {
+    asked.push(merchantId);
+    return says;
+  };
+  t.same(handleMessage(state, invitation, realChance, owner(false)), { outcome: 'notAgreed', state, answer: null });
+  const joined = handleMessage(state, invitation, realChance, owner(true));
+  t.equal(joined.outcome, 'registered');
+  t.same(asked, ['M2', 'M2']);
+  t.equal(handleMessage(joined.state, invitation, realChance, owner(false)).outcome, 'registrationRepeated');
+  const anew = formatRegistration('M2', '0000000000000000', second.publicKey);
+  t.equal(handleMessage(joined.state, anew, realChance, owner(false)).outcome, 'registered');
+  t.equal(asked.length, 2, 'asked once for each merchant that is new');
+  const parsed = parseKeyMessage(joined.answer ?? '');
+  if (!parsed.ok) throw new Error('the answer has its form');
+  t.notOk(unwrapMemberKey(nativeKeyAgreement, merchant, token, parsed.value.wrappedKey).ok, 'sealed for M2 alone');
+  const secondKey = unwrapMemberKey(nativeKeyAgreement, second, token, parsed.value.wrappedKey);
+  if (!secondKey.ok) throw new Error('the answer opens');
+  t.same(joined.state.memberships[0], state.memberships[0], 'the first is as it was');
+  t.not(joined.state.memberships[1]?.memberKeyId, state.memberships[0]?.memberKeyId, 'one token, two ids');
+  // The key of a merchant is fixed for that merchant alone.
+  t.equal(handle(joined.state, formatRegistration('M2', token, merchant.publicKey)).outcome, 'anotherMerchantKey');
+
+  // Coupons go to the membership that their message names, and only with its key.
+  const cardKeyId = hex('00000000000000aa');
+  const forSecond = cardMessage(secondKey.value, cardKeyId, 500, 'M2');
+  t.equal(handle(joined.state, forSecond.replace(' M2 ', ' M1 ')).outcome, 'notSealedForThisPhone');
+  t.equal(handle(joined.state, cardMessage(memberKey, cardKeyId, 500, 'M2')).outcome, 'notSealedForThisPhone');
+  t.equal(handle(joined.state, forSecond.replace(' M2 ', ' M3 ')).outcome, 'notRegistered');
+  let both = handle(joined.state, forSecond).state;
+  both = handle(both, cardMessage(memberKey, hex('00000000000000bb'), 700)).state;
+  t.same(
+    both.memberships.map(({ card }) => card?.keyId),
+    ['00000000000000bb', '00000000000000aa'],
+    'money on the card of one is no hindrance to the other',
+  );
+  const hosted = (merchantId: string, couponCode: string) =>
+    formatHostCoupon({ merchantId, couponCode, balanceMinor: 1, currency: 'CNY', expiresAtSeconds: 0 });
+  both = handle(both, hosted('M1', 'SLC0000000000001')).state;
+  both = handle(both, hosted('M2', 'SLC0000000000001')).state;
+  both = handle(both, hosted('M2', 'SLC0000000000002')).state;
+  t.same(
+    both.memberships.map(({ coupons }) => coupons.map(({ code }) => code)),
+    [
+      ['SLC0000000000042', 'SLC0000000000001'],
+      ['SLC0000000000042', 'SLC0000000000001', 'SLC0000000000002'],
+    ],
+  );
+  t.same(handle(both, hosted('M3', 'SLC0000000000003')), { outcome: 'notRegistered', state: both, answer: null });
+
+  let full = state;
+  for (let n = 2; n <= membershipsMax; n++)
+    full = handle(full, formatRegistration(`N${n}`, token, merchant.publicKey)).state;
+  t.equal(full.memberships.length, membershipsMax);
+  t.same(handle(full, invitation), { outcome: 'memoryFull', state: full, answer: null });
+  t.equal(handle(full, formatRegistration('N5', '0'.repeat(16), merchant.publicKey)).outcome, 'registered');
+});
+
 t.test('noise leaves the phone as it was', async (t) => {
   const { state } = registered();
   for (const message of [
     formatRegistration('M1', token, merchant.publicKey),
-    text('couponMessage'),
-    text('hostCouponMessage'),
+    formatRegistration('M1001', '0'.repeat(16), merchant.publicKey),
+    text('couponMessage').replace('M1001', 'M1'),
+    text('hostCouponMessage').replace('M1001', 'M1'),
   ]) {
     for (let length = 0; length < message.length - 1; length++) {
       const handled = handle(state, message.slice(0, length));
@@ -175,7 +240,7 @@ t.test('message files', async (t) => {
   put('4.sms', Uint8Array.of(0xff, 0xfe));
   put('5.sms', `from: 1069001\nto: 13800138000\n\n${'x'.repeat(messageFileBytesMax)}`);
   put('6.sms.new', 'half a');
-  put('7.sms', `from: 1069001\nto: 13800138000\n\n${text('hostCouponMessage')}`);
+  put('7.sms', `from: 1069001\nto: 13800138000\n\n${text('hostCouponMessage').replace('M1001', 'M1')}`);
   put('8.sms', 'from: 1069001\nto: 13800138000\n\n验证码 123456');
   const memory = new VolatileMemory(fresh);
   const phone = new SimulatedPhone({ memory });
@@ -188,7 +253,7 @@ t.test('message files', async (t) => {
   t.match(readFileSync(join(folder, '8.sms.read'), 'utf8'), /验证码 123456/, 'what is for its owner can be read');
   t.same(readdirSync(out), ['1-answer.sms']);
   const [answer] = messagesFor(out, '1069001');
-  t.match(answer, { from: '13800138000', to: '1069001', text: memory.state.registration?.answer });
+  t.match(answer, { from: '13800138000', to: '1069001', text: memory.state.memberships[0]?.answer });
   t.same(phone.handleMessages(folder, out), [], 'nothing is handled twice');
   t.equal(readMessage('x', 'from: 1\nto: 2\n\n')?.id, undefined, 'numbers have three digits or more');
   t.equal(readMessage('x', 'from: 111\nto: 222\n\na\n\nb\n')?.text, 'a\n\nb');

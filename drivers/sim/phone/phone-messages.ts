@@ -4,7 +4,22 @@
  */
 import { type Bytes, hex, toHex } from '../../../terminal/kernel/bytes.js';
 import { keyIdOf, openIssuedCard, type PhoneChance, wrapKey } from './phone-crypto.js';
-import { couponsMax, issuedCardsMax, type PhoneCoupon, type PhoneState } from './phone-state.js';
+import {
+  couponsMax,
+  issuedCardsMax,
+  type Membership,
+  membershipOf,
+  membershipsMax,
+  newMembership,
+  type PhoneCoupon,
+  type PhoneState,
+  withMembership,
+} from './phone-state.js';
+
+/** Asked at the first message of a merchant that the phone does not know: does its owner want that membership? */
+export type Agrees = (merchantId: string) => boolean;
+/** An owner who joins whatever comes. */
+export const agreesToAll: Agrees = () => true;
 
 /** What became of a message; all but the first four leave the phone as it was. */
 export type MessageOutcome =
@@ -14,7 +29,7 @@ export type MessageOutcome =
   | 'cardIssued'
   | 'notForThisApplication'
   | 'malformed'
-  | 'anotherMerchant'
+  | 'notAgreed'
   | 'anotherMerchantKey'
   | 'notRegistered'
   | 'notSealedForThisPhone'
@@ -31,7 +46,7 @@ export interface Handled {
 
 const registrationForm = /^SHOULI1 REG ([0-9A-Za-z]{1,16}) ([0-9A-HJKMNP-TV-Z]{16}) ([0-9A-Za-z_-]{44})$/;
 const couponForm =
-  /^(SHOULI1 CPN (SLC[0-9]{13}) (0|[1-9][0-9]{0,11}) ([A-Z]{3}) (0|[1-9][0-9]{0,9}) ([HC]))(?: ([0-9A-Za-z_-]{214}))?$/;
+  /^(SHOULI1 CPN ([0-9A-Za-z]{1,16}) (SLC[0-9]{13}) (0|[1-9][0-9]{0,11}) ([A-Z]{3}) (0|[1-9][0-9]{0,9}) ([HC]))(?: ([0-9A-Za-z_-]{214}))?$/;
 
 /** base64url that is the one text of its bytes; null otherwise. */
 function readBase64Url(text: string): Bytes | null {
@@ -39,19 +54,29 @@ function readBase64Url(text: string): Bytes | null {
   return bytes.toString('base64url') === text ? bytes : null;
 }
 
-/** Handles one message text. `chance` gives the new member key and the ephemeral private key. */
-export function handleMessage(state: PhoneState, text: string, chance: PhoneChance): Handled {
+/**
+ * Handles one message text. `chance` gives the new member key and the ephemeral private key; `agrees` is its owner, who is
+ * asked once for each merchant.
+ */
+export function handleMessage(
+  state: PhoneState,
+  text: string,
+  chance: PhoneChance,
+  agrees: Agrees = agreesToAll,
+): Handled {
   const unchanged = (outcome: MessageOutcome): Handled => ({ outcome, state, answer: null });
   if (!text.startsWith('SHOULI1 ')) return unchanged('notForThisApplication');
   const registration = registrationForm.exec(text);
   if (registration) {
     const [, merchantId = '', token = '', key = ''] = registration;
     const merchantKey = readBase64Url(key);
-    return merchantKey === null ? unchanged('malformed') : register(state, merchantId, token, merchantKey, chance);
+    if (merchantKey === null) return unchanged('malformed');
+    return register(state, { merchantId, token, merchantKey }, chance, agrees);
   }
   const coupon = couponForm.exec(text);
   if (!coupon) return unchanged('malformed');
-  const [, head = '', code = '', balance = '', currency = '', expiry = '', holder = '', sealed] = coupon;
+  const [, head = '', merchantId = '', code = '', balance = '', currency = '', expiry = '', holder = '', sealed] =
+    coupon;
   if ((holder === 'C') !== (sealed !== undefined)) return unchanged('malformed');
   const kept: PhoneCoupon = {
     code,
@@ -60,24 +85,33 @@ export function handleMessage(state: PhoneState, text: string, chance: PhoneChan
     expiresAtSeconds: Number(expiry),
     holder: holder === 'C' ? 'card' : 'host',
   };
-  if (sealed === undefined) return keepCoupon(state, kept);
-  const sealedBytes = readBase64Url(sealed);
-  return sealedBytes === null ? unchanged('malformed') : takeCard(state, kept, head, sealedBytes);
+  const membership = membershipOf(state, merchantId);
+  const sealedBytes = sealed === undefined ? undefined : readBase64Url(sealed);
+  if (sealedBytes === null) return unchanged('malformed');
+  if (membership === null) return unchanged('notRegistered');
+  const { outcome, next } = sealedBytes ? takeCard(membership, kept, head, sealedBytes) : keepCoupon(membership, kept);
+  return next ? { outcome, state: withMembership(state, next), answer: null } : unchanged(outcome);
+}
+
+interface Invitation {
+  readonly merchantId: string;
+  readonly token: string;
+  readonly merchantKey: Bytes;
 }
 
 function register(
   state: PhoneState,
-  merchantId: string,
-  token: string,
-  merchantKey: Bytes,
+  { merchantId, token, merchantKey }: Invitation,
   chance: PhoneChance,
+  agrees: Agrees,
 ): Handled {
-  const known = state.registration;
+  const known = membershipOf(state, merchantId);
   const unchanged = (outcome: MessageOutcome): Handled => ({ outcome, state, answer: null });
-  if (known && known.merchantId !== merchantId) return unchanged('anotherMerchant');
   // The first registration fixes the merchant's key: a forged later message cannot turn the phone over to somebody else.
   if (known && known.merchantPublicKey !== toHex(merchantKey)) return unchanged('anotherMerchantKey');
   if (known && known.token === token) return { outcome: 'registrationRepeated', state, answer: known.answer };
+  if (!known && state.memberships.length >= membershipsMax) return unchanged('memoryFull');
+  if (!known && !agrees(merchantId)) return unchanged('notAgreed');
   const memberKey = chance.bytes(16);
   const wrapped = wrapKey(merchantKey, chance.bytes(32), token, memberKey);
   if (wrapped === null) return unchanged('malformed');
@@ -90,17 +124,24 @@ function register(
     memberKeyId: toHex(keyIdOf(merchantId, token)),
     memberKey: toHex(memberKey),
   };
-  return { outcome: 'registered', state: { ...state, registration }, answer };
+  const membership = known ? { ...known, ...registration } : newMembership(registration);
+  return { outcome: 'registered', state: withMembership(state, membership), answer };
 }
 
-function withCoupon(state: PhoneState, coupon: PhoneCoupon): PhoneState | null {
-  const others = state.coupons.filter(({ code }) => code !== coupon.code);
-  return others.length >= couponsMax ? null : { ...state, coupons: [...others, coupon] };
+/** What a coupon makes of its membership; `next` null: nothing. */
+interface Kept {
+  readonly outcome: MessageOutcome;
+  readonly next: Membership | null;
 }
 
-function keepCoupon(state: PhoneState, coupon: PhoneCoupon): Handled {
-  const next = withCoupon(state, coupon);
-  return { outcome: next ? 'couponKept' : 'memoryFull', state: next ?? state, answer: null };
+function withCoupon(membership: Membership, coupon: PhoneCoupon): Membership | null {
+  const others = membership.coupons.filter(({ code }) => code !== coupon.code);
+  return others.length >= couponsMax ? null : { ...membership, coupons: [...others, coupon] };
+}
+
+function keepCoupon(membership: Membership, coupon: PhoneCoupon): Kept {
+  const next = withCoupon(membership, coupon);
+  return { outcome: next ? 'couponKept' : 'memoryFull', next };
 }
 
 /** What the phone shows of its card: the slot with the highest counter that reads like a record. It cannot check the MAC. */
@@ -122,19 +163,18 @@ export function shownRecord(slots: readonly [string, string]): {
   return read.sort((a, b) => b.counter - a.counter)[0] ?? null;
 }
 
-function takeCard(state: PhoneState, coupon: PhoneCoupon, head: string, sealed: Bytes): Handled {
-  const unchanged = (outcome: MessageOutcome): Handled => ({ outcome, state, answer: null });
-  if (state.registration === null) return unchanged('notRegistered');
-  const issued = openIssuedCard(hex(state.registration.memberKey), head, sealed);
+function takeCard(membership: Membership, coupon: PhoneCoupon, head: string, sealed: Bytes): Kept {
+  const unchanged = (outcome: MessageOutcome): Kept => ({ outcome, next: null });
+  const issued = openIssuedCard(hex(membership.memberKey), head, sealed);
   if (issued === null || toHex(issued.record.subarray(1, 9)) !== toHex(issued.keyId))
     return unchanged('notSealedForThisPhone');
   const keyId = toHex(issued.keyId);
-  if (state.issuedCardKeyIds.includes(keyId)) return unchanged('issuedBefore');
+  if (membership.issuedCardKeyIds.includes(keyId)) return unchanged('issuedBefore');
   // One card at a time: a coupon with money on it is never written over.
-  if (state.card && (shownRecord(state.card.slots)?.balanceMinor ?? 0) > 0) return unchanged('cardInUse');
-  const kept = withCoupon(state, coupon);
-  if (kept === null || state.issuedCardKeyIds.length >= issuedCardsMax) return unchanged('memoryFull');
+  if (membership.card && (shownRecord(membership.card.slots)?.balanceMinor ?? 0) > 0) return unchanged('cardInUse');
+  const kept = withCoupon(membership, coupon);
+  if (kept === null || membership.issuedCardKeyIds.length >= issuedCardsMax) return unchanged('memoryFull');
   const card = { keyId, key: toHex(issued.key), slots: [toHex(issued.record), '00'.repeat(96)] as [string, string] };
-  const issuedCardKeyIds = [...state.issuedCardKeyIds, keyId];
-  return { outcome: 'cardIssued', state: { ...kept, card, issuedCardKeyIds }, answer: null };
+  const issuedCardKeyIds = [...membership.issuedCardKeyIds, keyId];
+  return { outcome: 'cardIssued', next: { ...kept, card, issuedCardKeyIds } };
 }

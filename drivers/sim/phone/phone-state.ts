@@ -1,6 +1,7 @@
 /**
  * What a simulated phone remembers, in one JSON file that is always whole: written beside, flushed, renamed, flushed.
- * The file holds keys in clear, as a simulated secure element; it is readable by its owner only.
+ * The file holds keys in clear, as a simulated secure element; it is readable by its owner only. Each membership has all that
+ * is a merchant's for itself: keys, use counter, card, coupons, results.
  */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -10,9 +11,10 @@ import { toHex, utf8 } from '../../../terminal/kernel/bytes.js';
 import { parseJson } from '../../../terminal/kernel/json.js';
 import { nativeCrypto } from '../../../terminal/kernel/native.js';
 
+export const membershipsMax = 16;
 export const couponsMax = 100;
 export const resultsMax = 20;
-/** Cards that were ever issued to this phone: an old coupon message must not bring an old balance back. */
+/** Cards that were ever issued to a membership: an old coupon message must not bring an old balance back. */
 export const issuedCardsMax = 256;
 export const useCounterMax = 0xffffffff;
 
@@ -35,20 +37,15 @@ const resultSchema = z.strictObject({
   text: z.string(),
 });
 
-const stateSchema = z.strictObject({
-  version: z.literal(1),
-  number: z.string().regex(phoneNumberPattern),
-  registration: z
-    .strictObject({
-      merchantId: z.string().regex(/^[0-9A-Za-z]{1,16}$/),
-      merchantPublicKey: hexOf(33),
-      token: z.string().length(16),
-      /** Sent again, word for word, when the same registration message comes again. */
-      answer: z.string().max(160),
-      memberKeyId: hexOf(8),
-      memberKey: hexOf(16),
-    })
-    .nullable(),
+const membershipSchema = z.strictObject({
+  merchantId: z.string().regex(/^[0-9A-Za-z]{1,16}$/),
+  merchantPublicKey: hexOf(33),
+  token: z.string().length(16),
+  /** Sent again, word for word, when the same registration message comes again. */
+  answer: z.string().max(160),
+  memberKeyId: hexOf(8),
+  memberKey: hexOf(16),
+  /** One for both keys of this membership; other merchants' taps do not show in it. */
   useCounter: z.int().min(0).max(useCounterMax),
   card: z.strictObject({ keyId: hexOf(8), key: hexOf(16), slots: z.tuple([hexOf(96), hexOf(96)]) }).nullable(),
   coupons: z.array(couponSchema).max(couponsMax),
@@ -59,14 +56,43 @@ const stateSchema = z.strictObject({
     .strictObject({ phoneNonce: hexOf(16), counter: z.int(), proof: hexOf(16), localProof: hexOf(16) })
     .nullable(),
 });
+export type Membership = z.infer<typeof membershipSchema>;
+
+const stateSchema = z.strictObject({
+  version: z.literal(2),
+  number: z.string().regex(phoneNumberPattern),
+  /** In the order in which they were joined; one for each merchant. */
+  memberships: z
+    .array(membershipSchema)
+    .max(membershipsMax)
+    .refine((all) => new Set(all.map(({ merchantId }) => merchantId)).size === all.length, 'one for each merchant'),
+});
 export type PhoneState = z.infer<typeof stateSchema>;
 export type PhoneCoupon = z.infer<typeof couponSchema>;
 export type PhoneResult = z.infer<typeof resultSchema>;
 
-/** A phone out of its box: a number, no key, no coupon. Throws when the number is not 3 to 15 digits. */
-export function newPhoneState(number: string): PhoneState {
-  const empty = { registration: null, useCounter: 0, card: null, coupons: [], issuedCardKeyIds: [], results: [] };
-  return stateSchema.parse({ version: 1, number, ...empty, recorded: null });
+/** What a registration gives a membership; the rest is empty at first. */
+export type NewMembership = Pick<
+  Membership,
+  'merchantId' | 'merchantPublicKey' | 'token' | 'answer' | 'memberKeyId' | 'memberKey'
+>;
+export const newMembership = (registered: NewMembership): Membership => ({
+  ...registered,
+  ...{ useCounter: 0, card: null, coupons: [], issuedCardKeyIds: [], results: [], recorded: null },
+});
+
+/** A phone out of its box: a number, no membership. Throws when the number is not 3 to 15 digits. */
+export const newPhoneState = (number: string): PhoneState => stateSchema.parse({ version: 2, number, memberships: [] });
+
+export const membershipOf = (state: PhoneState, merchantId: string): Membership | null =>
+  state.memberships.find((each) => each.merchantId === merchantId) ?? null;
+
+/** The state with that merchant's membership replaced, or added behind the others. */
+export function withMembership(state: PhoneState, next: Membership): PhoneState {
+  const { memberships } = state;
+  const isKnown = membershipOf(state, next.merchantId) !== null;
+  const replaced = memberships.map((each) => (each.merchantId === next.merchantId ? next : each));
+  return { ...state, memberships: isKnown ? replaced : [...memberships, next] };
 }
 
 /** Where the phone's memory is kept: `save` returns when the new state would survive a power cut. */
@@ -117,10 +143,12 @@ export class FileMemory implements PhoneMemory {
     return memory;
   }
 
-  /** Throws where the file is missing or not a phone's. */
+  /** Throws where the file is missing, not a phone's, or of a phone that knew one merchant only. */
   static open(path: string): FileMemory {
     const json = parseJson(readFileSync(path, 'utf8'));
     if (!json.ok) throw new Error(`${path}: ${json.error.code} at ${json.error.offset}`);
+    if (z.looseObject({ version: z.literal(1) }).safeParse(json.value).success)
+      throw new Error(`${path}: of a version that knew one membership only; make the phone anew and register it again`);
     const state = stateSchema.safeParse(json.value);
     if (!state.success) throw new Error(`${path}: not a phone's state (${state.error.issues[0]?.path.join('.')})`);
     return new FileMemory(path, state.data);

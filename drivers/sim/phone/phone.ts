@@ -6,8 +6,8 @@ import type { Bytes } from '../../../terminal/kernel/bytes.js';
 import { MemberApplication, type Misbehaviour } from './member-application.js';
 import { keepMessage, messagesFor, putAnswer, removeMessage } from './message-files.js';
 import { type PhoneChance, realChance } from './phone-crypto.js';
-import { handleMessage, type MessageOutcome, shownRecord } from './phone-messages.js';
-import type { PhoneMemory, PhoneResult } from './phone-state.js';
+import { type Agrees, agreesToAll, handleMessage, type MessageOutcome, shownRecord } from './phone-messages.js';
+import { type Membership, membershipOf, type PhoneMemory, type PhoneResult } from './phone-state.js';
 
 /** Contactless by PC/SC part 3 §3.1.3.2.3.1: 3B 8n 80 01, historical bytes "SHOULI", check byte. */
 export const phoneAtr: Bytes = Uint8Array.from(Buffer.from('3b86800153484f554c4903', 'hex'));
@@ -42,14 +42,13 @@ export type PhoneEvent =
       /** Four hex digits; null: the phone left. Of a secure answer it is what stands outside the seal. */
       readonly status: string | null;
     }
-  | { readonly event: 'result'; readonly result: PhoneResult }
+  | { readonly event: 'result'; readonly merchantId: string; readonly result: PhoneResult }
   | { readonly event: 'message'; readonly id: string; readonly outcome: MessageOutcome };
 
-/** What a phone shows: everything but its keys. */
-export interface PhoneView {
-  readonly number: string;
-  readonly merchantId: string | null;
-  readonly memberKeyId: string | null;
+/** What a phone shows of one membership: everything but its keys. */
+export interface MembershipView {
+  readonly merchantId: string;
+  readonly memberKeyId: string;
   readonly useCounter: number;
   readonly coupons: readonly {
     readonly code: string;
@@ -64,6 +63,14 @@ export interface PhoneView {
     readonly slots: readonly [string, string];
   } | null;
   readonly results: readonly PhoneResult[];
+}
+
+export interface PhoneView {
+  readonly number: string;
+  /** In the order in which they were joined. */
+  readonly memberships: readonly MembershipView[];
+  /** The one merchant whose membership is held out; null: any. */
+  readonly chosen: string | null;
   /** Taps so far in this process, commands in the last of them, and whether it is in the field now. */
   readonly taps: number;
   readonly commandsInTap: number;
@@ -74,7 +81,18 @@ export interface PhoneSetup {
   readonly memory: PhoneMemory;
   readonly chance?: PhoneChance;
   readonly onEvent?: (event: PhoneEvent) => void;
+  /** Its owner's word about a new merchant; absent: yes to all. */
+  readonly agrees?: Agrees;
 }
+
+const viewOf = ({ merchantId, memberKeyId, useCounter, coupons, card, results }: Membership): MembershipView => ({
+  merchantId,
+  memberKeyId,
+  useCounter,
+  coupons: coupons.map(({ code, balanceMinor, currency, holder }) => ({ code, balanceMinor, currency, holder })),
+  card: card && { keyId: card.keyId, record: shownRecord(card.slots), slots: card.slots },
+  results,
+});
 
 /** Fits drivers/sim/vpcd.ts as a card's script: `atr`, `respond`, `powerLost`. */
 export class SimulatedPhone {
@@ -82,6 +100,7 @@ export class SimulatedPhone {
   readonly #memory: PhoneMemory;
   readonly #chance: PhoneChance;
   readonly #onEvent: (event: PhoneEvent) => void;
+  readonly #agrees: Agrees;
   readonly #application: MemberApplication;
   #misbehaviour: Pick<Misbehaviour, 'wrongKey' | 'replay'> = { wrongKey: false, replay: false };
   #tear: Tear | null = null;
@@ -94,6 +113,7 @@ export class SimulatedPhone {
     this.#memory = setup.memory;
     this.#chance = setup.chance ?? realChance;
     this.#onEvent = setup.onEvent ?? (() => {});
+    this.#agrees = setup.agrees ?? agreesToAll;
     this.#application = new MemberApplication(setup.memory, this.#chance);
   }
 
@@ -119,6 +139,13 @@ export class SimulatedPhone {
 
   misbehave(how: Partial<Pick<Misbehaviour, 'wrongKey' | 'replay'>>): void {
     this.#misbehaviour = { ...this.#misbehaviour, ...how };
+  }
+
+  /** Holds out one merchant's membership alone; null: any. Throws where there is none of that merchant. */
+  choose(merchantId: string | null): void {
+    if (merchantId !== null && membershipOf(this.#memory.state, merchantId) === null)
+      throw new Error(`no membership of ${merchantId}`);
+    this.#application.chosen = merchantId;
   }
 
   /** Leaves the field at a chosen command, once; null takes the wish back. */
@@ -153,7 +180,7 @@ export class SimulatedPhone {
     const due = this.#tear && (this.#tear.at === this.#commands || this.#tear.at === instruction) ? this.#tear : null;
     if (due) this.#tear = null;
     const partial = instruction === 'writeSlot' ? (due?.bytes ?? null) : null;
-    const results = this.#memory.state.results;
+    const before = this.#memory.state.memberships;
     let answer: Bytes | 'tear' = 'tear';
     if (!due || due.moment === 'after' || partial !== null) {
       this.#application.misbehaviour = { ...this.#misbehaviour, tearAfterBytes: partial };
@@ -162,8 +189,10 @@ export class SimulatedPhone {
     if (due) answer = 'tear';
     const status = answer === 'tear' ? null : Buffer.from(answer.subarray(-2)).toString('hex');
     this.#onEvent({ event: 'command', number: this.#commands, instruction, status });
-    const result = this.#memory.state.results.at(-1);
-    if (result && this.#memory.state.results !== results) this.#onEvent({ event: 'result', result });
+    for (const [at, { merchantId, results }] of this.#memory.state.memberships.entries()) {
+      const result = results.at(-1);
+      if (result && results !== before[at]?.results) this.#onEvent({ event: 'result', merchantId, result });
+    }
     return answer;
   }
 
@@ -176,7 +205,7 @@ export class SimulatedPhone {
     outFolder: string,
   ): readonly { readonly id: string; readonly outcome: MessageOutcome }[] {
     return messagesFor(inFolder, this.#memory.state.number).map((message) => {
-      const handled = handleMessage(this.#memory.state, message.text, this.#chance);
+      const handled = handleMessage(this.#memory.state, message.text, this.#chance, this.#agrees);
       if (handled.state !== this.#memory.state) this.#memory.save(handled.state);
       if (handled.answer !== null) putAnswer(outFolder, message, handled.answer);
       if (handled.outcome === 'notForThisApplication') keepMessage(inFolder, message.id);
@@ -187,15 +216,11 @@ export class SimulatedPhone {
   }
 
   show(): PhoneView {
-    const { number, registration, useCounter, coupons, card, results } = this.#memory.state;
+    const { number, memberships } = this.#memory.state;
     return {
       number,
-      merchantId: registration?.merchantId ?? null,
-      memberKeyId: registration?.memberKeyId ?? null,
-      useCounter,
-      coupons: coupons.map(({ code, balanceMinor, currency, holder }) => ({ code, balanceMinor, currency, holder })),
-      card: card && { keyId: card.keyId, record: shownRecord(card.slots), slots: card.slots },
-      results,
+      memberships: memberships.map(viewOf),
+      chosen: this.#application.chosen,
       taps: this.#taps,
       commandsInTap: this.#commands,
       inField: this.#inField,

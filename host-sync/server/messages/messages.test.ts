@@ -213,7 +213,7 @@ t.test('C1: a host-held coupon’s message, and again', async (t) => {
     expiresAtMs: 1_893_456_000_000,
   };
   const { code } = await host.run<{ code: string }>('coupon.issue', issue);
-  t.match(outgoing(host).at(-1), { to: phoneNumber, text: `SHOULI1 CPN ${code} 30000 CNY 1893456000 H` });
+  t.match(outgoing(host).at(-1), { to: phoneNumber, text: `SHOULI1 CPN SHOULI ${code} 30000 CNY 1893456000 H` });
   t.match(await host.run<CouponView>('coupon.show', { code }), {
     holder: 'host',
     balanceMinor: 30_000,
@@ -235,7 +235,7 @@ t.test('C1: a card-held coupon travels sealed for the member’s phone alone', a
   const { code } = await host.run<{ code: string }>('coupon.issue', { ...issue, member: phoneNumber });
   const text = outgoing(host).at(-1)?.text ?? '';
   const [, head = '', sealedText = ''] =
-    /^(SHOULI1 CPN SLC[0-9]{13} 30000 CNY 0 C) ([0-9A-Za-z_-]{214})$/.exec(text) ?? [];
+    /^(SHOULI1 CPN SHOULI SLC[0-9]{13} 30000 CNY 0 C) ([0-9A-Za-z_-]{214})$/.exec(text) ?? [];
   const sealed = Buffer.from(sealedText, 'base64url');
   const derive = (label: number): Buffer =>
     Buffer.from(nativeCrypto.aesCmac(key, Buffer.concat([Buffer.of(label), Buffer.from(head)])));
@@ -315,7 +315,10 @@ t.test('over an SMS centre: registration, answer, a long coupon message; the pas
   const issue = { holder: 'card', currency: 'CNY', amountMinor: 30_000, limitCategory: 'cake', member: phoneNumber };
   const { code } = await host.run<{ code: string }>('coupon.issue', issue);
   await until(() => readdirSync(folderOf(host, 'sent')).length === 2);
-  t.match(shownBy(centre.submitted.slice(1)), new RegExp(`^SHOULI1 CPN ${code} 30000 CNY 0 C [0-9A-Za-z_-]{214}$`));
+  t.match(
+    shownBy(centre.submitted.slice(1)),
+    new RegExp(`^SHOULI1 CPN SHOULI ${code} 30000 CNY 0 C [0-9A-Za-z_-]{214}$`),
+  );
   t.equal(centre.submitted.length, 3, 'in two parts');
   await host.stop();
   t.notOk(host.log.join('').includes('secret77'));

@@ -57,7 +57,8 @@ export interface Registration {
 
 const rejected = (reason: string): Handling => ({ outcome: 'rejected', reason });
 
-const issueOf = (coupon: CouponView): CouponIssue => ({
+const issueOf = (merchantId: string, coupon: CouponView): CouponIssue => ({
+  merchantId,
   couponCode: coupon.code,
   balanceMinor: coupon.balanceMinor,
   currency: coupon.currency,
@@ -122,7 +123,7 @@ async function issueCoupon(
   const view = await options.host.coupons.byCode(issued.value.code);
   if (!view) return err({ code: 'coupon.unknown', detail: 'the coupon just issued cannot be read' });
   if (!member) return ok({ code: view.code, messageId: null });
-  const coupon = { ...issueOf(view), balanceMinor: request.amountMinor };
+  const coupon = { ...issueOf(options.merchantId, view), balanceMinor: request.amountMinor };
   const { card } = issued.value;
   const text = card ? await cardMessage(options, coupon, card, member) : formatHostCoupon(coupon);
   if (text === null)
@@ -138,7 +139,8 @@ async function resendCoupon(options: RegistrationOptions, code: string): ReturnT
   const member = coupon?.memberCode ? await options.host.members.byCode(coupon.memberCode) : null;
   if (!coupon || !member) return err({ code: 'coupon.unknown', detail: 'no coupon of a member has this code' });
   if (coupon.holder === 'card') return err({ code: 'coupon.wrongHolder', detail: 'a card is issued once' });
-  return ok({ messageId: await options.port.send({ to: member.phone, text: formatHostCoupon(issueOf(coupon)) }) });
+  const text = formatHostCoupon(issueOf(options.merchantId, coupon));
+  return ok({ messageId: await options.port.send({ to: member.phone, text }) });
 }
 
 /** Joins the host's members and coupons with the message port. */

@@ -19,6 +19,8 @@ export interface DirectivesParts {
   readonly store: HostStore;
   readonly standing: Standing;
   readonly sign: (data: Bytes) => Bytes;
+  /** The merchant as members' phones know it. */
+  readonly merchantId: string;
 }
 
 /** Versions of the catalogue that one answer bridges; a box further behind gets the whole. */
@@ -54,6 +56,7 @@ export function createDirectives(parts: DirectivesParts): Pick<TerminalFacing, '
         return ok({
           version: versionOf(facts, terminalId),
           ...setting(facts, 'merchant'),
+          merchants: [parts.merchantId],
           rules,
           blocked,
           offline: setting(facts, 'offlineLimits'),

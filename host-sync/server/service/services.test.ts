@@ -131,7 +131,9 @@ inWorld(
     t.ok(after.version > before.version);
     t.equal(must(await world.host.directives(box.terminalId, 2)).catalogue, null);
     await world.host.rules.setMerchant('面包店', 'Shanghai');
-    t.match(must(await world.host.directives(box.terminalId, 2)), { merchant: '面包店', version: after.version + 1 });
+    t.match(must(await world.host.directives(box.terminalId, 2)), {
+      ...{ merchant: '面包店', version: after.version + 1, merchants: ['SHOULI'] },
+    });
     t.match(await world.host.rules.setTiers([{ name: 'x', earnedPointsMin: 5, multiplierBasisPoints: 10_000 }]), {
       ok: false,
     });

@@ -41,6 +41,8 @@ export interface HostOptions {
   readonly vault: KeyVault;
   /** Stamped on a new store; an old one must have it, else `record.wrongRealm` is thrown. */
   readonly realm: Realm;
+  /** The merchant as members' phones know it: 1 to 16 ASCII letters and digits. */
+  readonly merchantId: string;
   /** Opens passes that boxes held back; absent: none opens here. */
   readonly openPass?: OpenPass;
   /** Proves tags' messages; absent: none holds here. */

@@ -103,6 +103,7 @@ export async function openWorld(
     clock,
     vault: testVault,
     realm: options.realm ?? 'real',
+    merchantId: 'SHOULI',
     soon: (task) => void setImmediate(task),
     sign: (data) => hostSigner.sign(data),
     ...(options.openPass && { openPass: options.openPass }),

@@ -4,6 +4,7 @@
  */
 
 import type { CardRecord } from '../../../drivers/protocols/member/card-record.js';
+import type { Membership } from '../../../drivers/sim/phone/phone-state.js';
 import { sideSign } from '../../../host-sync/server/ledger/accounts.js';
 import type { Write } from '../../../host-sync/server/ledger/facts.js';
 import type { Row } from '../../../host-sync/server/ledger/tables.js';
@@ -95,6 +96,12 @@ export interface Rest {
   readonly nowMs: number;
   /** What the members' cards hold, by the card's key id. */
   readonly cards: ReadonlyMap<string, CardRecord>;
+}
+
+/** What another merchant's membership was when the world began, it is in each phone. */
+export function checkStrangers(found: readonly (Membership | null)[], was: Membership): void {
+  for (const membership of found)
+    must(JSON.stringify(membership) === JSON.stringify(was), () => `a membership of ${was.merchantId} was touched`);
 }
 
 /** Once all is healed and quiet: everything was told, and box, ledger and members agree. */

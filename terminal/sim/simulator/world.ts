@@ -5,19 +5,35 @@
 
 import { type CardRecord, currentSlot, verifyCardRecord } from '../../../drivers/protocols/member/card-record.js';
 import { recordKey } from '../../../drivers/protocols/member/proof.js';
-import { newPhoneState } from '../../../drivers/sim/phone/phone-state.js';
+import {
+  type Membership,
+  membershipOf,
+  newMembership,
+  type PhoneState,
+} from '../../../drivers/sim/phone/phone-state.js';
 import { createHost, type Host } from '../../../host-sync/server/host.js';
 import { hex, toHex } from '../../kernel/bytes.js';
 import type { Crypto } from '../../kernel/ports.js';
 import { monotonicMs, wallMs } from '../../kernel/units.js';
 import { type BoxWorld, PowerLost, patienceMs, SimBox, worldStartMs } from './box.js';
-import { checkCommit, checkRest, checkShown } from './checks.js';
+import { checkCommit, checkRest, checkShown, checkStrangers } from './checks.js';
 import { type FaultKind, Faults } from './faults.js';
 import { drawSigner, type Signer, simCrypto } from './keys.js';
 import { type HostSnapshot, MemoryHostStore } from './memory-host-store.js';
 import { Clerk, type Member } from './people.js';
 import { newPhone } from './reader.js';
 import { Chance, VirtualTime } from './virtual-time.js';
+
+/** As members' phones know this host's merchant. */
+const merchantId = 'M1';
+/** A membership of another merchant, which each phone has before it joins here; nothing in this world may touch it. */
+const elsewhere: Membership = {
+  ...newMembership({
+    ...{ merchantId: 'M2', merchantPublicKey: '03'.repeat(33), token: '1'.repeat(16), answer: '' },
+    ...{ memberKeyId: 'e0'.repeat(8), memberKey: 'e1'.repeat(16) },
+  }),
+  card: { keyId: 'e2'.repeat(8), key: 'e3'.repeat(16), slots: ['e4'.repeat(96), '00'.repeat(96)] },
+};
 
 /** Small and short, so that a run sees slices run out and end. */
 const allowancePolicy = {
@@ -176,7 +192,17 @@ class World implements BoxWorld {
     const soon = (task: () => void): void => queueMicrotask(task);
     const { chance: random, store } = this;
     const sign = (data: Uint8Array): Uint8Array => this.#authority.sign(data);
-    this.#host = await createHost({ store, crypto: this.#hostCrypto, random, clock, vault, realm: 'real', soon, sign });
+    this.#host = await createHost({
+      store,
+      crypto: this.#hostCrypto,
+      random,
+      clock,
+      vault,
+      realm: 'real',
+      merchantId,
+      soon,
+      sign,
+    });
   }
 
   async open(): Promise<void> {
@@ -267,16 +293,16 @@ class World implements BoxWorld {
     for (let n = 0; n < 2; n++) couponCodes.push(value(await host.coupons.issue({ ...issue, holder: 'host' })).code);
     const { card } = value(await host.coupons.issue({ ...issue, holder: 'card' }));
     if (!card) throw new Error('a card-held coupon comes with its card');
-    const registration = {
-      ...{ merchantId: 'm1', merchantPublicKey: '02'.repeat(33), token: '0'.repeat(16), answer: '' },
+    const membership = newMembership({
+      ...{ merchantId, merchantPublicKey: '02'.repeat(33), token: '0'.repeat(16), answer: '' },
       ...{ memberKeyId: toHex(keyId), memberKey: toHex(key) },
-    };
+    });
     const held = {
       keyId: toHex(card.cardKeyId),
       key: toHex(card.cardKey),
       slots: [toHex(card.record), '00'.repeat(96)] as [string, string],
     };
-    const state = { ...newPhoneState(number), registration, card: held };
+    const state: PhoneState = { version: 2, number, memberships: [elsewhere, { ...membership, card: held }] };
     return { memberCode, couponCodes, phone: newPhone(`phone-${index + 1}`, state, this.chance) };
   }
 
@@ -363,6 +389,10 @@ class World implements BoxWorld {
         const { boxes, setBack, showns: shown, store } = this;
         const isBounded = setBack.size === 0 && !this.#isHostSetBack && !this.#isWrittenOff;
         const isPlain = setBack.size === 0 && !this.#isHostSetBack;
+        checkStrangers(
+          this.members.map(({ phone }) => membershipOf(phone.memory.state, elsewhere.merchantId)),
+          elsewhere,
+        );
         checkRest({ store, boxes, shown, setBack, isBounded, isPlain, nowMs: this.time.nowMs, cards: this.#cards() });
       } catch (error) {
         this.bug(error);
@@ -375,7 +405,7 @@ class World implements BoxWorld {
   #cards(): ReadonlyMap<string, CardRecord> {
     const found = new Map<string, CardRecord>();
     for (const { phone } of this.members) {
-      const { card } = phone.memory.state;
+      const card = membershipOf(phone.memory.state, merchantId)?.card;
       if (!card) continue;
       const slots: [Uint8Array, Uint8Array] = [hex(card.slots[0]), hex(card.slots[1])];
       const siteKey = this.store.row('secret', 'siteKey')?.wrapped ?? new Uint8Array(16);

@@ -188,6 +188,7 @@ transactionId = h("0198c0de00007000800000000000000a")
 b64 = lambda b: base64.urlsafe_b64encode(b).rstrip(b"=").decode()
 
 memberKeyId = hashlib.sha256(f"shouli key id 1 {merchantId} {token}".encode()).digest()[:8]
+applicationId = h("f053484f554c4901") + hashlib.sha256(f"shouli merchant 1 {merchantId}".encode()).digest()[:8]
 cardKey = cmac(siteKey, b"\x03" + cardKeyId)
 recordKey = cmac(siteKey, b"\x04" + cardKeyId)
 
@@ -258,7 +259,7 @@ secret = mul(int.from_bytes(merchantPrivate, "big") * int.from_bytes(ephemeralPr
 derived = hkdf(secret, token.encode(), b"shouli member key 1" + ephemeralPublic + merchantPublic, 28)
 wrapped = ephemeralPublic + gcm(derived[:16], derived[16:], token.encode(), memberKey)
 
-head = "SHOULI1 CPN SLC0000000000042 30000 CNY 1893456000 C"
+head = f"SHOULI1 CPN {merchantId} SLC0000000000042 30000 CNY 1893456000 C"
 issueEnc, issueMac = cmac(memberKey, b"\x05" + head.encode()), cmac(memberKey, b"\x06" + head.encode())
 sealed = cbc(issueEnc, issueIv, pad(cardKeyId + cardKey + record1))
 issued = issueIv + sealed + cmac(issueMac, b"\x49" + head.encode() + issueIv + sealed)
@@ -271,12 +272,13 @@ vectors = {
     "wrapKeyAndIv": derived, "wrappedKey": wrapped,
     "registrationMessage": f"SHOULI1 REG {merchantId} {token} {b64(merchantPublic)}",
     "keyMessage": f"SHOULI1 KEY {token} {b64(wrapped)}",
+    "applicationId": applicationId, "selectCommand": h("00a4040010") + applicationId + b"\0",
     "memberKey": memberKey, "memberKeyId": memberKeyId, "siteKey": siteKey, "cardKeyId": cardKeyId,
     "cardKey": cardKey, "recordKey": recordKey, "terminal": terminal, "transactionId": transactionId,
     "terminalNonce": terminalNonce, "phoneNonce": phoneNonce,
     "record1": record1, "record2": record2, "earn": earn, "debit": debit, "steps": steps,
     "resultText": text.decode(), "issueIv": issueIv, "issueHead": head, "issuedCard": issued,
     "couponMessage": f"{head} {b64(issued)}",
-    "hostCouponMessage": "SHOULI1 CPN SLC0000000000043 5000 CNY 0 H",
+    "hostCouponMessage": f"SHOULI1 CPN {merchantId} SLC0000000000043 5000 CNY 0 H",
 }
 print(json.dumps(vectors, indent=1, ensure_ascii=False, default=lambda b: b.hex()))
