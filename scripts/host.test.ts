@@ -113,6 +113,9 @@ t.test('the operator’s day', async (t) => {
   const bare = json<{ tagId: string }>(data, 'member', 'tag', 'add', memberCode, '--kind', 'uid', ...tag.slice(2));
   t.not(bare.tagId, tagged.tagId, 'a copy of its UID is not the tag');
   t.not(cli(hostCommand, data, ['member', 'tag', 'add', memberCode, '--kind', 'sun', '--uid', '04']).status, 0);
+  t.match(json(data, 'policy', '--top-up-max', '200.00', '--top-up-balance-max', '900.00'), {
+    ...{ topUpMaxMinor: 20_000, topUpBalanceMaxMinor: 90_000 },
+  });
   t.match(json(data, 'policy', '--tags-spend', 'yes', '--phone-earns', 'no'), { tagsSpend: true, phoneEarns: false });
   const coupon = json<{ code: string }>(
     data,

@@ -32,6 +32,11 @@ t.test('who may do what, with the host, where the merchant opted in, and without
     },
     spendPoints: { online: 'tap', optedIn: 'screen pass sealed tag tap', offline: 'tap' },
     hostCoupon: { online: 'tap', optedIn: 'screen pass sealed tag tap', offline: 'tap' },
+    topUpHost: {
+      online: 'code phone uid screen pass sealed tag tap',
+      optedIn: 'code phone uid screen pass sealed tag tap',
+      offline: '',
+    },
     cardCoupon: { online: 'tap', optedIn: 'tap', offline: 'tap' },
   };
   for (const operation of Object.keys(needs) as Operation[])

@@ -43,6 +43,8 @@ export const needs = {
   earnPoints: { online: 'shown', optedIn: null, offline: 'shown' },
   spendPoints: { online: 'proven', optedIn: 'fresh', offline: 'proven' },
   hostCoupon: { online: 'proven', optedIn: 'fresh', offline: 'proven' },
+  /** Money is paid in for it: nothing can be taken by it, so any word on whose coupon it is will do. */
+  topUpHost: { online: 'shown', optedIn: null, offline: null },
   cardCoupon: { online: 'proven', optedIn: null, offline: 'proven' },
 } as const satisfies Readonly<Record<string, Need>>;
 export type Operation = keyof typeof needs;

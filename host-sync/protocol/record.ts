@@ -226,6 +226,27 @@ const cardCreditSchema = z.strictObject({
   amountMinor: z.int().min(1).max(amountMinorMax),
   slots: cardSlotsSchema,
 });
+/** A coupon as a clerk may name it: by its code, or by the last digits that a refusal listed. */
+export const namedCouponSchema = z.string().regex(/^(SLC[0-9]{13}|[0-9]{4})$/, 'SLC and 13 digits, or the last 4');
+/** Money is paid in for a host-held coupon. Reserved at the host, posted by a completion; without the host it is not made. */
+const topUpSchema = z.strictObject({
+  ...base,
+  kind: z.literal('topUp'),
+  reference: referenceSchema.nullable(),
+  credential: credentialSchema,
+  /** Which of the member's coupons; null: the only one that can be topped up. */
+  coupon: namedCouponSchema.nullable(),
+  currency: currencySchema,
+  amountMinor: z.int().min(1).max(amountMinorMax),
+});
+/** A whole top-up is taken out again and its money paid back. Reserved at the host, posted by a completion. */
+const topUpVoidSchema = z.strictObject({
+  ...base,
+  kind: z.literal('topUpVoid'),
+  reference: referenceSchema.nullable(),
+  original: transactionIdSchema,
+  amountMinor: z.int().min(1).max(amountMinorMax),
+});
 /** The box's word on a reserved transaction. `cardUnknown`: torn away and not seen again; the card's next record tells. */
 const completionSchema = z.strictObject({
   ...base,
@@ -295,6 +316,8 @@ export const recordSchema = z.discriminatedUnion('kind', [
   couponDeductSchema,
   cardDebitSchema,
   cardCreditSchema,
+  topUpSchema,
+  topUpVoidSchema,
   completionSchema,
   reversalSchema,
   voidSchema,
@@ -324,6 +347,8 @@ export const sendClass: Readonly<Record<RecordKind, 0 | 1 | 2>> = {
   couponDeduct: 1,
   cardDebit: 1,
   cardCredit: 1,
+  topUp: 1,
+  topUpVoid: 1,
   completion: 1,
   void: 1,
   refund: 1,

@@ -105,6 +105,9 @@ export const refusalCodes = [
   'allowance.unknown',
   'allowance.wrongSignature',
   'allowance.notAllowed',
+  'coupon.noTopUp',
+  'coupon.ambiguous',
+  'coupon.topUpSpent',
 ] as const;
 export type RefusalCode = (typeof refusalCodes)[number];
 

@@ -204,6 +204,8 @@ interface PolicyOptions {
   readonly screenCodeSpends?: string;
   readonly reservationSeconds?: number;
   readonly typedPointsMax?: number;
+  readonly topUpMax?: string;
+  readonly topUpBalanceMax?: string;
 }
 
 function policyCommand({ run }: Tools): Command {
@@ -219,12 +221,18 @@ function policyCommand({ run }: Tools): Command {
       integerBetween(10, 86_400),
     )
     .option('--typed-points-max <points>', 'most points that a clerk may type', integerBetween(0, 1_000_000_000))
+    .option('--top-up-max <amount>', 'most that one top-up pays in, like 1000.00; 0: there are none')
+    .option('--top-up-balance-max <amount>', 'most that a coupon may hold behind a top-up')
     .addOption(yesNo('--passes-spend', 'may a pass in a phone wallet spend points and coupons, with the host asked?'))
     .addOption(yesNo('--tags-spend', 'may a secure tag spend points and coupons, with the host asked?'))
     .addOption(yesNo('--phone-earns', 'does a phone number typed at the counter earn points? It never spends'))
     .action((options: PolicyOptions) =>
       run(async ({ call, show }) => {
+        const { rules } = await call<RulesShown>('rules.show');
+        const minor = (text: string): number => amountOf(text, rules?.currency ?? 'CNY');
         const policy = await call<Policy>('policy.set', {
+          ...(options.topUpMax === undefined ? {} : { topUpMaxMinor: minor(options.topUpMax) }),
+          ...(options.topUpBalanceMax === undefined ? {} : { topUpBalanceMaxMinor: minor(options.topUpBalanceMax) }),
           ...(options.siteKeyOnBoxes === undefined ? {} : { siteKeyOnBoxes: options.siteKeyOnBoxes === 'yes' }),
           ...(options.screenCodeSpends === undefined ? {} : { screenCodeSpends: options.screenCodeSpends === 'yes' }),
           ...(options.passesSpend === undefined ? {} : { passesSpend: options.passesSpend === 'yes' }),

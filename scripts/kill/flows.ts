@@ -120,6 +120,26 @@ export const flows: Readonly<Record<ServiceName, readonly Flow[]>> = {
       prepare: () => ({ service: 'couponCard', amountMinor: billMinor, clerk }),
     },
   ],
+  topUp: [
+    {
+      name: 'top-up by the coupon’s code',
+      ...reversed,
+      worth: { ...nothing, couponMinor: billMinor, consumption: false },
+      prepare: ({ member }) => ({ service: 'topUp', amountMinor: billMinor, code: member.hostCoupon, clerk }),
+    },
+  ],
+  topUpVoid: [
+    {
+      name: 'void of a top-up',
+      ...reversed,
+      worth: { ...nothing, couponMinor: -billMinor, consumption: false },
+      prepare: async (stage) => {
+        const { hostCoupon: code } = stage.member;
+        const original = await soldBefore(stage, { service: 'topUp', amountMinor: billMinor, code, clerk });
+        return { service: 'void', original, clerk };
+      },
+    },
+  ],
   cardCredit: [
     {
       name: 'void of a card sale',

@@ -39,6 +39,7 @@ const fundsMinor = 10_000_000;
 const configText = (hostPort: number): string => `
 [terminal]
 siteDailyMaxMinor = ${fundsMinor}
+topUpClerks = ["*"]
 authorisationTimeoutMs = 2000
 [sync]
 hostUrl = "https://localhost:${hostPort}"
@@ -278,7 +279,7 @@ export class Stage {
   async #furnish(): Promise<void> {
     const { admin } = this;
     // Before the box enrols: the site key comes with its certificate.
-    await admin.call('policy.set', { siteKeyOnBoxes: true });
+    await admin.call('policy.set', { siteKeyOnBoxes: true, topUpBalanceMaxMinor: 10 * fundsMinor });
     await this.startBox();
     await until('the first rules', async () => ((await this.box.status()).directivesVersion === null ? null : true));
     const memberCode = await this.#register(memberNumber);

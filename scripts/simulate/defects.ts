@@ -208,4 +208,27 @@ export const defects: readonly Defect[] = [
     replace: '      if (this.byId(grant.id) === null) {\n',
     seeds: 100,
   },
+  {
+    name: 'a top-up is paid in again by its completion',
+    file: 'host-sync/server/ledger/top-up.ts',
+    find: '[move(isInTime ? reserved : taken, balance, sale.coveredMinor)]',
+    replace:
+      '[move(taken, balance, sale.coveredMinor), ...(isInTime ? [move(reserved, balance, sale.coveredMinor)] : [])]',
+    seeds: 20,
+  },
+  {
+    name: 'a voided top-up is paid back beyond what the coupon holds',
+    file: 'host-sync/server/ledger/top-up.ts',
+    find: "  if (coveredMinor < original.coveredMinor) return refused('coupon.topUpSpent', '', balances);\n  if (!isPosted) postTopUp(draft, original);\n  draft.post('topUpVoid', [move(balance, reserved, original.coveredMinor)]);",
+    replace:
+      "  if (!isPosted) postTopUp(draft, original);\n  const lacking = Math.max(0, original.coveredMinor - coveredMinor);\n  draft.post('topUpVoid', [move(balance, reserved, original.coveredMinor - lacking), move(riskBorne(original.currency), reserved, lacking)]);",
+    seeds: 100,
+  },
+  {
+    name: 'a void of a top-up without an answer leaves it voided',
+    file: 'host-sync/server/ledger/top-up.ts',
+    find: '  draft.post(cause, [move(reserved, balance, sale.coveredMinor)]);\n  settleOriginal(draft, sale, false);\n',
+    replace: '  draft.post(cause, [move(reserved, balance, sale.coveredMinor)]);\n',
+    seeds: 100,
+  },
 ];

@@ -159,6 +159,20 @@ export const commandTable = [
     more: [],
   },
   {
+    name: 'topup',
+    usage: '<amount> [COUPON] [--code C] [--ref R] [--clerk NAME] [--wait]',
+    options: { ref: 'text', clerk: 'text', code: 'text', wait: 'flag' },
+    words: [1, 2],
+    en: 'Take money for a coupon at the host',
+    zh: '充值',
+    more: [
+      'topup 50.00 --wait            the member taps or shows a code; the only coupon is meant  充值',
+      'topup 50.00 1234 --code SLM…  the coupon that ends in 1234, or its whole code            指定券',
+      'Only with the host. Keep the money only when it says accepted; void pays it back.',
+      '须联机；仅在显示成功后收款，撤销请用 void。',
+    ],
+  },
+  {
     name: 'void',
     usage: '<ref | id> [--ref R] [--clerk NAME] [--wait]',
     options: { ref: 'text', clerk: 'text', wait: 'flag' },

@@ -93,6 +93,19 @@ t.test('sales', async (t) => {
       origin,
     },
   });
+  t.match(read('topup 50.00 1234 --code SLM1234567890123 --clerk ann'), {
+    name: 'sale',
+    sale: {
+      command: { service: 'topUp', coupon: '1234' },
+      purchase: { amountMinor: 5_000 },
+      code: 'SLM1234567890123',
+      clerk: 'ann',
+      origin,
+    },
+  });
+  t.match(read('topup 50 SLC1234567890123'), { sale: { command: { coupon: 'SLC1234567890123' } } });
+  t.equal(codeOf('topup 50 12'), 'command.malformed');
+  t.equal(codeOf('topup fifty'), 'value.malformed');
   t.match(read('void till-1'), { sale: { command: { service: 'void', original: 'till-1' } } });
 });
 

@@ -251,6 +251,15 @@ function readSale(given: Arguments, currency: Currency): Parsed<Command> {
   if (!bought.ok) return bought;
   const command = readService(bought.value.rest, given.options);
   if (!command.ok) return command;
+  return saleOf(command.value, bought.value.purchase, given);
+}
+
+/** A sale with its options: reference, clerk and a code instead of a tap. */
+function saleOf(
+  command: ServiceCommand,
+  purchase: NonNullable<SaleCommand['purchase']>,
+  given: Arguments,
+): Parsed<Command> {
   const reference = referenceOption(given.options);
   if (!reference.ok) return reference;
   const clerk = clerkOption(given.options);
@@ -259,14 +268,27 @@ function readSale(given: Arguments, currency: Currency): Parsed<Command> {
   if (code !== undefined && !saleCodePattern.test(code))
     return refuse('command.malformed', '--code is SLM or SLC and 13 digits, SLR and 18, or a phone number');
   const sale: SaleCommand = {
-    command: command.value,
-    purchase: bought.value.purchase,
+    command,
+    purchase,
     reference: reference.value,
     clerk: clerk.value,
     origin: 'console',
     ...(code === undefined ? {} : { code }),
   };
   return ok({ name: 'sale', sale, wait: given.options.has('wait') });
+}
+
+function readTopUp(given: Arguments, currency: Currency): Parsed<Command> {
+  const [paidIn = '', coupon] = given.words;
+  const amount = parseAmount(paidIn, currency);
+  if (!amount.ok) return refuse(amount.error.code, amount.error.detail);
+  if (coupon !== undefined && !couponPattern.test(coupon) && !/^[0-9]{4}$/.test(coupon))
+    return refuse('command.malformed', 'a coupon is SLC and 13 digits, or its last 4');
+  return saleOf(
+    { service: 'topUp', ...(coupon === undefined ? {} : { coupon }) },
+    { amountMinor: amount.value },
+    given,
+  );
 }
 
 function readUndo(row: CommandRow, given: Arguments, currency: Currency): Parsed<Command> {
@@ -394,6 +416,8 @@ export function parseLine(line: string, currency: Currency): Parsed<Command | nu
       return readList(name, given.value);
     case 'sale':
       return readSale(given.value, currency);
+    case 'topup':
+      return readTopUp(given.value, currency);
     case 'void':
     case 'refund':
       return readUndo(row, given.value, currency);

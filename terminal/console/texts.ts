@@ -94,6 +94,8 @@ const texts = {
   'label.owed': ['owed', '欠'],
   'label.undone': ['undone', '撤销退款'],
   'label.voided': ['voided', '已撤销'],
+  'topUp.giveBack': ['Not topped up: give the money back.', '未充值，请退还现金。'],
+  'topUp.payNothing': ['Not voided: pay nothing back.', '未撤销，请勿退款。'],
   'label.why': ['why', '原因'],
   'column.number': ['no.', '序号'],
   'column.time': ['time', '时间'],

@@ -282,6 +282,9 @@ function outcomePairs(sale: SaleView, language: Language): Pair[] {
   } else {
     const row = errorTable[outcome.code];
     pairs.push([say(language, 'label.reason'), `${row.en} ${row.zh}`]);
+    if (sale.service === 'topUp') pairs.push(['', say(language, 'topUp.giveBack')]);
+    if (sale.service === 'topUpVoid') pairs.push(['', say(language, 'topUp.payNothing')]);
+    if ('detail' in outcome) pairs.push(['', outcome.detail]);
   }
   const balances = outcome.result === 'unknown' ? null : outcome.balances;
   if (balances) {

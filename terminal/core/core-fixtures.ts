@@ -59,6 +59,8 @@ export const serviceExamples: readonly Service[] = [
   { name: 'pointsSpend', points: 5_000 as Points },
   { name: 'couponHost', couponCode: null },
   { name: 'couponCard' },
+  { name: 'topUp', coupon: null },
+  { name: 'topUpVoid', original: original('topUp') },
   { name: 'void', original: original('pointsEarn') },
   { name: 'refund', original: original('pointsEarn'), amountMinor: 400 as AmountMinor },
   { name: 'cardCredit', original: original('couponCard'), amountMinor: 10_000 as AmountMinor },

@@ -19,6 +19,9 @@ export interface DisplayedSale {
   readonly outcome: SaleOutcome | null;
 }
 
+/** Services whose covered amount goes back to the member. */
+const paysBack: readonly ServiceName[] = ['void', 'refund', 'topUpVoid'];
+
 type Words = readonly [zh: string, en: string];
 const prompts: Readonly<Record<Prompt, Words>> = {
   present: ['请出示手机', 'TAP PHONE'],
@@ -56,7 +59,9 @@ export function displayText(sale: DisplayedSale | null, merchant: string, chines
   if (!outcome) return [pair(['合计', 'TOTAL'], money(sale.totalMinor)), prompt ? say(prompts[prompt]) : ''];
   if (outcome.result !== 'accepted')
     return [pair(['合计', 'TOTAL'], money(sale.totalMinor)), say(results[outcome.result])];
-  if (outcome.coveredMinor > 0 && sale.service !== 'void' && sale.service !== 'refund')
+  if (sale.service === 'topUp')
+    return [say(results.accepted), pair(['充值', 'TOP-UP'], `+${money(outcome.restMinor)}`)];
+  if (outcome.coveredMinor > 0 && !paysBack.includes(sale.service))
     return [say(results.accepted), pair(['应付', 'TO PAY'], money(outcome.restMinor))];
   if (outcome.points !== null && sale.service === 'pointsEarn')
     return [say(results.accepted), pair(['积分', 'POINTS'], `+${outcome.points}`)];

@@ -33,9 +33,10 @@ export function begin(state: StateOf<'idle'>, event: EventOf<'saleRequested'>): 
   const service = serviceOf(event.request);
   const refusal = service.refusal(null);
   if (refusal) return endRefused(open, refusal);
-  return service.rules.identify === 'nobody'
+  if (service.rules.identify !== 'nobody') return askForCredential(open);
+  return service.rules.authority === 'box'
     ? endAccepted(open, event, null, null, null, null)
-    : askForCredential(open);
+    : intend(open, event, null, null, null);
 }
 
 export function resume(state: StateOf<'idle'>, event: EventOf<'saleRecovered'>): Step {
@@ -157,7 +158,7 @@ export function intended(state: StateOf<'persistingIntent'>, event: EventOf<'per
   if (state.cancelled) return endReversed(state, event, 'cancelled', 'sale.cancelled');
   const { generation, request, credential, card, linkId } = state;
   if (card?.authority === 'site') {
-    assert(isDecided(card) && credential.method === 'tap', 'a site-key intent has its write');
+    assert(isDecided(card) && credential?.method === 'tap', 'a site-key intent has its write');
     return write({ generation, request, credential, card }, linkId);
   }
   return [
@@ -172,9 +173,9 @@ export function intended(state: StateOf<'persistingIntent'>, event: EventOf<'per
 export function authorised(state: StateOf<'awaitingAuthorisation'>, event: EventOf<'hostAnswered'>): Step {
   const { generation, request, credential, card, linkId } = state;
   const answer = event.answer;
-  if (answer.outcome === 'refused') return endRefused(state, answer.code, answer.balances, true);
+  if (answer.outcome === 'refused') return endRefused(state, answer.code, answer.balances, true, answer.detail);
   if (!card) return endAccepted(state, event, credential, answer, null, linkId);
-  if (!answer.write || credential.method !== 'tap') return endReversed(state, event, 'noAnswer', 'host.refused');
+  if (!answer.write || credential?.method !== 'tap') return endReversed(state, event, 'noAnswer', 'host.refused');
   const decided = {
     ...card,
     write: answer.write,

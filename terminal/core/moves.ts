@@ -51,7 +51,7 @@ export function askForCardAgain({ generation, request }: Open, { credential, car
 export function intend(
   { generation, request }: Open,
   at: At,
-  credential: Credential,
+  credential: Credential | null,
   card: CardWork | null,
   linkId: string | null,
 ): Step {
@@ -117,12 +117,18 @@ export function endAccepted(
   });
 }
 
-type Linked = Open & { readonly linkId?: string | null; readonly credential?: Credential };
+type Linked = Open & { readonly linkId?: string | null; readonly credential?: Credential | null };
 
 /** Refused with nothing to undo. `afterIntent`: by the host's own word on an intent, whose sale is stored already. */
-export function endRefused(open: Linked, code: ErrorCode, balances: Balances | null = null, afterIntent = false): Step {
+export function endRefused(
+  open: Linked,
+  code: ErrorCode,
+  balances: Balances | null = null,
+  afterIntent = false,
+  detail = '',
+): Step {
   return end(open, {
-    outcome: { result: 'refused', code, balances },
+    outcome: { result: 'refused', code, balances, ...(detail !== '' && { detail }) },
     records: [],
     credential: open.credential ?? null,
     cardKeyId: null,
@@ -133,7 +139,7 @@ export function endRefused(open: Linked, code: ErrorCode, balances: Balances | n
 
 /** An intent without a final word, whose card was not touched: its reversal goes out first, whether the host saw it or not. */
 export function endReversed(
-  open: Open & { readonly linkId?: string | null; readonly credential: Credential },
+  open: Open & { readonly linkId?: string | null; readonly credential: Credential | null },
   at: At,
   reason: RecordOf<'reversal'>['reason'],
   code: ErrorCode,

@@ -17,6 +17,8 @@ const titles: Readonly<Record<ServiceName, string>> = {
   pointsSpend: '积分消费 PAY BY POINTS',
   couponHost: '优惠券 COUPON',
   couponCard: '卡内优惠券 CARD COUPON',
+  topUp: '充值 TOP-UP',
+  topUpVoid: '撤销充值 VOID TOP-UP',
   void: '撤销 VOID',
   refund: '退款 REFUND',
   cardCredit: '退回卡内 BACK TO CARD',
@@ -134,6 +136,7 @@ function outcomeLines(request: SaleRequest, outcome: SaleOutcome, money: Money):
       centred(outcome.result === 'unknown' ? '未确认 NOT CONFIRMED' : '未成功 NOT ACCEPTED'),
       ...wrapped(text.zh),
       ...wrapped(text.en),
+      ...(outcome.result === 'refused' ? moneyBackLines(request.service.name) : []),
       ...(outcome.result === 'unknown' ? [] : balanceLines(outcome.balances)),
     ];
   }
@@ -141,6 +144,8 @@ function outcomeLines(request: SaleRequest, outcome: SaleOutcome, money: Money):
     centred('交易成功 ACCEPTED'),
     ...(outcome.authority === 'allowance' ? [centred('离线额度 allowance')] : []),
     ...(outcome.authority === 'floor' ? [centred('离线限额 floor limit')] : []),
+    ...(request.service.name === 'topUp' ? [...pair('实收 MONEY TAKEN', money(outcome.restMinor))] : []),
+    ...(request.service.name === 'topUpVoid' ? [...pair('实退 MONEY PAID BACK', money(outcome.coveredMinor))] : []),
     ...('original' in request.service
       ? undoneLines(request.service.original, outcome, money)
       : paidLines(request.service.name, outcome, money)),
@@ -149,6 +154,13 @@ function outcomeLines(request: SaleRequest, outcome: SaleOutcome, money: Money):
       ? pair('积分余额 POINTS', '稍后 follows')
       : []),
   ];
+}
+
+/** Where no value moved, no money may have changed hands: in every such outcome the receipt says so. */
+function moneyBackLines(service: ServiceName): string[] {
+  if (service === 'topUp') return [...wrapped('未充值，请退还现金。'), ...wrapped('NOT TOPPED UP: GIVE MONEY BACK.')];
+  if (service === 'topUpVoid') return [...wrapped('未撤销，请勿退款。'), ...wrapped('NOT VOIDED: PAY NOTHING BACK.')];
+  return [];
 }
 
 function paidLines(service: ServiceName, { points, coveredMinor, restMinor }: AcceptedOutcome, money: Money): string[] {

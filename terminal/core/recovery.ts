@@ -20,7 +20,7 @@ export function recover(persisted: PersistedSale, generation: number, at: At): S
       return endAccepted(open, at, persisted.credential, null, persisted.card, null);
     case 'intent': {
       const { credential, card, request } = persisted;
-      if (!card || credential.method !== 'tap')
+      if (!card || credential?.method !== 'tap')
         return endReversed({ ...open, credential }, at, 'interrupted', 'sale.interrupted');
       const { write, coveredMinor } = card;
       if (write && coveredMinor !== null)

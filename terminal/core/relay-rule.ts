@@ -5,21 +5,23 @@
 import type { SaleOutcome, ServiceName } from './sale.js';
 
 /**
- * accepted: every accepted sale, voids and refunds too (a cash drawer). sales: accepted ones but voids and refunds (a gate).
+ * accepted: every accepted sale, top-ups, voids and refunds too (a cash drawer). sales: accepted ones but those (a gate).
  * coupons: those that a coupon paid (a gate with coupons as tickets).
  */
 export type RelayRule = 'never' | 'accepted' | 'sales' | 'coupons';
 
 /** What a service is to a gate; a new service has to say it. */
-const kinds: Readonly<Record<ServiceName, 'sale' | 'coupon' | 'undo'>> = {
+const kinds: Readonly<Record<ServiceName, 'sale' | 'coupon' | 'topUp' | 'undo'>> = {
   ...{ plainSale: 'sale', pointsEarn: 'sale', pointsSpend: 'sale' },
   ...{ couponHost: 'coupon', couponCard: 'coupon' },
-  ...{ void: 'undo', refund: 'undo', cardCredit: 'undo' },
+  topUp: 'topUp',
+  ...{ void: 'undo', refund: 'undo', cardCredit: 'undo', topUpVoid: 'undo' },
 };
 
 /** Does a sale of this service that ended so switch the relay on? Refused and unknown ones never do. */
 export function opensRelay(rule: RelayRule, service: ServiceName, { result }: Pick<SaleOutcome, 'result'>): boolean {
   if (result !== 'accepted' || rule === 'never') return false;
   if (rule === 'accepted') return true;
-  return rule === 'coupons' ? kinds[service] === 'coupon' : kinds[service] !== 'undo';
+  const kind = kinds[service];
+  return kind === 'coupon' || (kind === 'sale' && rule === 'sales');
 }

@@ -34,6 +34,10 @@ export type Service =
   | { readonly name: 'couponHost'; readonly couponCode: string | null }
   /** A coupon kept on the card pays: the card is written. */
   | { readonly name: 'couponCard' }
+  /** Money is paid in for a coupon kept at the host; `coupon`: its code or last 4 digits, null: the member's only one. */
+  | { readonly name: 'topUp'; readonly coupon: string | null }
+  /** A whole top-up is paid back, if the coupon still holds it: the host decides before the clerk opens the drawer. */
+  | { readonly name: 'topUpVoid'; readonly original: OriginalSale }
   /** The whole of an accepted sale is undone. */
   | { readonly name: 'void'; readonly original: OriginalSale }
   /** A part of an accepted sale is given back. */
@@ -97,8 +101,16 @@ export interface AcceptedOutcome {
 }
 export type SaleOutcome =
   | AcceptedOutcome
-  /** Nothing was charged (or what may have been is being reversed). `code` says why, in the words of the error table. */
-  | { readonly result: 'refused'; readonly code: ErrorCode; readonly balances: Balances | null }
+  /**
+   * Nothing was charged (or what may have been is being reversed). `code` says why, in the words of the error table; `detail`
+   * adds what the host said beyond it, where it did.
+   */
+  | {
+      readonly result: 'refused';
+      readonly code: ErrorCode;
+      readonly balances: Balances | null;
+      readonly detail?: string;
+    }
   /** The card may or may not have been written; the host settles it when the card is seen again. */
   | { readonly result: 'unknown'; readonly code: 'card.unknown' };
 
@@ -121,7 +133,8 @@ export type PersistedSale =
   | {
       readonly commit: 'intent';
       readonly request: SaleRequest;
-      readonly credential: Credential;
+      /** Null where nobody has to be there: the void of a top-up. */
+      readonly credential: Credential | null;
       readonly card: CardWork | null;
     }
   /** The card said that it took the record. */

@@ -49,7 +49,7 @@ export type State =
   /** Commit point `intent` under way. `cancelled`: asked to cancel meanwhile; acted upon when the commit is back. */
   | (Open & {
       readonly phase: 'persistingIntent';
-      readonly credential: Credential;
+      readonly credential: Credential | null;
       readonly card: CardWork | null;
       readonly linkId: string | null;
       readonly cancelled: boolean;
@@ -57,7 +57,7 @@ export type State =
   /** The host is asked. `recovered`: after a restart, when a card may already hold the write. */
   | (Open & {
       readonly phase: 'awaitingAuthorisation';
-      readonly credential: Credential;
+      readonly credential: Credential | null;
       readonly card: CardWork | null;
       readonly linkId: string | null;
       readonly recovered: boolean;

@@ -254,6 +254,19 @@ export const errorTable = {
     'That sale cannot be undone (already voided, or refunded in part).',
     '原交易不可撤销。',
   ),
+  'coupon.noTopUp': row('warning', 'never', 'This top-up is not allowed here.', '此充值不被允许。'),
+  'coupon.ambiguous': row(
+    'info',
+    'never',
+    'The member has several coupons: name one by its last 4 digits.',
+    '会员有多张券，请指定券号末4位。',
+  ),
+  'coupon.topUpSpent': row(
+    'warning',
+    'never',
+    'The coupon does not hold the whole top-up any more.',
+    '券余额已不足该笔充值，不能撤销。',
+  ),
   'refund.tooLarge': row('warning', 'never', 'The refund is more than what is left of the sale.', '退款超出可退金额。'),
   'rules.unknown': row('error', 'later', 'The rules for points and coupons have not arrived yet.', '规则尚未下发。'),
 

@@ -87,6 +87,17 @@ export const saleRequestSchema = z.discriminatedUnion('service', [
     })
     .refine(oneOfBoth, bought),
   z.strictObject({ service: z.literal('couponCard'), ...sale }).refine(oneOfBoth, bought),
+  z.strictObject({
+    service: z.literal('topUp'),
+    ...common,
+    amountMinor: whole(1, amountMinorMax).describe('What the clerk has been given.'),
+    code: sale.code,
+    coupon: z
+      .string()
+      .regex(/^(SLC[0-9]{13}|[0-9]{4})$/, 'SLC and 13 digits, or the last 4')
+      .optional()
+      .describe('Which of the member’s coupons kept at the host; absent: the only one.'),
+  }),
   z.strictObject({ service: z.literal('void'), ...common, original: referenceSchema }),
   z.strictObject({
     service: z.literal('refund'),
@@ -150,7 +161,12 @@ const outcome = z.discriminatedUnion('result', [
     restMinor: z.int(),
     balances: balances.nullable(),
   }),
-  z.object({ result: z.literal('refused'), code: errorCode, balances: balances.nullable() }),
+  z.object({
+    result: z.literal('refused'),
+    code: errorCode,
+    balances: balances.nullable(),
+    detail: z.string().optional().describe('What the host said beyond the code, in English.'),
+  }),
   z.object({ result: z.literal('unknown'), code: errorCode }),
 ]);
 

@@ -27,7 +27,10 @@ function outcomeBody(outcome: SaleView['outcome']): SaleBody['outcome'] {
     couponCode: outcome.balances.couponCode,
     currency: outcome.balances.currency,
   };
-  if (outcome.result === 'refused') return { result: 'refused', code: outcome.code, balances };
+  if (outcome.result === 'refused') {
+    const { code, detail } = outcome;
+    return { result: 'refused', code, balances, ...(detail === undefined ? {} : { detail }) };
+  }
   const { authority, points, coveredMinor, restMinor } = outcome;
   return { result: 'accepted', authority, points, coveredMinor, restMinor, balances };
 }
@@ -171,6 +174,8 @@ function serviceCommand(request: SaleRequest): ServiceCommand {
       return request.couponCode === undefined
         ? { service: 'couponHost' }
         : { service: 'couponHost', couponCode: request.couponCode };
+    case 'topUp':
+      return request.coupon === undefined ? { service: 'topUp' } : { service: 'topUp', coupon: request.coupon };
     case 'void':
       return { service: 'void', original: request.original };
     case 'refund':
@@ -182,7 +187,7 @@ function serviceCommand(request: SaleRequest): ServiceCommand {
 export function saleCommand(reference: string, request: SaleRequest): SaleCommand {
   const command: SaleCommand = { command: serviceCommand(request), reference, clerk: request.clerk, origin: 'till' };
   if (request.service === 'void' || request.service === 'refund') return command;
-  const lines = request.lines?.map((line) => ({
+  const lines = ('lines' in request ? request.lines : undefined)?.map((line) => ({
     quantity: line.quantity,
     ...(line.code === undefined ? {} : { code: line.code }),
     ...(line.name === undefined ? {} : { name: line.name }),

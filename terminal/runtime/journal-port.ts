@@ -47,6 +47,8 @@ function worthOf(record: RecordBody): Worth {
     case 'cardDebit':
     case 'cardCredit':
     case 'refund':
+    case 'topUp':
+    case 'topUpVoid':
       return { minor: record.amountMinor, points: null };
     case 'completion':
     case 'reversal':
@@ -62,7 +64,8 @@ export function journalView(entry: JournalEntryOfPort): JournalView {
   const decoded = decodeRecord(utf8(entry.body));
   const record = decoded.ok ? decoded.value : null;
   const worth = record ? worthOf(record) : { minor: null, points: null };
-  const currency = record && 'bill' in record ? record.bill.currency : null;
+  const currency =
+    record && 'bill' in record ? record.bill.currency : record && 'currency' in record ? record.currency : null;
   return {
     epoch: entry.epoch,
     sequence: entry.sequence,

@@ -17,6 +17,13 @@ export const terminalOptions = [
     help: 'Clerks who may type points by hand instead of by the rule; ["*"] for all, empty for none.',
   },
   {
+    key: 'topUpClerks',
+    type: 'list',
+    default: [],
+    form: { pattern: /^[^\p{Cc}\p{Zl}\p{Zp}]{1,32}$/u, says: '1 to 32 characters' },
+    help: 'Clerks who may take money for coupons and pay it back; ["*"] for all, empty for none.',
+  },
+  {
     key: 'scannerSells',
     type: 'boolean',
     default: true,

@@ -31,6 +31,8 @@ export type ServiceCommand =
   | { readonly service: 'pointsSpend'; readonly points: Points }
   | { readonly service: 'couponHost'; readonly couponCode?: string }
   | { readonly service: 'couponCard' }
+  /** `coupon`: which of the member's, by its code or last 4 digits; absent: the only one. The purchase is the amount paid in. */
+  | { readonly service: 'topUp'; readonly coupon?: string }
   /** `original`: the till's reference or the transaction id of the sale to undo. */
   | { readonly service: 'void'; readonly original: string }
   | { readonly service: 'refund'; readonly original: string; readonly amountMinor: AmountMinor };

@@ -21,6 +21,8 @@ export interface DeskOptions {
   readonly category: string;
   /** Clerks who may type points by hand; `*` for all. */
   readonly typedPointsClerks: readonly string[];
+  /** Clerks who may top coupons up and void top-ups; `*` for all. */
+  readonly topUpClerks: readonly string[];
   readonly credentialTimeoutMs: number;
   readonly authorisationTimeoutMs: number;
   readonly balanceTimeoutMs: number;
@@ -41,6 +43,8 @@ export interface SaleDeskPorts {
 const refuse = (code: Refusal['code'], detail = ''): Result<never, Refusal> => err({ code, detail });
 const isTransactionId = (id: string): id is TransactionId =>
   /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id);
+
+const isAmong = (clerks: readonly string[], clerk: string): boolean => clerks.includes('*') || clerks.includes(clerk);
 
 export class SaleDesk {
   constructor(private readonly ports: SaleDeskPorts) {}
@@ -110,18 +114,21 @@ export class SaleDesk {
       case 'couponHost':
         return ok({ name: 'couponHost', couponCode: command.couponCode ?? null });
       case 'pointsEarn': {
-        const allowed = this.ports.options.typedPointsClerks;
-        if (command.typedPoints !== undefined && !allowed.includes('*') && !allowed.includes(clerk))
+        if (command.typedPoints !== undefined && !isAmong(this.ports.options.typedPointsClerks, clerk))
           return refuse('sale.notAllowed', 'typed points');
         return ok({ name: 'pointsEarn', typedPoints: command.typedPoints ?? null });
       }
+      case 'topUp':
+        return isAmong(this.ports.options.topUpClerks, clerk)
+          ? ok({ name: 'topUp', coupon: command.coupon ?? null })
+          : refuse('sale.notAllowed', 'top-ups');
       case 'void':
       case 'refund':
-        return this.#undo(command);
+        return this.#undo(command, clerk);
     }
   }
 
-  #undo(command: Extract<ServiceCommand, { service: 'void' | 'refund' }>): Result<Service, Refusal> {
+  #undo(command: Extract<ServiceCommand, { service: 'void' | 'refund' }>, clerk: string): Result<Service, Refusal> {
     const row = this.find(command.original);
     const outcome = row && outcomeOf(row.sale, row.answer);
     if (row?.sale.commit !== 'ended' || outcome?.result !== 'accepted')
@@ -138,6 +145,10 @@ export class SaleDesk {
     };
     const refusal = command.service === 'void' ? voidRefusal(original) : refundRefusal(original, command.amountMinor);
     if (refusal) return refuse(refusal);
+    if (original.service === 'topUp')
+      return isAmong(this.ports.options.topUpClerks, clerk)
+        ? ok({ name: 'topUpVoid', original })
+        : refuse('sale.notAllowed', 'voiding a top-up');
     const onCard = original.cardKeyId !== null;
     if (command.service === 'void')
       return ok(
@@ -162,6 +173,8 @@ export class SaleDesk {
     const bill: Result<Bill, PricingProblem> =
       'amountMinor' in purchase ? ok(keyedBill(purchase.amountMinor, currency)) : this.#priced(purchase.lines, terms);
     if (!bill.ok) return bill;
+    if (service.name === 'topUp' && bill.value.lines.length > 0)
+      return refuse('sale.notAllowed', 'a top-up is an amount, not products');
     return bill.value.totalMinor === 0 && service.name !== 'plainSale' ? refuse('sale.empty') : bill;
   }
 

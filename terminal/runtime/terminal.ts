@@ -290,6 +290,9 @@ export class Terminal implements TerminalPort {
     if (this.#runner.state.phase !== 'idle') return err({ code: 'sale.busy', detail: '' });
     const request = this.#desk.prepare(command);
     if (!request.ok) return request;
+    const needsHost = request.value.service.name === 'topUp' || request.value.service.name === 'topUpVoid';
+    // Said before any money is on the counter.
+    if (needsHost && !this.#parts.host.reachable()) return err({ code: 'host.unreachable', detail: '' });
     // A till that sells by itself has its own bill: what was scanned for it is not sold a second time.
     if (command.origin === 'till') this.#basket = emptyBasket;
     this.deviceDesk.endTrial();

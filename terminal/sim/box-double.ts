@@ -155,7 +155,13 @@ export class BoxDouble {
       siteKey: () => wish.siteKey ?? null,
       ...(wish.wallets && { wallets: wish.wallets }),
       options: {
-        ...{ simulated: false, category: 'dining', typedPointsClerks: ['boss'], siteDailyMaxMinor: 20_000 },
+        ...{
+          simulated: false,
+          category: 'dining',
+          typedPointsClerks: ['boss'],
+          topUpClerks: ['boss'],
+          siteDailyMaxMinor: 20_000,
+        },
         ...{ credentialTimeoutMs: 60_000, authorisationTimeoutMs: 5_000, balanceTimeoutMs: 1_500 },
         ...{ cardAgainTimeoutMs: 30_000, scannerClerk: 'scanner', scannerSells: true, scannerUndoes: true },
         ...{ expiredRefused: true, weighedForms: [] },

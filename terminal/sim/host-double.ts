@@ -162,6 +162,12 @@ export class HostDouble implements HostLink {
       return { ...plain, pointsPosted: record.points, balances: { ...nothingKnown, points: 1_000 + record.points } };
     if (record.kind === 'pointsSpend')
       return { ...plain, pointsPosted: record.points, coveredMinor: record.coveredMinor };
+    if (record.kind === 'topUp')
+      return {
+        ...plain,
+        coveredMinor: record.amountMinor,
+        balances: { ...nothingKnown, couponMinor: 5_000 + record.amountMinor, currency: 'CNY' },
+      };
     if (record.kind === 'couponDeduct') return { ...plain, coveredMinor: record.bill.totalMinor };
     if (record.kind === 'cardDebit' || record.kind === 'cardCredit') return { ...plain, ...this.#cardWork(record) };
     return plain;

@@ -33,6 +33,8 @@ export function recordWorth(draft: RecordDraft, original: Worth | null): Worth {
     case 'cardDebit':
     case 'cardCredit':
     case 'refund':
+    case 'topUp':
+    case 'topUpVoid':
       return { worthMinor: draft.amountMinor, points: 0 };
     case 'completion':
     case 'reversal':

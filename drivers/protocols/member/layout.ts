@@ -46,6 +46,7 @@ export const operationByte = {
   cardDebit: 0x44, // 'D'
   cardCredit: 0x52, // 'R'
   identify: 0x49, // 'I'
+  topUp: 0x54, // 'T'
 } as const;
 export type Operation = keyof typeof operationByte;
 

@@ -279,6 +279,8 @@ function rulesCommands({ host }: AdminContext): readonly Command[] {
       passesSpend: z.boolean(),
       tagsSpend: z.boolean(),
       phoneEarns: z.boolean(),
+      topUpMaxMinor: z.int().min(0).max(amountMinorMax),
+      topUpBalanceMaxMinor: z.int().min(0).max(amountMinorMax),
     })
     .partial();
   const tierSchema = z.strictObject({

@@ -49,6 +49,12 @@ export const cardCorrection = (couponId: string, currency: string): Account =>
   account(`coupon/${couponId}/correction`, currency, 'credit');
 /** What the merchant put into coupons. */
 export const couponFunded = (currency: string): Account => account(`merchant/funded/${currency}`, currency, 'debit');
+/** Money that was taken in at a terminal for coupons. */
+export const topUpTaken = (terminalId: string, currency: string): Account =>
+  account(`terminal/${terminalId}/funded/${currency}`, currency, 'debit');
+/** Money that was paid back at a terminal for voided top-ups. */
+export const topUpPaidBack = (terminalId: string, currency: string): Account =>
+  account(`terminal/${terminalId}/paidBack/${currency}`, currency, 'credit');
 /** What coupons paid at a terminal. */
 export const couponRedeemed = (terminalId: string, currency: string): Account =>
   account(`terminal/${terminalId}/redeemed/${currency}`, currency, 'credit');

@@ -12,6 +12,7 @@ import { hasGapBelow } from './chain.js';
 import { applyConsumption, planConsumption } from './consumption.js';
 import type { ApplyContext } from './context.js';
 import { applyDeduct, planDeduct } from './coupon.js';
+import { planCouponAccounts } from './coupon-accounts.js';
 import { usedKey } from './credential.js';
 import { Draft } from './draft.js';
 import type { Collector, Facts, Write } from './facts.js';
@@ -20,6 +21,7 @@ import type { Posting } from './posting.js';
 import { applyPlainSale } from './sale.js';
 import { applyCompletion, applyRefund, applyReversal, applyVoid, planAbout } from './settle.js';
 import { counterSeen } from './tag.js';
+import { applyTopUp, applyTopUpVoid, planTopUp } from './top-up.js';
 
 export type PlanContext = Pick<ApplyContext, 'nowMs' | 'policy' | 'openPass' | 'openTag'>;
 interface Handler<Kind extends RecordKind> {
@@ -29,6 +31,14 @@ interface Handler<Kind extends RecordKind> {
 }
 
 const about = (need: Collector, record: { readonly original: TransactionId }): void => planAbout(need, record.original);
+
+/** What is paid back is counted at the terminal that pays it, which need not be the original's. */
+function planTopUpVoid(need: Collector, record: RecordOf<'topUpVoid'>): void {
+  planAbout(need, record.original);
+  const sale = need.get('sale', record.original);
+  const coupon = sale?.couponId ? need.get('coupon', sale.couponId) : undefined;
+  if (coupon) planCouponAccounts(need, coupon, record.terminalId);
+}
 
 const handlers: { readonly [Kind in RecordKind]: Handler<Kind> } = {
   plainSale: { plan: () => undefined, apply: applyPlainSale },
@@ -43,6 +53,8 @@ const handlers: { readonly [Kind in RecordKind]: Handler<Kind> } = {
     },
     apply: applyCredit,
   },
+  topUp: { plan: planTopUp, apply: applyTopUp },
+  topUpVoid: { plan: planTopUpVoid, apply: applyTopUpVoid },
   completion: { plan: about, apply: applyCompletion },
   reversal: { plan: about, apply: applyReversal },
   void: { plan: about, apply: applyVoid },
@@ -68,6 +80,8 @@ const reversible: readonly RecordKind[] = [
   'couponDeduct',
   'cardDebit',
   'cardCredit',
+  'topUp',
+  'topUpVoid',
 ];
 
 /** States what applying this record reads, besides its identity and place. */

@@ -44,6 +44,10 @@ export interface Policy {
   readonly tagsSpend: boolean;
   /** Does a phone number typed at the counter earn points? It never spends. */
   readonly phoneEarns: boolean;
+  /** Most that one top-up pays in, minor units; 0: there are none. */
+  readonly topUpMaxMinor: number;
+  /** Most that a coupon may hold behind a top-up, minor units. */
+  readonly topUpBalanceMaxMinor: number;
 }
 export const policyDefault: Policy = {
   reservationMs: 10 * 60_000,
@@ -55,6 +59,8 @@ export const policyDefault: Policy = {
   passesSpend: false,
   tagsSpend: false,
   phoneEarns: true,
+  topUpMaxMinor: 100_000,
+  topUpBalanceMaxMinor: 500_000,
 };
 
 /** What a pass said that the host opened, or why it does not open. */

@@ -2,7 +2,7 @@
  * Accounts of one host-held coupon: what reads them, and how the coupon's row follows them.
  * Pure. Must not move value.
  */
-import { couponBalance, couponRedeemed, couponReserved, riskBorne } from './accounts.js';
+import { couponBalance, couponRedeemed, couponReserved, riskBorne, topUpPaidBack, topUpTaken } from './accounts.js';
 import type { Draft } from './draft.js';
 import type { Collector } from './facts.js';
 import { balanceOf } from './posting.js';
@@ -15,6 +15,8 @@ export function planCouponAccounts(need: Collector, coupon: Row<'coupon'>, termi
     couponBalance(id, currency),
     couponReserved(id, currency),
     couponRedeemed(terminalId, currency),
+    topUpTaken(terminalId, currency),
+    topUpPaidBack(terminalId, currency),
     riskBorne(currency),
   ])
     need.get('account', account.id);

@@ -121,6 +121,8 @@ export function operationOf(
       return on('spend', record.bill.totalMinor, record.bill.currency, record.points);
     case 'couponDeduct':
       return on('coupon', record.bill.totalMinor, record.bill.currency, 0);
+    case 'topUp':
+      return on('topUp', record.amountMinor, record.currency, 0);
     case 'cardDebit':
       return on('cardDebit', record.bill.totalMinor, record.bill.currency, 0);
     default:

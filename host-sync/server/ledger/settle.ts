@@ -15,6 +15,7 @@ import { postSpend, releaseSpend, undoPoints } from './points.js';
 import { undoneTarget } from './refund-share.js';
 import { planRules } from './rules.js';
 import type { Row } from './tables.js';
+import { postTopUp, postTopUpVoid, releaseTopUp, releaseTopUpVoid, undoTopUp, undoTopUpVoid } from './top-up.js';
 
 type Sale = Row<'sale'>;
 interface Settled {
@@ -65,6 +66,10 @@ function postReserved(draft: Draft, sale: Sale): Settled {
       return posted({ sale, notices: postSpend(draft, sale) });
     case 'couponDeduct':
       return posted(postDeduct(draft, sale));
+    case 'topUp':
+      return posted({ sale, notices: postTopUp(draft, sale) });
+    case 'topUpVoid':
+      return posted(postTopUpVoid(draft, sale));
     case 'cardDebit':
     case 'cardCredit':
       return posted(acceptCard(draft, sale));
@@ -100,6 +105,8 @@ function retell(draft: Draft, sale: Sale, toldMinor: number): Sale {
 export function releaseReserved(draft: Draft, sale: Sale, state: 'timedOut' | 'reversed', cause: string): void {
   if (sale.kind === 'pointsSpend') releaseSpend(draft, sale, cause);
   if (sale.kind === 'couponDeduct') releaseDeduct(draft, sale, cause);
+  if (sale.kind === 'topUp') releaseTopUp(draft, sale, cause);
+  if (sale.kind === 'topUpVoid') releaseTopUpVoid(draft, sale, cause);
   draft.put('sale', { ...sale, state, expiresAtMs: null });
 }
 
@@ -111,6 +118,8 @@ function undo(draft: Draft, sale: Sale, refundedMinor: number, cause: string): S
   if (sale.kind === 'pointsEarn' || sale.kind === 'pointsSpend')
     return { ...after, riskMinor: undoPoints(draft, sale, amount, cause).riskMinor };
   if (sale.kind === 'couponDeduct') return { ...after, riskMinor: undoDeduct(draft, sale, amount, cause).riskMinor };
+  if (sale.kind === 'topUp') return { ...after, riskMinor: undoTopUp(draft, sale, sale.coveredMinor, cause).riskMinor };
+  if (sale.kind === 'topUpVoid') return { ...after, riskMinor: undoTopUpVoid(draft, sale, amount, cause).riskMinor };
   if (sale.kind === 'cardDebit') return { ...after, riskMinor: undoCardDebit(draft, sale, amount, cause).riskMinor };
   return after;
 }
@@ -207,12 +216,15 @@ const given = (before: Sale, after: Sale) => {
     : { coveredMinor: change };
 };
 
+/** Kinds that no void or refund undoes: a top-up has a void of its own, and what undoes a sale stands. */
+const ownUndo: readonly Sale['kind'][] = ['cardCredit', 'topUp', 'topUpVoid'];
+
 /** Why this sale cannot be undone; null: it can, by void or refund. */
 function undoProblem(draft: Draft, original: string): Outcome | null {
   const sale = draft.get('sale', original);
   if (!sale) return refused(draft.get('record', original) ? 'original.notVoidable' : 'original.unknown');
   const isStanding = sale.state === 'accepted' || sale.state === 'reserved' || sale.state === 'timedOut';
-  return isStanding && sale.kind !== 'cardCredit'
+  return isStanding && !ownUndo.includes(sale.kind)
     ? null
     : refused('original.notVoidable', sale.state, balances(draft, sale));
 }

@@ -103,7 +103,16 @@ export const tables = {
   sale: {
     columns: {
       id: text,
-      kind: oneOf('plainSale', 'pointsEarn', 'pointsSpend', 'couponDeduct', 'cardDebit', 'cardCredit'),
+      kind: oneOf(
+        'plainSale',
+        'pointsEarn',
+        'pointsSpend',
+        'couponDeduct',
+        'cardDebit',
+        'cardCredit',
+        'topUp',
+        'topUpVoid',
+      ),
       terminalId: text,
       memberId: textOrNull,
       couponId: textOrNull,
@@ -117,7 +126,7 @@ export const tables = {
       coveredMinor: integer,
       /** Correction due that the card's write takes along. */
       correctionMinor: integer,
-      /** Of a cardCredit: the sale it gives back, and whether it did so itself. */
+      /** Of a cardCredit or topUpVoid: the sale it gives back, and whether it did so itself. */
       originalId: textOrNull,
       originalRefundMinor: integer,
       /** reserved: held; pending: the card alone knows; accepted: posted; the rest are ends. */

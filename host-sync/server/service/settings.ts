@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import type { Bytes } from '../../../terminal/kernel/bytes.js';
 import type { Crypto } from '../../../terminal/kernel/ports.js';
+import { amountMinorMax } from '../../../terminal/kernel/units.js';
 import { plainText } from '../../protocol/record.js';
 import {
   allowancesMax,
@@ -41,6 +42,8 @@ export const policySchema = z.strictObject({
   passesSpend: z.boolean().default(false),
   tagsSpend: z.boolean().default(false),
   phoneEarns: z.boolean().default(true),
+  topUpMaxMinor: z.int().min(0).max(amountMinorMax).default(policyDefault.topUpMaxMinor),
+  topUpBalanceMaxMinor: z.int().min(0).max(amountMinorMax).default(policyDefault.topUpBalanceMaxMinor),
 });
 export const tiersSchema = z
   .array(

@@ -371,5 +371,48 @@ ALTER TABLE memberKey ADD COLUMN kind TEXT NOT NULL DEFAULT 'phone' CHECK (kind 
 UPDATE memberKey SET kind = CASE WHEN id IN (SELECT id FROM tag) THEN 'tag' ELSE 'pass' END WHERE length(wrapped) = 0;
 `;
 
+// A CHECK cannot be changed in place: the table is copied, with the kinds of top-ups added.
+const tenth = `
+CREATE TABLE saleOfMoreKinds (
+  id TEXT NOT NULL PRIMARY KEY,
+  kind TEXT NOT NULL CHECK (kind IN ('plainSale', 'pointsEarn', 'pointsSpend', 'couponDeduct', 'cardDebit', 'cardCredit', 'topUp', 'topUpVoid')),
+  terminalId TEXT NOT NULL,
+  memberId TEXT,
+  couponId TEXT,
+  currency TEXT NOT NULL,
+  totalMinor INTEGER NOT NULL CHECK (totalMinor >= 0),
+  points INTEGER NOT NULL CHECK (points >= 0),
+  rulesVersion INTEGER,
+  tierBasisPoints INTEGER NOT NULL,
+  coveredMinor INTEGER NOT NULL CHECK (coveredMinor >= 0),
+  correctionMinor INTEGER NOT NULL CHECK (correctionMinor >= 0),
+  originalId TEXT,
+  originalRefundMinor INTEGER NOT NULL CHECK (originalRefundMinor >= 0),
+  state TEXT NOT NULL CHECK (state IN ('reserved', 'pending', 'accepted', 'timedOut', 'reversed', 'voided')),
+  refundedMinor INTEGER NOT NULL CHECK (refundedMinor >= 0 AND refundedMinor <= totalMinor),
+  undone INTEGER NOT NULL CHECK (undone >= 0),
+  expiresAtMs INTEGER,
+  riskMinor INTEGER NOT NULL CHECK (riskMinor >= 0),
+  cardCounter INTEGER,
+  cardWritten INTEGER NOT NULL CHECK (cardWritten IN (0, 1)),
+  atMs INTEGER NOT NULL
+) STRICT;
+INSERT INTO saleOfMoreKinds SELECT * FROM sale;
+DROP TABLE sale;
+ALTER TABLE saleOfMoreKinds RENAME TO sale;
+CREATE INDEX saleByExpiry ON sale (expiresAtMs) WHERE expiresAtMs IS NOT NULL;
+`;
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
-export const migrations: readonly string[] = [first, second, third, fourth, fifth, sixth, seventh, eighth, ninth];
+export const migrations: readonly string[] = [
+  first,
+  second,
+  third,
+  fourth,
+  fifth,
+  sixth,
+  seventh,
+  eighth,
+  ninth,
+  tenth,
+];

@@ -16,7 +16,7 @@ export type RequestFor<Name extends ServiceName> = Omit<SaleRequest, 'service'> 
 export type AcceptedAnswer = Extract<FinalAnswer, { outcome: 'accepted' }>;
 
 export interface ServiceRules<Name extends ServiceName> {
-  /** nobody: decided at once. tapOrCode: a phone's proof or a shown code. card: the phone's card record is written. */
+  /** nobody: needed by none, the host or the box decides at once. tapOrCode: a phone's proof or a shown code. card: the phone's card record is written. */
   readonly identify: 'nobody' | 'tapOrCode' | 'card';
   /** Who decides: the box by its rules (1 commit), the host (2 commits), or host or site key with a card write (3 commits). */
   readonly authority: 'box' | 'host' | 'card';

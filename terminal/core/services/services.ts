@@ -10,6 +10,7 @@ import { couponCard, couponHost } from './coupon.js';
 import { plainSale } from './plain-sale.js';
 import { pointsEarn, pointsSpend } from './points.js';
 import { type AcceptedAnswer, type RequestFor, recordBase, type ServiceRules } from './service.js';
+import { topUp, topUpVoid } from './top-up.js';
 import { cardCredit, refundSale, voidSale } from './undo.js';
 
 const services: { readonly [Name in ServiceName]: ServiceRules<Name> } = {
@@ -18,6 +19,8 @@ const services: { readonly [Name in ServiceName]: ServiceRules<Name> } = {
   pointsSpend,
   couponHost,
   couponCard,
+  topUp,
+  topUpVoid,
   void: voidSale,
   refund: refundSale,
   cardCredit,
@@ -92,14 +95,16 @@ export function businessIdOf(credential: Credential | null): string | null {
   }
 }
 
-/** One purchase for the member's features; an undo is none. */
+/** Services that are no purchase. */
+const noPurchase: readonly ServiceName[] = ['topUp', 'topUpVoid', 'void', 'refund', 'cardCredit'];
+
+/** One purchase for the member's features; an undo or a top-up is none. */
 export function consumptionRecords(
   request: SaleRequest,
   credential: Credential | null,
   at: At,
 ): readonly RecordDraft[] {
-  if (request.service.name === 'void' || request.service.name === 'refund' || request.service.name === 'cardCredit')
-    return [];
+  if (noPurchase.includes(request.service.name)) return [];
   return [
     {
       ...recordBase(request, at),

@@ -17,14 +17,15 @@ export const voidRefusal = (original: OriginalSale): ErrorCode | null =>
 
 /** Why this much cannot be refunded; null: it can. */
 export const refundRefusal = (original: OriginalSale, amountMinor: number): ErrorCode | null =>
-  isUndo(original)
+  // A top-up is paid back whole or not at all.
+  isUndo(original) || original.service === 'topUp'
     ? 'original.notVoidable'
     : amountMinor < 1 || amountMinor > refundableMinor(original)
       ? 'refund.tooLarge'
       : null;
 
-const isUndo = (original: OriginalSale): boolean =>
-  original.service === 'void' || original.service === 'refund' || original.service === 'cardCredit';
+const undos: readonly OriginalSale['service'][] = ['void', 'refund', 'cardCredit', 'topUpVoid'];
+const isUndo = (original: OriginalSale): boolean => undos.includes(original.service);
 
 const given = (
   coveredMinor: AmountMinor,

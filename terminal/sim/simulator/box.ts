@@ -116,7 +116,13 @@ class Run {
       schedule,
       siteKey: () => box.siteKey,
       options: {
-        ...{ simulated: false, category: 'dining', typedPointsClerks: [], siteDailyMaxMinor: 1_000_000 },
+        ...{
+          simulated: false,
+          category: 'dining',
+          typedPointsClerks: [],
+          topUpClerks: ['*'],
+          siteDailyMaxMinor: 1_000_000,
+        },
         ...{ credentialTimeoutMs: patienceMs, authorisationTimeoutMs: 5_000, balanceTimeoutMs: 1_500 },
         ...{ cardAgainTimeoutMs: 60_000, scannerClerk: 'scanner', scannerSells: false, scannerUndoes: false },
         ...{ expiredRefused: true, weighedForms: [] },

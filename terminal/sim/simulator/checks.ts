@@ -118,6 +118,7 @@ export function checkRest(rest: Rest): void {
       rest.setBack.has(box) || box.disk().saleByTransaction(id as TransactionId) !== null,
       () => `${box.name} has lost ${id}, which it had shown as accepted`,
     );
+  checkTills(rest.store);
   for (const member of rest.store.rows('member')) checkMember(rest.store, member.id);
   for (const coupon of rest.store.rows('coupon')) {
     if (coupon.holder === 'host') checkCoupon(rest.store, coupon);
@@ -167,7 +168,15 @@ function checkBox(rest: Rest, box: SimBox): void {
 const deadLetterOf = (store: MemoryHostStore, id: string): Row<'deadLetter'> | undefined =>
   store.rows('deadLetter').find(({ transactionId }) => transactionId === id);
 
-const valueKinds = new Set(['pointsEarn', 'pointsSpend', 'couponHost', 'couponCard', 'plainSale']);
+const valueKinds = new Set([
+  'pointsEarn',
+  'pointsSpend',
+  'couponHost',
+  'couponCard',
+  'plainSale',
+  'topUp',
+  'topUpVoid',
+]);
 const standing = new Set(['accepted', 'voided']);
 const undone = new Set(['reversed', 'timedOut']);
 
@@ -207,6 +216,13 @@ function checkSale({ isPlain, store }: Rest, box: SimBox, row: SaleRow): void {
   if (!sale) return;
   if (request.service.name === 'pointsEarn' || request.service.name === 'pointsSpend')
     must(sale.points === outcome.points, about);
+  if (request.service.name === 'topUp')
+    must(sale.coveredMinor === outcome.restMinor && (!isPlain || row.voided === sale.refundedMinor > 0), about);
+  if (request.service.name === 'topUpVoid')
+    must(
+      sale.coveredMinor === outcome.coveredMinor && store.row('sale', sale.originalId ?? '')?.state === 'voided',
+      about,
+    );
   if (request.service.name === 'couponHost') must(sale.coveredMinor === outcome.coveredMinor, about);
 }
 
@@ -275,10 +291,36 @@ function checkMember(store: MemoryHostStore, memberId: string): void {
   must(reserved === 0, () => `${reserved} points of ${memberId} are still held`);
 }
 
+/** Each terminal holds the money of its top-ups that stand, less what it has paid back for those that were voided there. */
+function checkTills(store: MemoryHostStore): void {
+  for (const { id } of store.rows('terminal')) {
+    let taken = 0;
+    let paidBack = 0;
+    for (const { coveredMinor, kind, state, terminalId } of store.rows('sale')) {
+      if (terminalId !== id || !standing.has(state)) continue;
+      if (kind === 'topUp') taken += coveredMinor;
+      if (kind === 'topUpVoid') paidBack += coveredMinor;
+    }
+    const books = { taken: `terminal/${id}/funded/CNY`, paidBack: `terminal/${id}/paidBack/CNY` };
+    must(
+      balance(store, books.taken) === taken,
+      () => `${id} took ${taken}, the books say ${balance(store, books.taken)}`,
+    );
+    must(
+      balance(store, books.paidBack) === paidBack,
+      () => `${id} paid ${paidBack} back, the books say ${balance(store, books.paidBack)}`,
+    );
+  }
+}
+
 function checkCoupon(store: MemoryHostStore, { currency, id, initialMinor }: Row<'coupon'>): void {
   let paid = 0;
-  for (const sale of store.rows('sale'))
-    if (sale.couponId === id && standing.has(sale.state)) paid += sale.coveredMinor - sale.undone - sale.riskMinor;
+  for (const sale of store.rows('sale')) {
+    if (sale.couponId !== id) continue;
+    // What was paid in stays paid in: its void is a sale of its own. Of one that was taken back, risk gave what was spent.
+    if (sale.kind === 'topUp') paid -= standing.has(sale.state) ? sale.coveredMinor : sale.riskMinor;
+    else if (standing.has(sale.state)) paid += sale.coveredMinor - sale.undone - sale.riskMinor;
+  }
   const left = balance(store, `coupon/${id}/balance`) + atTerminals(store, (slice) => slice.couponId === id);
   must(left === initialMinor - paid, () => `coupon ${id} has ${left} of ${initialMinor}, the sales took ${paid}`);
   const reserved = balance(store, `coupon/${id}/reserved`);

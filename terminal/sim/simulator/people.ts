@@ -32,6 +32,8 @@ export class Clerk {
   /** References of sales that may be undone, the newest last; at most so many are remembered. */
   readonly #sold: string[] = [];
   readonly #soldMax = 20;
+  /** Of them the newest top-up. */
+  #toppedUp: string | null = null;
 
   constructor(
     private readonly world: PeopleWorld,
@@ -58,13 +60,20 @@ export class Clerk {
     run.terminal.startSale(command).then((started) => {
       if (!started.ok || !box.run) return;
       const { service, phase, reference } = started.value;
-      if (reference !== null && service !== 'void' && service !== 'refund' && service !== 'cardCredit')
-        this.#keep(reference);
+      if (
+        reference !== null &&
+        service !== 'void' &&
+        service !== 'refund' &&
+        service !== 'cardCredit' &&
+        service !== 'topUpVoid'
+      )
+        this.#keep(reference, service === 'topUp');
       if (phase === 'waiting') this.#memberActs(member, started.value);
     }, world.bug);
   }
 
-  #keep(reference: string): void {
+  #keep(reference: string, isTopUp: boolean): void {
+    if (isTopUp) this.#toppedUp = reference;
     this.#sold.push(reference);
     if (this.#sold.length > this.#soldMax) this.#sold.shift();
   }
@@ -89,7 +98,7 @@ export class Clerk {
   #service(member: Member): ServiceCommand {
     const { chance } = this.world;
     const original = this.#sold.length > 0 ? chance.pick(this.#sold) : null;
-    switch (chance.below(12)) {
+    switch (chance.below(14)) {
       case 0:
         return { service: 'plainSale' };
       case 1:
@@ -103,10 +112,15 @@ export class Clerk {
         return { service: 'couponCard' };
       case 7:
         return original ? { service: 'void', original } : { service: 'plainSale' };
+      case 11:
+        return this.#toppedUp ? { service: 'void', original: this.#toppedUp } : { service: 'plainSale' };
       case 8:
         return original
           ? { service: 'refund', original, amountMinor: chance.between(1, 5_000) as AmountMinor }
           : { service: 'plainSale' };
+      case 9:
+      case 10:
+        return { service: 'topUp', coupon: chance.pick(member.couponCodes) };
       default:
         return { service: 'pointsEarn' };
     }
@@ -124,6 +138,8 @@ export class Clerk {
       const way = chance.below(10);
       if (way === 0) return;
       if (way === 1 && sale.service === 'pointsEarn') return run.reader.scan(member.memberCode);
+      if (way <= 3 && sale.service === 'topUp')
+        return run.reader.scan(way === 1 ? chance.pick(member.couponCodes) : member.memberCode);
       if (way === 1 && sale.service === 'couponHost') return run.reader.scan(chance.pick(member.couponCodes));
       run.reader.tap(member.phone, chance.pick(patienceMs));
     });

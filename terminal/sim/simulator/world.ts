@@ -290,7 +290,9 @@ class World implements BoxWorld {
     );
     const issue = { memberCode, currency: 'CNY', amountMinor: 30_000, expiresAtMs: null } as const;
     const couponCodes: string[] = [];
-    for (let n = 0; n < 2; n++) couponCodes.push(value(await host.coupons.issue({ ...issue, holder: 'host' })).code);
+    // The smaller one is soon empty: topped up, spent and asked back.
+    for (const amountMinor of [30_000, 3_000])
+      couponCodes.push(value(await host.coupons.issue({ ...issue, amountMinor, holder: 'host' })).code);
     const { card } = value(await host.coupons.issue({ ...issue, holder: 'card' }));
     if (!card) throw new Error('a card-held coupon comes with its card');
     const membership = newMembership({
