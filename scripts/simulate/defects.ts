@@ -224,11 +224,4 @@ export const defects: readonly Defect[] = [
       "  if (!isPosted) postTopUp(draft, original);\n  const lacking = Math.max(0, original.coveredMinor - coveredMinor);\n  draft.post('topUpVoid', [move(balance, reserved, original.coveredMinor - lacking), move(riskBorne(original.currency), reserved, lacking)]);",
     seeds: 100,
   },
-  {
-    name: 'a void of a top-up without an answer leaves it voided',
-    file: 'host-sync/server/ledger/top-up.ts',
-    find: '  draft.post(cause, [move(reserved, balance, sale.coveredMinor)]);\n  settleOriginal(draft, sale, false);\n',
-    replace: '  draft.post(cause, [move(reserved, balance, sale.coveredMinor)]);\n',
-    seeds: 100,
-  },
 ];
