@@ -1,8 +1,10 @@
 /**
  * What the sync client needs and offers, as types. Must hold no behaviour (client.ts).
  */
+
 import type { ErrorCode } from '../../terminal/kernel/errors.js';
 import type { Clock, Random, TransactionId } from '../../terminal/kernel/ports.js';
+import type { InquiryRequest, InquiryResponse } from '../protocol/inquiry.js';
 import type {
   AllowanceRequest,
   AllowanceResponse,
@@ -65,6 +67,11 @@ export interface SyncClient {
   authorise(transactionId: TransactionId, deadlineMs: number): Promise<Authorisation>;
   /** Asks the host to open a tap's session. Never log or store the answer. */
   openSession(request: SessionRequest, deadlineMs: number): Promise<HostResult<SessionResponse>>;
+  /**
+   * Asks what a member may spend. Beside everything else: how it went says nothing about the host to those who sell. Never log
+   * or store the answer.
+   */
+  inquire(request: InquiryRequest, deadlineMs: number): Promise<HostResult<InquiryResponse>>;
   /** Asks for slices that this terminal may spend without the host; they come with the directives. */
   requestAllowance(request: AllowanceRequest): Promise<HostResult<AllowanceResponse>>;
   /** False after a contact that failed, and while not started or not enrolled: then nothing need be asked. */

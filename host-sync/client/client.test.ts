@@ -6,6 +6,7 @@ import t from 'tap';
 import type { TransactionId } from '../../terminal/kernel/ports.js';
 import { err, ok } from '../../terminal/kernel/result.js';
 import { monotonicMs, wallMs } from '../../terminal/kernel/units.js';
+import type { InquiryResponse } from '../protocol/inquiry.js';
 import {
   type AuthoriseResponse,
   type Directives,
@@ -57,6 +58,7 @@ function build(more: Partial<SyncClientOptions> = {}, queued = 0) {
   const batches: Held<RecordsResponse>[] = [];
   const authorisations: Held<AuthoriseResponse>[] = [];
   const sessions: Held<SessionResponse>[] = [];
+  const inquiries: Held<InquiryResponse>[] = [];
   const fetches: Held<Directives>[] = [];
   const newestSeen: (TransactionId | null)[] = [];
   const hold = <Answer>(list: Held<Answer>[], ids: readonly string[]) =>
@@ -69,6 +71,7 @@ function build(more: Partial<SyncClientOptions> = {}, queued = 0) {
     },
     authorise: (record) => hold(authorisations, [idOfBody(record.body)]),
     openSession: () => hold(sessions, []),
+    inquire: () => hold(inquiries, []),
     directives: () => hold(fetches, []),
     bell: () => Promise.resolve(err(lost)),
     requestAllowance: () => Promise.resolve(err(lost)),
@@ -106,6 +109,7 @@ function build(more: Partial<SyncClientOptions> = {}, queued = 0) {
     batches,
     authorisations,
     sessions,
+    inquiries,
     fetches,
     newestSeen,
     answers,
@@ -494,6 +498,22 @@ t.test('a session is asked for beside everything else and tells whether the host
   world.sessions.shift()?.answer(err(lost));
   t.match(await missed, { ok: false, error: { code: 'host.noAnswer' } });
   t.notOk(world.client.reachable());
+});
+
+t.test('an inquiry is asked for beside everything else, and its failure says nothing of the host', async (t) => {
+  const world = await rested();
+  const credential = { method: 'screenCode', code: 'SLR123456789461192462' } as const;
+  const request = { transactionId: '019c0000-0000-7000-8000-000000000001' as TransactionId, credential };
+  const refused = world.client.inquire(request, 1_000);
+  world.inquiries.shift()?.answer(ok({ outcome: 'refused', code: 'access.rateLimited' }));
+  t.match(await refused, { ok: true, value: { code: 'access.rateLimited' } });
+  const missed = world.client.inquire(request, 1_000);
+  world.inquiries.shift()?.answer(err(lost));
+  t.match(await missed, { ok: false, error: { code: 'host.noAnswer' } });
+  t.ok(world.client.reachable(), 'the sale that comes next asks the host as ever');
+  world.client.stop();
+  t.match(await world.client.inquire(request, 1_000), { ok: false });
+  t.equal(world.inquiries.length, 0, 'a host that is not there is not asked');
 });
 
 t.test('a host restored from a backup is sent again what it lost, settled or not, and is told of once', async (t) => {

@@ -7,6 +7,7 @@ import { readUintBE } from '../../terminal/kernel/bytes.js';
 import type { ErrorCode } from '../../terminal/kernel/errors.js';
 import { TerminalError } from '../../terminal/kernel/errors.js';
 import type { TransactionId } from '../../terminal/kernel/ports.js';
+import type { InquiryRequest, InquiryResponse } from '../protocol/inquiry.js';
 import type {
   AllowanceRequest,
   AllowanceResponse,
@@ -138,6 +139,11 @@ class Shell implements SyncClient {
 
   openSession(request: SessionRequest, deadlineMs: number): Promise<HostResult<SessionResponse>> {
     return this.#askBeside((host) => host.openSession(request, deadlineMs));
+  }
+  async inquire(request: InquiryRequest, deadlineMs: number): Promise<HostResult<InquiryResponse>> {
+    const host = this.#host;
+    if (!host || this.#state.phase === 'offline') return { ok: false, error: closedFailure };
+    return host.inquire(request, deadlineMs);
   }
   requestAllowance(request: AllowanceRequest): Promise<HostResult<AllowanceResponse>> {
     return this.#askBeside((host) => host.requestAllowance(request));

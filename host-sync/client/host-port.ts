@@ -7,6 +7,7 @@ import type { z } from 'zod';
 import type { ErrorCode } from '../../terminal/kernel/errors.js';
 import type { TransactionId } from '../../terminal/kernel/ports.js';
 import type { Result } from '../../terminal/kernel/result.js';
+import type { InquiryRequest, InquiryResponse } from '../protocol/inquiry.js';
 import type {
   AllowanceRequest,
   AllowanceResponse,
@@ -73,6 +74,8 @@ export interface HostPort {
     newestSeen: TransactionId | null,
   ): Promise<HostResult<RecordsResponse>>;
   openSession(request: SessionRequest, deadlineMs: number): Promise<HostResult<SessionResponse>>;
+  /** The answer may hold session keys: never log or store it. */
+  inquire(request: InquiryRequest, deadlineMs: number): Promise<HostResult<InquiryResponse>>;
   /** `catalogueVersion`: the one the box holds, so that an unchanged catalogue is not sent again; null: none. */
   directives(catalogueVersion: number | null): Promise<HostResult<Directives>>;
   /** Resolves when the directives are another version than `known`, or after about `waitMs`: with the version that holds then. */

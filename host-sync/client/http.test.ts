@@ -128,6 +128,7 @@ t.test('every request goes out as the protocol says, under the box’s certifica
       blocked: ['SLC0000000000017'],
       allowances: [],
     },
+    '/v1/inquiry': { outcome: 'refused', code: 'credential.unknown' },
     '/v1/directives/bell': { version: 3 },
     '/v1/allowances': { granted: 1, refusedBecause: null },
     '/v1/epoch': { epoch: 2, previous: watermarkAt(1) },
@@ -150,6 +151,8 @@ t.test('every request goes out as the protocol says, under the box’s certifica
   t.same(await http.authorise(record, null, 1_000), { ok: true, value: authorised });
   t.match(await http.sendRecords([record], [idOf(1)], idOf(9)), { ok: true, value: { directivesVersion: 2 } });
   t.match(await http.openSession(sessionRequest, 1_000), { ok: true, value: { outcome: 'granted' } });
+  const credential = { method: 'screenCode', code: 'SLR123456789461192462' } as const;
+  t.match(await http.inquire({ transactionId: idOf(1), credential }, 1_000), { value: { code: 'credential.unknown' } });
   t.match(await http.directives(7), { ok: true, value: { version: 2 } });
   t.match(await http.directives(null), { ok: true });
   t.match(await http.bell(2, 25_000), { ok: true, value: 3 });
@@ -162,6 +165,7 @@ t.test('every request goes out as the protocol says, under the box’s certifica
       'POST /v1/authorise',
       'POST /v1/records',
       'POST /v1/member-session',
+      'POST /v1/inquiry',
       'GET /v1/directives?catalogueVersion=7',
       'GET /v1/directives',
       'GET /v1/directives/bell?known=2&waitMs=25000',

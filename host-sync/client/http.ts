@@ -2,9 +2,11 @@
  * Host over HTTP: the host port on undici pools with mutual TLS. Must not retry (the reducer decides that), and must
  * not log or keep anything that it carries.
  */
+
 import { Socket } from 'node:net';
 import { buildConnector, Pool } from 'undici';
 import { err, ok } from '../../terminal/kernel/result.js';
+import { inquiryResponseSchema } from '../protocol/inquiry.js';
 import {
   allowanceResponseSchema,
   authoriseResponseSchema,
@@ -170,6 +172,7 @@ export function createHostHttp(options: HostHttpOptions): HostHttp {
       return fits ? result : err(failure('host.answerInvalid', 'the answers are not those of the records sent'));
     },
     openSession: (request, deadlineMs) => post(paths.session, request, sessionResponseSchema, { deadlineMs }),
+    inquire: (request, deadlineMs) => post(paths.inquiry, request, inquiryResponseSchema, { deadlineMs }),
     directives: (catalogueVersion) =>
       ask({
         method: 'GET',

@@ -38,6 +38,7 @@ t.test('who may do what, with the host, where the merchant opted in, and without
       offline: '',
     },
     cardCoupon: { online: 'tap', optedIn: 'tap', offline: 'tap' },
+    inquire: { online: 'screen pass sealed tag tap', optedIn: 'screen pass sealed tag tap', offline: '' },
   };
   for (const operation of Object.keys(needs) as Operation[])
     for (const situation of ['online', 'optedIn', 'offline'] as const) {

@@ -46,6 +46,7 @@ export const needs = {
   /** Money is paid in for it: nothing can be taken by it, so any word on whose coupon it is will do. */
   topUpHost: { online: 'shown', optedIn: null, offline: null },
   cardCoupon: { online: 'proven', optedIn: null, offline: 'proven' },
+  inquire: { online: 'fresh', optedIn: null, offline: null },
 } as const satisfies Readonly<Record<string, Need>>;
 export type Operation = keyof typeof needs;
 

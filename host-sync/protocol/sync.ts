@@ -25,6 +25,7 @@ export const paths = {
   authorise: '/v1/authorise',
   records: '/v1/records',
   session: '/v1/member-session',
+  inquiry: '/v1/inquiry',
   directives: '/v1/directives',
   bell: '/v1/directives/bell',
   allowances: '/v1/allowances',

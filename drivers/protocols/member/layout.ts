@@ -47,6 +47,7 @@ export const operationByte = {
   cardCredit: 0x52, // 'R'
   identify: 0x49, // 'I'
   topUp: 0x54, // 'T'
+  inquire: 0x51, // 'Q'
 } as const;
 export type Operation = keyof typeof operationByte;
 
@@ -61,6 +62,9 @@ export interface PresentationContext {
   readonly currency: string;
   readonly points: number;
 }
+
+/** What a phone proves for when it asks what it may spend, beside an id of its own: nothing is sold, in no currency (ISO 4217). */
+export const inquiryShown = { operation: 'inquire', amountMinor: 0, currency: 'XXX', points: 0 } as const;
 
 /** 40 bytes: transaction(16) terminal(6) operation(1) amount(6) currency(3) points(6) zeros(2). */
 export function encodeContext(context: PresentationContext): Bytes {

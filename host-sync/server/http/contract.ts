@@ -3,6 +3,7 @@
  * Must hold no behaviour; what the messages mean is host-sync/protocol/sync.ts.
  */
 import { z } from 'zod';
+import { inquiryRequestSchema, inquiryResponseSchema } from '../../protocol/inquiry.js';
 import {
   allowanceRequestSchema,
   allowanceResponseSchema,
@@ -53,6 +54,7 @@ export interface Operation {
     | 'authorise'
     | 'records'
     | 'session'
+    | 'inquiry'
     | 'directives'
     | 'bell'
     | 'allowances'
@@ -146,6 +148,18 @@ export const operations: readonly Operation[] = [
     query: null,
     request: sessionRequestSchema,
     response: sessionResponseSchema,
+    bodyBytesMax: smallBodyBytesMax,
+    problems: [],
+  },
+  {
+    name: 'inquiry',
+    method: 'POST',
+    path: paths.inquiry,
+    access: 'active',
+    summary: 'What the member behind a tap or code may spend, while no sale is open. No record.',
+    query: null,
+    request: inquiryRequestSchema,
+    response: inquiryResponseSchema,
     bodyBytesMax: smallBodyBytesMax,
     problems: [],
   },

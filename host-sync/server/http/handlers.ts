@@ -6,6 +6,7 @@
 import type { z } from 'zod';
 import { toHex } from '../../../terminal/kernel/bytes.js';
 import type { Result } from '../../../terminal/kernel/result.js';
+import type { InquiryRequest } from '../../protocol/inquiry.js';
 import {
   type AllowanceRequest,
   type AuthoriseRequest,
@@ -96,6 +97,7 @@ export function createHandlers({ host, authority, schedule }: HandlerOptions): H
     authorise: ({ body, terminalId }) => answered(host.authorise(terminalId, body as AuthoriseRequest)),
     records: ({ body, terminalId }) => answered(host.intake(terminalId, body as RecordsRequest)),
     session: ({ body, terminalId }) => answered(host.openSession(terminalId, body as SessionRequest)),
+    inquiry: ({ body, terminalId }) => answered(host.inquire(terminalId, body as InquiryRequest)),
     directives: ({ query, terminalId }) => {
       const { catalogueVersion } = query as z.infer<typeof directivesQuerySchema>;
       return answered(host.directives(terminalId, catalogueVersion === undefined ? null : Number(catalogueVersion)));

@@ -7,7 +7,8 @@ import { generateKeyPairSync } from 'node:crypto';
 import { connect as connectPlain } from 'node:net';
 import { connect as connectTls, type SecureVersion } from 'node:tls';
 import t from 'tap';
-import { nativeRandom } from '../../../terminal/kernel/native.js';
+import { passId } from '../../../drivers/protocols/wallet-pass/wallet-pass.js';
+import { nativeCrypto, nativeRandom } from '../../../terminal/kernel/native.js';
 import { wallMs } from '../../../terminal/kernel/units.js';
 import { openAuthority } from '../pki/authority.js';
 import { ask, EnrolledTerminal, makeRequest } from '../sim/enrolled-terminal.js';
@@ -93,6 +94,34 @@ t.test('enrolment is limited by the minute', async (t) => {
   t.match(terminalFree, { status: 200, body: { status: 'ok' } }, 'other resources are not touched by it');
 });
 
+t.test('balances are asked for and used up over the wire, and neither answer nor log keeps who it was', async (t) => {
+  const host = await openTestHost(t);
+  const terminal = await host.enrol();
+  await host.run('member.enlist', { phone: '13800138000', name: 'Wang' });
+  const pass = { wallet: 'apple', issuer: 'pass.shop', number: 'M-17' } as const;
+  await host.run('member.addPass', { who: '13800138000', ...pass });
+  const credential = {
+    ...{ method: 'walletPass', wallet: 'apple', passId: passId(nativeCrypto, 'apple', pass.issuer, pass.number) },
+    ...{ answer: 'a5'.repeat(16), answeredAtMs: Date.now() },
+  };
+  const transactionId = '019c0000-0000-7000-8000-000000000001';
+  const inquire = (body: unknown) => terminal.ask({ path: '/v1/inquiry', body });
+  const known = await inquire({ transactionId, credential });
+  t.same(known, {
+    ...{ status: 200, headers: known.headers },
+    body: {
+      ...{ outcome: 'known', points: 0, pointsOwed: 0, tier: 'member', coupons: [], couponsMore: 0, session: null },
+    },
+  });
+  t.match(await inquire({ transactionId, credential }), {
+    ...{ status: 200, body: { outcome: 'refused', code: 'credential.replayed' } },
+  });
+  t.match(await inquire({ transactionId, credential, amount: 1 }), { status: 400, body: { code: 'input.malformed' } });
+  t.match(await inquire({ transactionId: 'x', credential }), { status: 400 });
+  t.match(await host.run('alarm.list'), { rows: [{ code: 'credential.replayed' }] });
+  t.notMatch(host.log.join(''), /13800138000|a5a5a5a5|M-17/);
+});
+
 t.test('without a certificate of this host there is enrolment and nothing else', async (t) => {
   const host = await openTestHost(t);
   const terminal = await host.enrol();
@@ -113,6 +142,7 @@ t.test('without a certificate of this host there is enrolment and nothing else',
     { path: '/v1/authorise', body: { record: terminal.envelope(), newestSeen: null } },
     { path: '/v1/records', body: { records: [terminal.envelope()], newestSeen: null } },
     { path: '/v1/member-session', body: {} },
+    { path: '/v1/inquiry', body: {} },
     { path: '/v1/directives' },
     { path: '/v1/epoch', body: { reason: 'restored' } },
   ];

@@ -20,7 +20,7 @@ import {
 } from '../../protocol/record.js';
 import type { ApplyContext, Openers, OpenPass, PassOpening } from './context.js';
 import type { Collector, Facts } from './facts.js';
-import { type Identified, refusal, wasBefore } from './identified.js';
+import { type Identified, type Occasion, refusal, wasBefore } from './identified.js';
 import { identifyTag, messageKey, planTag } from './tag.js';
 
 /** A tap as it is used up: exact for all time, so that a late batch is never taken for a replay. */
@@ -56,7 +56,9 @@ export function planCredential(need: Collector, credential: Credential, openers:
   switch (credential.method) {
     case 'walletPass':
     case 'sealedPass': {
-      need.find('record', 'tap', usedKey(credential, openers) ?? '');
+      const used = usedKey(credential, openers) ?? '';
+      need.find('record', 'tap', used);
+      need.get('inquiryUse', used);
       const passId = passIdOf(credential, openers.openPass);
       const key = passId === null ? undefined : need.get('memberKey', passId);
       return key ? (need.get('member', key.memberId)?.id ?? null) : null;
@@ -72,6 +74,7 @@ export function planCredential(need: Collector, credential: Credential, openers:
       return need.get('coupon', credential.code)?.memberId ?? null;
     case 'screenCode': {
       need.find('record', 'tap', `screen:${credential.code}`);
+      need.get('inquiryUse', `screen:${credential.code}`);
       const key = need.get('screenKey', handleOf(credential.code) ?? '');
       return key ? (need.get('member', key.memberId)?.id ?? null) : null;
     }
@@ -157,6 +160,18 @@ export function identify(
   context: ApplyContext,
   originalCurrency: string | null = null,
 ): Identified {
+  const shown = credential.method === 'tap' ? contextOf(record, originalCurrency) : null;
+  return identifyFor(facts, record, credential, context, shown);
+}
+
+/** The same for any occasion. `shown`: the 40 bytes that a tap must have proved for; null without a tap. */
+export function identifyFor(
+  facts: Facts,
+  record: Occasion,
+  credential: Credential,
+  context: ApplyContext,
+  shown: Bytes | null,
+): Identified {
   if (credential.method === 'memberCode') {
     const member = facts.get('member', credential.code);
     return member ? { ok: true, identity: { memberId: member.id, coupon: null } } : refusal('credential.unknown');
@@ -176,7 +191,6 @@ export function identify(
     return identifyTag(facts, record, credential, context);
   if (credential.method !== 'tap') return identifyPass(facts, record, credential, context);
   const key = keyOfTap(facts, credential, context);
-  const shown = contextOf(record, originalCurrency);
   if (!key || !shown) return refusal('credential.unknown');
   const memberKey = credential.key === 'member' ? facts.get('memberKey', credential.keyId) : undefined;
   if (memberKey?.state === 'blocked' && !wasBefore(record, memberKey.blockedAtMs)) return refusal('credential.blocked');
@@ -188,11 +202,18 @@ export function identify(
   return { ok: true, identity: { memberId: coupon?.memberId ?? null, coupon } };
 }
 
+/** Was it used up before? An inquiry uses up what it was asked with, but leaves one sale at the same terminal. */
+function wasUsed(facts: Facts, occasion: Occasion, used: string): boolean {
+  if (facts.find('record', 'tap', used).length > 0) return true;
+  const inquired = facts.get('inquiryUse', used);
+  return inquired !== undefined && (occasion.kind === 'inquiry' || inquired.terminalId !== occasion.terminalId);
+}
+
 /**
  * Whose pass this is. Nothing binds its answer to this sale: it counts once, and near its time by the clock of whoever met it:
  * the host's own while the box waits, else the box's as it noted it, unless that was doubtful.
  */
-function identifyPass(facts: Facts, record: RecordBody, pass: PassCredential, context: ApplyContext): Identified {
+function identifyPass(facts: Facts, record: Occasion, pass: PassCredential, context: ApplyContext): Identified {
   const opened: PassOpening =
     pass.method === 'walletPass'
       ? { ok: true, passId: pass.passId, answeredAtMs: pass.answeredAtMs ?? record.atWallMs }
@@ -207,7 +228,7 @@ function identifyPass(facts: Facts, record: RecordBody, pass: PassCredential, co
   const metAtMs = context.asked ? context.nowMs : record.clockDoubtful ? null : record.atWallMs;
   if (!isBound && metAtMs !== null && !isInTime(opened.answeredAtMs, metAtMs, freshnessDefault.windowMs))
     return refusal('pass.outOfTime');
-  if (facts.find('record', 'tap', usedKey(pass, context) ?? '').length > 0) return refusal('credential.replayed', true);
+  if (wasUsed(facts, record, usedKey(pass, context) ?? '')) return refusal('credential.replayed', true);
   return { ok: true, identity: { memberId: key.memberId, coupon: null } };
 }
 
@@ -227,7 +248,7 @@ export function situationOf(
  * A rotating code: of the seed behind its handle, at the host's time, and not used before. Only an earn may have waited for
  * the network: it counts by the sale's time as well, where the box's clock was not in doubt.
  */
-function identifyScreen(facts: Facts, record: RecordBody, code: string, context: ApplyContext): Identified {
+function identifyScreen(facts: Facts, record: Occasion, code: string, context: ApplyContext): Identified {
   const key = facts.get('screenKey', handleOf(code) ?? '');
   if (!key) return refusal('credential.unknown');
   const mayHaveWaited = record.kind === 'pointsEarn' && !record.clockDoubtful;
@@ -235,6 +256,6 @@ function identifyScreen(facts: Facts, record: RecordBody, code: string, context:
   if (context.nowMs >= key.endsAtMs && !wasBefore(record, key.endsAtMs)) return refusal('credential.blocked');
   if (!screenCodeHolds(context.crypto, context.unwrap(key.wrapped), code, times))
     return refusal('credential.wrongProof');
-  if (facts.find('record', 'tap', `screen:${code}`).length > 0) return refusal('credential.replayed', true);
+  if (wasUsed(facts, record, `screen:${code}`)) return refusal('credential.replayed', true);
   return { ok: true, identity: { memberId: key.memberId, coupon: null } };
 }

@@ -17,6 +17,11 @@ export type Identified =
 
 export const refusal = (code: RefusalCode, alarm = false): Identified => ({ ok: false, code, alarm });
 
+/** For what a credential was presented, and when: a record, or an inquiry that leaves none. */
+export type Occasion = Pick<RecordBody, 'terminalId' | 'atWallMs' | 'clockDoubtful'> & {
+  readonly kind: RecordBody['kind'] | 'inquiry';
+};
+
 /** Was it sold before its key was blocked? */
-export const wasBefore = (record: RecordBody, blockedAtMs: number | null): boolean =>
+export const wasBefore = (record: Occasion, blockedAtMs: number | null): boolean =>
   record.kind === 'pointsEarn' && !record.clockDoubtful && blockedAtMs !== null && record.atWallMs < blockedAtMs;

@@ -404,6 +404,14 @@ export const tables = {
     },
     lookups: [],
   },
+  /**
+   * What inquiries have used up. Of a tap: key name:key id, with the highest counter asked with; of a pass or rotating code: its
+   * key as in a record's `tap`.
+   */
+  inquiryUse: {
+    columns: { id: text, memberId: text, terminalId: text, counter: integer, atMs: integer },
+    lookups: ['memberId'],
+  },
   /** What the merchant offers members from a tier on; id sorts by when it was published. */
   offer: {
     columns: {

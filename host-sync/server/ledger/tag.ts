@@ -5,7 +5,7 @@
 import type { Credential, RecordBody } from '../../protocol/record.js';
 import type { ApplyContext, Openers, TagOpening } from './context.js';
 import { type Collector, type Facts, put, type Write } from './facts.js';
-import { type Identified, refusal, wasBefore } from './identified.js';
+import { type Identified, type Occasion, refusal, wasBefore } from './identified.js';
 
 type FromTag = Extract<Credential, { method: 'sunTag' | 'tagUid' }>;
 
@@ -33,7 +33,7 @@ export function planTag(need: Collector, credential: FromTag, { openTag }: Pick<
  * Whose tag this is. A message that was used, or whose counter is not above all that were met, is refused; but an earn that
  * was made before the highest was met, and came late, counts: a few of each tag.
  */
-export function identifyTag(facts: Facts, record: RecordBody, credential: FromTag, context: ApplyContext): Identified {
+export function identifyTag(facts: Facts, record: Occasion, credential: FromTag, context: ApplyContext): Identified {
   const opened: TagOpening =
     credential.method === 'tagUid'
       ? { ok: true, tagId: credential.tagId, counter: 0 }
@@ -53,10 +53,10 @@ export function identifyTag(facts: Facts, record: RecordBody, credential: FromTa
   return { ok: true, identity: { memberId: key.memberId, coupon: null } };
 }
 
-/** Remembers the counter of a message that was used up. */
+/** Remembers the counter of a message that was used up, by a record or an inquiry. */
 export function counterSeen(
   facts: Facts,
-  record: RecordBody,
+  record: Pick<RecordBody, 'atWallMs'> & ({ readonly credential: Credential } | object),
   used: string | null,
   { openTag }: Pick<Openers, 'openTag'>,
 ): readonly Write[] {

@@ -3,12 +3,7 @@
  * Must not decide about value: ledger/ does, inside one transaction.
  */
 
-import {
-  sessionKeys,
-  type Transcript,
-  terminalProof,
-  verifyPhoneProof,
-} from '../../../drivers/protocols/member/proof.js';
+import { verifyPhoneProof } from '../../../drivers/protocols/member/proof.js';
 import { hex, toHex } from '../../../terminal/kernel/bytes.js';
 import { TerminalError } from '../../../terminal/kernel/errors.js';
 import type { Clock, TransactionId } from '../../../terminal/kernel/ports.js';
@@ -37,11 +32,13 @@ import { inOrder, type Letter, readLetters } from '../ledger/letter.js';
 import type { HostStore } from '../storage/port.js';
 import { versionOf } from './directives.js';
 import type { Gatherer, Work } from './gather.js';
+import { createInquiry } from './inquiry.js';
 import { refusal } from './paging.js';
+import { sessionGrant } from './session-grant.js';
 import { contextOf, planContext, type Standing, setting } from './settings.js';
 import type { Refusal, TerminalFacing } from './types.js';
 
-type RecordFacing = Pick<TerminalFacing, 'intake' | 'authorise' | 'openSession' | 'raiseEpoch'>;
+type RecordFacing = Pick<TerminalFacing, 'intake' | 'authorise' | 'openSession' | 'inquire' | 'raiseEpoch'>;
 
 export interface TerminalFacingParts {
   readonly store: HostStore;
@@ -87,16 +84,7 @@ function grantFor(
   const key = keyOfTap(facts, record.credential, context);
   const currency = record.kind === 'cardCredit' ? (facts.get('sale', record.original)?.currency ?? null) : null;
   const shown = recordContextOf(record, currency);
-  return key && shown && grant(context, key, transcriptOf(record.credential, shown));
-}
-
-function grant({ crypto }: Pick<ApplyContext, 'crypto'>, key: Uint8Array, transcript: Transcript): SessionGrant {
-  const keys = sessionKeys(crypto, key, transcript);
-  return {
-    terminalProof: toHex(terminalProof(crypto, key, transcript)),
-    encryptionKey: toHex(keys.encryptionKey),
-    macKey: toHex(keys.macKey),
-  };
+  return key && shown && sessionGrant(context, key, transcriptOf(record.credential, shown));
 }
 
 /** How letters are taken: what their sender has seen answered, whether it waits for this one, whether each goes by itself. */
@@ -108,6 +96,7 @@ interface How {
 
 export function createTerminalFacing(parts: TerminalFacingParts): RecordFacing {
   const { store, gatherer, standing, clock } = parts;
+  const inquiry = createInquiry(parts);
 
   async function take(
     terminalId: string,
@@ -212,6 +201,7 @@ export function createTerminalFacing(parts: TerminalFacingParts): RecordFacing {
         })(),
       ),
     openSession: (terminalId, request) => answered(openSession(parts, terminalId, request)),
+    inquire: (terminalId, request) => answered(inquiry.inquire(terminalId, request)),
     raiseEpoch: (terminalId, reason) => answered(raiseEpoch(parts, terminalId, reason)),
   };
 }
@@ -242,7 +232,7 @@ function openSession(
       return refused('credential.wrongProof');
     if (facts.find('record', 'tap', tapKey(tap)).some((record) => record.id !== transactionId))
       return refused('credential.replayed');
-    return ok({ outcome: 'granted', session: grant(context, key, transcript) });
+    return ok({ outcome: 'granted', session: sessionGrant(context, key, transcript) });
   };
   const plan = (need: Collector): void => {
     planContext(need);

@@ -2,11 +2,13 @@
  * What HTTP, administration and messages call of the host, as types. Must hold no logic.
  * Whole requests that are refused come back as a Problem; business refusals are answers.
  */
+
 import type { Bytes } from '../../../terminal/kernel/bytes.js';
 import type { ErrorCode } from '../../../terminal/kernel/errors.js';
 import type { Clock, Crypto, Random } from '../../../terminal/kernel/ports.js';
 import type { Result } from '../../../terminal/kernel/result.js';
 import type { Currency } from '../../../terminal/kernel/units.js';
+import type { InquiryRequest, InquiryResponse } from '../../protocol/inquiry.js';
 import type {
   AllowanceRequest,
   AllowanceResponse,
@@ -144,6 +146,8 @@ export interface TerminalFacing {
   authorise(terminalId: string, request: AuthoriseRequest): Answered<AuthoriseResponse>;
   /** A session before a card's record is read. Moves nothing and uses no counter up. */
   openSession(terminalId: string, request: SessionRequest): Answered<SessionResponse>;
+  /** What the member behind a tap or code may spend. Moves nothing, makes no record; what was asked with is used up. */
+  inquire(terminalId: string, request: InquiryRequest): Answered<InquiryResponse>;
   /** `rules.unknown` until rules are published. The catalogue is null when the version named is current, else what changed since. */
   directives(terminalId: string, catalogueVersion: number | null): Answered<Directives>;
   /** Changes whenever something of this terminal's directives does. */

@@ -403,6 +403,17 @@ ALTER TABLE saleOfMoreKinds RENAME TO sale;
 CREATE INDEX saleByExpiry ON sale (expiresAtMs) WHERE expiresAtMs IS NOT NULL;
 `;
 
+const eleventh = `
+CREATE TABLE inquiryUse (
+  id TEXT NOT NULL PRIMARY KEY,
+  memberId TEXT NOT NULL,
+  terminalId TEXT NOT NULL,
+  counter INTEGER NOT NULL CHECK (counter >= 0),
+  atMs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX inquiryUseByMember ON inquiryUse (memberId, id);
+`;
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
 export const migrations: readonly string[] = [
   first,
@@ -415,4 +426,5 @@ export const migrations: readonly string[] = [
   eighth,
   ninth,
   tenth,
+  eleventh,
 ];

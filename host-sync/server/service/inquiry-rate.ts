@@ -1,0 +1,46 @@
+/**
+ * Inquiry rate: how many inquiries one terminal may make, so that a stolen box cannot try out passes and codes. In memory: a
+ * host that starts anew counts anew. Must not know what was asked.
+ */
+import type { MonotonicMs } from '../../../terminal/kernel/units.js';
+
+/** Of one terminal, in milliseconds and counts. A counter where phone follows phone makes about ten a minute. */
+export const inquiryWindowMs = 60_000;
+export const inquiriesPerWindowMax = 30;
+/** After so many that were refused, none is answered until the window is over. */
+export const refusedPerWindowMax = 10;
+/** Terminals remembered at once; the one that asked first is forgotten first. */
+const terminalsMax = 10_000;
+
+interface Window {
+  readonly since: MonotonicMs;
+  asked: number;
+  refused: number;
+}
+
+export class InquiryRate {
+  readonly #windows = new Map<string, Window>();
+
+  /** Counts one inquiry. `again`: too many; `first`: too many, for the first time in this window. */
+  ask(terminalId: string, now: MonotonicMs): 'may' | 'first' | 'again' {
+    const kept = this.#windows.get(terminalId);
+    const window = kept && now - kept.since < inquiryWindowMs ? kept : { since: now, asked: 0, refused: 0 };
+    if (window !== kept) {
+      // Behind the others, as the newest.
+      this.#windows.delete(terminalId);
+      this.#windows.set(terminalId, window);
+      const [oldest] = this.#windows.keys();
+      if (this.#windows.size > terminalsMax && oldest !== undefined) this.#windows.delete(oldest);
+    }
+    if (window.asked > inquiriesPerWindowMax) return 'again';
+    if (window.refused >= refusedPerWindowMax) window.asked = inquiriesPerWindowMax;
+    window.asked += 1;
+    return window.asked > inquiriesPerWindowMax ? 'first' : 'may';
+  }
+
+  /** The inquiry just asked was refused. */
+  refused(terminalId: string): void {
+    const window = this.#windows.get(terminalId);
+    if (window) window.refused += 1;
+  }
+}
