@@ -124,6 +124,24 @@ t.test('every view fits the screen and is safe, whatever the box says', async (t
     ...(['cancelled', 'timedOut', 'noKeys'] as const).map((result) => ({ result })),
     ...(['failed', 'unknown'] as const).map((result) => ({ result, code: 'device.driverMissing' as const })),
   ];
+  const limits = { expiresAtMs: null, limitCategory: null, limitProducts: null };
+  const coupon = { codeEnd: '0128', holder: 'host', balanceMinor: 3_000, currency: 'CNY', ...limits } as const;
+  const balances = {
+    result: 'known',
+    tier: 'gold',
+    points: 300,
+    pointsOwed: 5,
+    coupons: [coupon],
+    couponsMore: 2,
+  } as const;
+  t.equal(
+    eventLine({ type: 'inquiry', inquiry: balances }, 'en'),
+    'balance points 300  owed 5  gold  coupon …0128 ¥30.00  +2',
+  );
+  t.match(
+    eventLine({ type: 'inquiry', inquiry: { result: 'refused', code: 'host.unreachable' } }, 'zh'),
+    /[\u4e00-\u9fff]/,
+  );
   for (const language of ['en', 'zh'] as const) {
     const screens = [
       statusLines(status, 'CNY', language),
@@ -143,6 +161,8 @@ t.test('every view fits the screen and is safe, whatever the box says', async (t
       receiptLines(sale, language),
       auditLines(port.audit(5), language),
       [eventLine({ type: 'scan', device: hostile, code: hostile }, language)],
+      [eventLine({ type: 'inquiry', inquiry: { ...balances, tier: hostile } }, language)],
+      [eventLine({ type: 'inquiry', inquiry: { result: 'refused', code: 'host.unreachable' } }, language)],
     ];
     for (const line of screens.flat()) {
       t.ok(stringWidth(line) <= 80, line);

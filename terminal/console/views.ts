@@ -6,6 +6,7 @@ import { printable } from '../kernel/redaction.js';
 import { type Currency, currencies, formatAmount } from '../kernel/units.js';
 import type { JournalView } from '../runtime/journal-port.js';
 import type {
+  InquiryView,
   OfflineView,
   SaleView,
   SyncStatus,
@@ -345,6 +346,19 @@ export function auditLines(entries: readonly Audit[], language: Language): strin
   );
 }
 
+/** What a member may spend: points, then each coupon by the end of its code. */
+function inquiryLine(inquiry: InquiryView, language: Language): string {
+  if (inquiry.result === 'refused') return meaning(inquiry.code, language);
+  const { tier, points, pointsOwed, coupons, couponsMore } = inquiry;
+  const parts = [`${say(language, 'label.points')} ${points}`];
+  if (pointsOwed > 0) parts.push(`${say(language, 'label.owed')} ${pointsOwed}`);
+  parts.push(tier);
+  for (const { codeEnd, balanceMinor, currency } of coupons)
+    parts.push(`${say(language, 'label.coupon')} …${codeEnd} ${moneyText(balanceMinor, currency)}`);
+  if (couponsMore > 0) parts.push(`+${couponsMore}`);
+  return parts.join('  ');
+}
+
 /** One line for one event. */
 export function eventLine(event: TerminalEvent, language: Language): string {
   const text = (): string => {
@@ -357,6 +371,8 @@ export function eventLine(event: TerminalEvent, language: Language): string {
         return `device  ${event.device.device}  ${say(language, `device.${event.device.state}`)}  ${event.device.error?.code ?? ''}`;
       case 'sync':
         return `sync    ${say(language, `sync.${event.sync.state}`)}  ${event.sync.lastError?.code ?? ''}`;
+      case 'inquiry':
+        return `balance ${inquiryLine(event.inquiry, language)}`;
       case 'scan':
         return `scan    ${event.device}  ${event.code}  ${event.problem ?? ''}`;
     }

@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import type { AmountMinor, Points } from '../kernel/units.js';
-import { type DisplayedSale, displayText } from './display-text.js';
+import { type DisplayedSale, displayText, inquiryText } from './display-text.js';
 import type { AcceptedOutcome, ServiceName } from './sale.js';
 import { columnsOf } from './text-width.js';
 
@@ -79,5 +79,25 @@ t.test('never wider than the display, and no figure is cut', async (t) => {
       },
     ),
     { numRuns: 200, seed: 20_261_128 },
+  );
+});
+
+t.test('balances: points and what the coupons hold; their number where no one sum says it', async (t) => {
+  const coupon = (balanceMinor: number, currency: 'CNY' | 'USD' = 'CNY') => ({ balanceMinor, currency });
+  const known = (points: number, coupons: readonly ReturnType<typeof coupon>[], couponsMore = 0) =>
+    ({ result: 'known', points, coupons, couponsMore }) as const;
+  t.same(inquiryText(known(300, []), true), ['积分 POINTS      300', '']);
+  t.same(inquiryText(known(300, [coupon(3_000), coupon(50)]), false), ['POINTS           300', 'COUPONS        30.50']);
+  t.same(inquiryText(known(0, [coupon(3_000), coupon(50, 'USD')]), true)[1], '卡券 COUPONS       2');
+  t.same(inquiryText(known(0, [coupon(3_000)], 7), true)[1], '卡券 COUPONS       8');
+  t.same(inquiryText({ result: 'refused' }, false), ['BALANCE', 'NOT NOW']);
+  const most = Array.from({ length: 20 }, () => coupon(999_999_999_999));
+  for (const chinese of [true, false])
+    for (const line of inquiryText(known(999_999_999_999, most), chinese)) t.ok(columnsOf(line) <= 20, line);
+  t.equal(
+    inquiryText(known(0, most), true)[1]
+      .trim()
+      .replace(/^[^0-9]*/, ''),
+    '199999999999.80',
   );
 });

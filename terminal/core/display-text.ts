@@ -46,24 +46,58 @@ function cut(text: string): string {
   return kept;
 }
 
+const say = ([zh, en]: Words, chinese: boolean): string => (chinese ? cut(`${zh} ${en}`) : en);
+/** A label at the left and its value at the right; the label gives way. */
+function pair(words: Words, value: string, chinese: boolean): string {
+  const label = [say(words, chinese), words[1]].find((text) => columnsOf(text) + value.length < columns) ?? '';
+  return label + ' '.repeat(Math.max(0, columns - columnsOf(label) - value.length)) + value;
+}
+
+export interface DisplayedCoupon {
+  readonly balanceMinor: number;
+  readonly currency: Currency;
+}
+export type DisplayedInquiry =
+  | {
+      readonly result: 'known';
+      readonly points: number;
+      readonly coupons: readonly DisplayedCoupon[];
+      readonly couponsMore: number;
+    }
+  | { readonly result: 'refused' };
+
+/** A member's balances: points, and what the coupons hold together; several currencies, or too many coupons: how many there are. */
+export function inquiryText(inquiry: DisplayedInquiry, chinese: boolean): readonly [string, string] {
+  if (inquiry.result === 'refused')
+    return [say(['余额查询', 'BALANCE'], chinese), say(['暂无法查询', 'NOT NOW'], chinese)];
+  const { points, coupons, couponsMore } = inquiry;
+  const top = pair(['积分', 'POINTS'], String(points), chinese);
+  const [first] = coupons;
+  if (!first) return [top, ''];
+  const words: Words = ['卡券', 'COUPONS'];
+  const isOneSum = couponsMore === 0 && coupons.every(({ currency }) => currency === first.currency);
+  const sum = coupons.reduce((total, { balanceMinor }) => total + balanceMinor, 0);
+  return [
+    top,
+    pair(words, isOneSum ? formatAmount(sum, first.currency) : String(coupons.length + couponsMore), chinese),
+  ];
+}
+
 /** Both lines, each at most 20 columns. `chinese` false: for a display that has no Chinese characters. `sale` null: none is open. */
 export function displayText(sale: DisplayedSale | null, merchant: string, chinese: boolean): readonly [string, string] {
-  const say = ([zh, en]: Words): string => (chinese ? cut(`${zh} ${en}`) : en);
-  const pair = (words: Words, value: string): string => {
-    const label = [say(words), words[1]].find((text) => columnsOf(text) + value.length < columns) ?? '';
-    return label + ' '.repeat(Math.max(0, columns - columnsOf(label) - value.length)) + value;
-  };
-  if (!sale) return [cut(chinese || /^[\x20-\x7e]+$/.test(merchant) ? merchant : ''), say(['欢迎光临', 'WELCOME'])];
+  const said = (words: Words): string => say(words, chinese);
+  const paired = (words: Words, value: string): string => pair(words, value, chinese);
+  if (!sale) return [cut(chinese || /^[\x20-\x7e]+$/.test(merchant) ? merchant : ''), said(['欢迎光临', 'WELCOME'])];
   const money = (minor: number): string => formatAmount(minor, sale.currency);
   const { outcome, prompt } = sale;
-  if (!outcome) return [pair(['合计', 'TOTAL'], money(sale.totalMinor)), prompt ? say(prompts[prompt]) : ''];
+  if (!outcome) return [paired(['合计', 'TOTAL'], money(sale.totalMinor)), prompt ? said(prompts[prompt]) : ''];
   if (outcome.result !== 'accepted')
-    return [pair(['合计', 'TOTAL'], money(sale.totalMinor)), say(results[outcome.result])];
+    return [paired(['合计', 'TOTAL'], money(sale.totalMinor)), said(results[outcome.result])];
   if (sale.service === 'topUp')
-    return [say(results.accepted), pair(['充值', 'TOP-UP'], `+${money(outcome.restMinor)}`)];
+    return [said(results.accepted), paired(['充值', 'TOP-UP'], `+${money(outcome.restMinor)}`)];
   if (outcome.coveredMinor > 0 && !paysBack.includes(sale.service))
-    return [say(results.accepted), pair(['应付', 'TO PAY'], money(outcome.restMinor))];
+    return [said(results.accepted), paired(['应付', 'TO PAY'], money(outcome.restMinor))];
   if (outcome.points !== null && sale.service === 'pointsEarn')
-    return [say(results.accepted), pair(['积分', 'POINTS'], `+${outcome.points}`)];
-  return [say(results.accepted), say(['谢谢', 'THANK YOU'])];
+    return [said(results.accepted), paired(['积分', 'POINTS'], `+${outcome.points}`)];
+  return [said(results.accepted), said(['谢谢', 'THANK YOU'])];
 }

@@ -10,6 +10,7 @@ import t from 'tap';
 import { nativeRandom } from '../kernel/native.js';
 import { HandSchedule, PortDouble } from '../sim/port-double.js';
 import { followersMax, heartbeatMs, parseEventId, waitingBytesMax } from './event-stream.js';
+import { inquirySchema } from './schema.js';
 import { startLocalApi } from './server.js';
 
 interface Follower {
@@ -96,6 +97,27 @@ t.test('events come in order with their numbers; a line break cannot forge one',
   );
   const data = /event: scan\ndata: (.*)\n\n/.exec(follower.text)?.[1] ?? '';
   t.same(JSON.parse(data), { device: 'scanner-1', code: '690\n\nevent: sale\ndata: {}' });
+});
+
+t.test('an inquiry’s data is what the API promises, and no more', async (t) => {
+  const { open, port } = await start(t);
+  const follower = await open();
+  await follower.until((text) => text.includes(': following'));
+  const coupon = { codeEnd: '0128', holder: 'card', balanceMinor: 3_000, currency: 'CNY' } as const;
+  const limits = { limitCategory: 'cake', limitProducts: null };
+  const known = { result: 'known', tier: 'gold', points: 300, pointsOwed: 2, couponsMore: 1 } as const;
+  const secret = { session: { macKey: '00' } };
+  const inquiry = { ...known, ...secret, coupons: [{ ...coupon, ...secret, ...limits, expiresAtMs: 7 }] };
+  port.publish({ type: 'inquiry', inquiry });
+  port.publish({ type: 'inquiry', inquiry: { result: 'refused', code: 'host.unreachable' } });
+  await follower.until((text) => text.includes('b00t:2'));
+  const data = [...follower.text.matchAll(/event: inquiry\ndata: (.*)\n/g)].map(([, text]) => JSON.parse(text ?? ''));
+  const told = { ...known, coupons: [{ ...coupon, ...limits, expiresWallMs: 7 }] };
+  t.same(data, [told, { result: 'refused', code: 'host.unreachable' }]);
+  t.same(
+    data.map((body) => inquirySchema.parse(body)),
+    data,
+  );
 });
 
 t.test('a follower that comes back gets what it missed, and a reset where that is gone', async (t) => {

@@ -11,7 +11,10 @@ interface OpenApi {
   readonly components?: { readonly schemas?: Readonly<Record<string, unknown>> };
 }
 
-/** The library names each schema once as input and once as output; what no call refers to is left out. */
+/** Data of events alone, which OpenAPI has no place to refer to. */
+const eventSchemas = ['Inquiry'] as const;
+
+/** The library names each schema once as input and once as output; what no call or event refers to is left out. */
 function withoutUnused(document: OpenApi): OpenApi {
   const schemas = document.components?.schemas ?? {};
   const used = new Set<string>();
@@ -23,6 +26,7 @@ function withoutUnused(document: OpenApi): OpenApi {
     }
   };
   visit({ ...document, components: null });
+  for (const name of eventSchemas) visit({ $ref: `#/components/schemas/${name}` });
   const kept = Object.fromEntries(Object.entries(schemas).filter(([name]) => used.has(name)));
   return { ...document, components: { ...document.components, schemas: kept } };
 }

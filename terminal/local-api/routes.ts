@@ -198,7 +198,7 @@ function addEvents(server: FastifyInstance, streams: EventStreams): void {
     {
       schema: {
         operationId: 'followEvents',
-        summary: 'Events sale, device, sync, scan and reset as server-sent events; Last-Event-ID resumes',
+        summary: 'Events sale, device, sync, scan, inquiry and reset as server-sent events; Last-Event-ID resumes',
         querystring: emptyQuerySchema,
         headers: z.looseObject({ 'last-event-id': z.string().optional() }),
         response: {

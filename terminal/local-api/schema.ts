@@ -215,6 +215,34 @@ export const syncSchema = z
   .register(apiSchemas, { id: 'Sync' });
 export type SyncBody = z.infer<typeof syncSchema>;
 
+export const inquirySchema = z
+  .discriminatedUnion('result', [
+    z.object({
+      result: z.literal('known'),
+      tier: z.string(),
+      points: z.int(),
+      pointsOwed: z.int(),
+      coupons: z.array(
+        z.object({
+          codeEnd: z.string().describe('The last four digits of its code.'),
+          holder: z.enum(['host', 'card']),
+          balanceMinor: z.int(),
+          currency,
+          expiresWallMs: wallMs.nullable(),
+          limitCategory: z.string().nullable(),
+          limitProducts: z.int().nullable().describe('How many products it is limited to; null: not limited to any.'),
+        }),
+      ),
+      couponsMore: z.int(),
+    }),
+    z.object({ result: z.literal('refused'), code: errorCode }),
+  ])
+  .register(apiSchemas, {
+    id: 'Inquiry',
+    description: 'What a member who tapped while no sale was open may spend, as data of the event `inquiry`.',
+  });
+export type InquiryBody = z.infer<typeof inquirySchema>;
+
 const gauges = z.object({
   unsent: z.int(),
   unsentWorthMinor: z.int(),

@@ -5,6 +5,7 @@
 import type { AmountMinor, Points } from '../kernel/units.js';
 import { journalView } from '../runtime/journal-port.js';
 import type {
+  InquiryView,
   SaleCommand,
   SaleView,
   ServiceCommand,
@@ -13,7 +14,7 @@ import type {
   TerminalPort,
   TerminalStatus,
 } from '../runtime/port.js';
-import type { DeviceBody, QueueBody, SaleBody, SaleRequest, StatusBody, SyncBody } from './schema.js';
+import type { DeviceBody, InquiryBody, QueueBody, SaleBody, SaleRequest, StatusBody, SyncBody } from './schema.js';
 
 type Device = ReturnType<TerminalPort['devices']>[number];
 
@@ -149,6 +150,8 @@ export function eventBody(event: TerminalEvent): unknown {
       return deviceBody(event.device);
     case 'sync':
       return syncBody(event.sync);
+    case 'inquiry':
+      return inquiryBody(event.inquiry);
     case 'scan':
       return {
         device: event.device,
@@ -157,6 +160,17 @@ export function eventBody(event: TerminalEvent): unknown {
         ...(event.problem ? { problem: event.problem } : {}),
       };
   }
+}
+
+export function inquiryBody(inquiry: InquiryView): InquiryBody {
+  if (inquiry.result === 'refused') return { result: 'refused', code: inquiry.code };
+  const { tier, points, pointsOwed, coupons, couponsMore } = inquiry;
+  return {
+    ...{ result: 'known', tier, points, pointsOwed, couponsMore },
+    coupons: coupons.map(({ codeEnd, holder, balanceMinor, currency, expiresAtMs, limitCategory, limitProducts }) => ({
+      ...{ codeEnd, holder, balanceMinor, currency, expiresWallMs: expiresAtMs, limitCategory, limitProducts },
+    })),
+  };
 }
 
 function serviceCommand(request: SaleRequest): ServiceCommand {

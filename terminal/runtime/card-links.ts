@@ -4,7 +4,7 @@
  */
 
 import type { ApduLink } from '../../drivers/contract/transport.js';
-import { encodeContext } from '../../drivers/protocols/member/layout.js';
+import { encodeContext, inquiryShown, type KeyName, type Operation } from '../../drivers/protocols/member/layout.js';
 import {
   cardKey,
   type Grant,
@@ -49,7 +49,8 @@ import type { OfflineOffer } from '../core/offline-offer.js';
 import type { SaleOutcome, SaleRequest } from '../core/sale.js';
 import { type Bytes, concat, hex, toHex } from '../kernel/bytes.js';
 import { type ErrorCode, errorTable, TerminalError } from '../kernel/errors.js';
-import type { Crypto } from '../kernel/ports.js';
+import type { Crypto, TransactionId } from '../kernel/ports.js';
+import { err, ok, type Result } from '../kernel/result.js';
 import { type AmountMinor, type DurationMs, durationMs } from '../kernel/units.js';
 import type { Tap } from './offline-desk.js';
 import type { Tags } from './tags.js';
@@ -98,9 +99,51 @@ interface Card {
   channel: SecureChannel | null;
   /** The wallet that is selected on the card now; null: something else is. */
   wallet: Wallet | null;
+  /** Resolves when an inquiry lets go of the card; null: none has it. */
+  inquiry: Promise<void> | null;
 }
 
 type Presenting = Extract<Effect, { type: 'presentCredential' }>;
+
+/** For what a card is asked who it is. */
+interface Question {
+  readonly key: KeyName;
+  readonly terminalNonce: string;
+  readonly context: {
+    readonly transactionId: TransactionId;
+    readonly operation: Operation;
+    readonly amountMinor: number;
+    readonly currency: string;
+    readonly points: number;
+  };
+  /** Nobody but the host can answer it: a member's phone is not asked to prove where the host is not there. */
+  readonly hostOnly: boolean;
+}
+/** What a card said it is. `proof` null: a pass or tag, which proves no key here. */
+interface Presented {
+  readonly credential: TapCredential | PassCredential | TagCredential;
+  readonly proof: Tap | null;
+}
+
+/** What an inquiry tells a phone, in a session that its host granted. */
+export interface InquiryResult {
+  readonly session: SessionGrant;
+  readonly points: number;
+  /** null: the phone is told of no coupon. */
+  readonly couponMinor: number | null;
+  readonly currency: string | null;
+}
+/** An inquiry's hold on one card. */
+export interface CardInquiry {
+  /** Who it is; the code of a card that did not say, `device.closed` where a sale has taken the card over. */
+  readonly credential: Promise<Result<Credential, ErrorCode>>;
+  /** Shows the result on the phone, as far as it is still there. Never rejects. */
+  tell(result: InquiryResult): Promise<void>;
+  /** Its answer counts once: a sale must ask the card anew, by a new tap. */
+  useUp(): void;
+  /** Lets go of the card, behind the command that is under way. */
+  end(): void;
+}
 
 class LinkProblem extends Error {
   constructor(readonly code: ErrorCode) {
@@ -116,7 +159,15 @@ export class CardLinks {
   add(link: ApduLink): void {
     this.#cards.set(link.id, {
       link,
-      ...{ transcript: null, proof: null, transactionId: null, grant: null, channel: null, wallet: null },
+      ...{
+        transcript: null,
+        proof: null,
+        transactionId: null,
+        grant: null,
+        channel: null,
+        wallet: null,
+        inquiry: null,
+      },
     });
     for (const [id, card] of this.#cards) {
       if (this.#cards.size <= linksMax) break;
@@ -145,43 +196,119 @@ export class CardLinks {
    * the application carries a card's record, so nothing else is asked for one.
    */
   async presentCredential(effect: Presenting): Promise<ShellEvent> {
-    return this.#guarded(effect.linkId, async (card) => {
-      const wished = effect.key === 'card' ? (['application'] as const) : this.ports.tapOrder;
-      // A storage card has no applications: it is not asked for one.
-      const order = isStorageCard(card.link.atr) ? wished.filter((method) => method === 'tag') : wished;
-      let hindrance: ErrorCode | null = null;
-      for (const method of order) {
-        try {
-          return await this.#methods[method](card, effect);
-        } catch (error) {
-          if (!(error instanceof LinkProblem) || !passesOn(error.code)) throw error;
-          if (!isAbsent(error.code)) hindrance ??= error.code;
-        }
-      }
-      throw new LinkProblem(hindrance ?? 'card.noApplication');
+    const { linkId } = effect;
+    return this.#guarded(linkId, async (card) => {
+      if (card.inquiry) await card.inquiry;
+      const { credential, proof } = await this.#identify(card, { ...effect, hostOnly: false });
+      card.transactionId = effect.context.transactionId;
+      const hostReachable = this.ports.hostReachable();
+      const offlineOffer = hostReachable ? null : this.ports.offlineOffer(credential, proof);
+      if (credential.method !== 'tap') return { type: 'passRead', linkId, credential, hostReachable, offlineOffer };
+      const { keyId, phoneNonce, counter, proof: proved } = credential;
+      return {
+        ...{ type: 'proofReceived', linkId, keyId, phoneNonce, counter },
+        ...{ proof: proved, hostReachable, offlineOffer },
+      };
     });
   }
 
+  async #identify(card: Card, question: Question): Promise<Presented> {
+    const wished = question.key === 'card' ? (['application'] as const) : this.ports.tapOrder;
+    // A storage card has no applications: it is not asked for one.
+    const order = isStorageCard(card.link.atr) ? wished.filter((method) => method === 'tag') : wished;
+    let hindrance: ErrorCode | null = null;
+    for (const method of order) {
+      try {
+        return await this.#methods[method](card, question);
+      } catch (error) {
+        if (!(error instanceof LinkProblem) || !passesOn(error.code)) throw error;
+        if (!isAbsent(error.code)) hindrance ??= error.code;
+      }
+    }
+    throw new LinkProblem(hindrance ?? 'card.noApplication');
+  }
+
+  /**
+   * Asks the card who it is while no sale is open, with the operation `inquire`. The card stays: a sale that begins takes it as
+   * presented, behind the command that is under way at most.
+   */
+  inquire(linkId: string, transactionId: TransactionId, terminalNonce: string): CardInquiry | null {
+    const real = this.#cards.get(linkId);
+    if (!real || real.transactionId !== null || real.inquiry) return null;
+    let isOver = false;
+    let underWay: Promise<unknown> = Promise.resolve();
+    const link: ApduLink = {
+      id: linkId,
+      atr: real.link.atr,
+      transmit: async (command, timeout) => {
+        if (isOver) return err({ code: 'device.closed', detail: 'a sale has taken it' });
+        const answer = real.link.transmit(command, timeout);
+        underWay = answer;
+        return answer;
+      },
+      close: () => Promise.resolve(),
+    };
+    // What this exchange leaves behind is not the sale's, which begins with a new SELECT.
+    const card: Card = { ...real, link };
+    let letGo = (): void => {};
+    real.inquiry = new Promise((resolve) => {
+      letGo = resolve;
+    });
+    const question = {
+      key: 'member',
+      terminalNonce,
+      context: { transactionId, ...inquiryShown },
+      hostOnly: true,
+    } as const;
+    return {
+      credential: caught(async () => (await this.#identify(card, question)).credential),
+      tell: async ({ session, ...balances }) => {
+        const { transcript } = card;
+        if (!transcript) return;
+        await caught(async () => {
+          await this.#mutual(card, transcript, grantFromHex(session));
+          await this.#sendResult(card, { outcome: 'accepted', text: '', ...balances });
+        });
+      },
+      useUp: () => {
+        real.transactionId = transactionId;
+      },
+      end: () => {
+        isOver = true;
+        void underWay.finally(() => {
+          real.inquiry = null;
+          letGo();
+        });
+      },
+    };
+  }
+
   /** How each method asks. It throws where it is not on this card (`card.noApplication`, `pass.none`) or fails. */
-  readonly #methods: Readonly<Record<TapMethod, (card: Card, effect: Presenting) => Promise<ShellEvent>>> = {
-    application: (card, effect) => this.#presentApplication(card, effect),
-    vas: async (card, effect) => {
+  readonly #methods: Readonly<Record<TapMethod, (card: Card, question: Question) => Promise<Presented>>> = {
+    application: (card, question) => this.#presentApplication(card, question),
+    vas: async (card, { hostOnly }) => {
       const { wallets, wallet } = await this.#wallet(card);
       if (wallet.wallet !== 'apple') throw new LinkProblem('pass.none');
-      return this.#passRead(card, effect, value(await wallets.readApple(card.link)));
+      if (hostOnly) this.#needHost();
+      return { credential: value(await wallets.readApple(card.link)), proof: null };
     },
-    smartTap: async (card, effect) => {
+    smartTap: async (card, { hostOnly }) => {
       const { wallets, wallet } = await this.#wallet(card);
       if (wallet.wallet !== 'google') throw new LinkProblem('pass.none');
-      return this.#passRead(card, effect, value(await wallets.readGoogle(card.link, wallet)));
+      if (hostOnly) this.#needHost();
+      return { credential: value(await wallets.readGoogle(card.link, wallet)), proof: null };
     },
-    tag: async (card, effect) => {
+    tag: async (card) => {
       const { tags } = this.ports;
       if (!tags) throw new LinkProblem('card.noApplication');
       card.wallet = null;
-      return this.#passRead(card, effect, value(await tags.read(card.link)));
+      return { credential: value(await tags.read(card.link)), proof: null };
     },
   };
+
+  #needHost(): void {
+    if (!this.ports.hostReachable()) throw new LinkProblem('host.unreachable');
+  }
 
   /** The wallet on the card, selected once as long as nothing else is. */
   async #wallet(card: Card) {
@@ -189,13 +316,6 @@ export class CardLinks {
     if (!wallets) throw new LinkProblem('pass.none');
     card.wallet ??= value(await wallets.select(card.link));
     return { wallets, wallet: card.wallet };
-  }
-
-  #passRead(card: Card, effect: Presenting, credential: PassCredential | TagCredential): ShellEvent {
-    card.transactionId = effect.context.transactionId;
-    const hostReachable = this.ports.hostReachable();
-    const offlineOffer = hostReachable ? null : this.ports.offlineOffer(credential, null);
-    return { type: 'passRead', linkId: effect.linkId, credential, hostReachable, offlineOffer };
   }
 
   /** The first membership that the card has of the merchants served here; it says nothing of any other. */
@@ -207,44 +327,32 @@ export class CardLinks {
     throw new LinkProblem('card.noApplication');
   }
 
-  async #presentApplication(card: Card, effect: Presenting): Promise<ShellEvent> {
+  async #presentApplication(card: Card, question: Question): Promise<Presented> {
     card.wallet = null;
     const selected = await this.#selectMembership(card);
-    const keyId = keyIdOf(selected, effect.key);
+    const { key } = question;
+    const keyId = keyIdOf(selected, key);
     if (!keyId) throw new LinkProblem('card.absent');
+    if (question.hostOnly) this.#needHost();
     const context = encodeContext({
-      ...effect.context,
-      transactionId: transactionIdBytes(effect.context.transactionId),
+      ...question.context,
+      transactionId: transactionIdBytes(question.context.transactionId),
       terminal: hex(this.ports.terminalId().slice(2)),
     });
-    const asked = { key: effect.key, terminalNonce: hex(effect.terminalNonce), context };
+    const asked = { key, terminalNonce: hex(question.terminalNonce), context };
     const presented = value(
-      decodePresentAnswer(await this.#transmit(card, presentCommand(effect.key, asked.terminalNonce, context))),
+      decodePresentAnswer(await this.#transmit(card, presentCommand(key, asked.terminalNonce, context))),
     );
-    card.transcript = transcriptOf(selected, presented, asked);
+    const transcript = transcriptOf(selected, presented, asked);
+    card.transcript = transcript;
     card.proof = presented.proof;
-    card.transactionId = effect.context.transactionId;
     card.grant = null;
     card.channel = null;
-    const proved = {
-      keyId: toHex(keyId),
-      phoneNonce: toHex(selected.phoneNonce),
-      counter: presented.counter,
-      proof: toHex(presented.proof),
+    const credential: TapCredential = {
+      ...{ method: 'tap', key, terminalNonce: question.terminalNonce, keyId: toHex(keyId) },
+      ...{ phoneNonce: toHex(selected.phoneNonce), counter: presented.counter, proof: toHex(presented.proof) },
     };
-    const hostReachable = this.ports.hostReachable();
-    const { key, terminalNonce } = effect;
-    const tap: TapCredential = { method: 'tap', key, terminalNonce, ...proved };
-    const { transcript } = card;
-    return {
-      type: 'proofReceived',
-      linkId: effect.linkId,
-      ...proved,
-      hostReachable,
-      offlineOffer: hostReachable
-        ? null
-        : this.ports.offlineOffer(tap, { transcript, localProof: presented.localProof }),
-    };
+    return { credential, proof: { transcript, localProof: presented.localProof } };
   }
 
   /** By the host where it answers, else by the site key where both the box and the service have it. */
@@ -303,14 +411,13 @@ export class CardLinks {
         await this.#mutual(card, card.transcript, card.grant);
       if (outcome && card.channel) {
         const balances = outcome.result === 'unknown' ? null : outcome.balances;
-        const step = resultCommand(this.ports.crypto, card.channel, {
+        await this.#sendResult(card, {
           outcome: outcome.result,
           points: balances?.points ?? null,
           couponMinor: balances?.couponMinor ?? null,
           currency: balances?.couponMinor == null ? null : balances.currency,
           text: outcome.result === 'accepted' ? '' : errorTable[outcome.code].zh,
         });
-        await this.#transmit(card, step.command);
       }
     } catch (error) {
       if (!(error instanceof LinkProblem)) throw error;
@@ -318,6 +425,11 @@ export class CardLinks {
       this.#cards.delete(linkId);
       await card.link.close();
     }
+  }
+
+  async #sendResult(card: Card, result: Parameters<typeof resultCommand>[2]): Promise<void> {
+    const step = resultCommand(this.ports.crypto, channelOf(card), result);
+    await this.#transmit(card, step.command);
   }
 
   #siteGrant(transcript: Transcript, proof: Bytes): Grant | ErrorCode {
@@ -360,13 +472,18 @@ export class CardLinks {
   async #guarded(linkId: string, work: (card: Card) => Promise<ShellEvent>): Promise<ShellEvent> {
     const card = this.#cards.get(linkId);
     if (!card) return { type: 'linkFailed', linkId, code: 'device.cardRemoved' };
-    try {
-      return await work(card);
-    } catch (error) {
-      if (error instanceof LinkProblem) return { type: 'linkFailed', linkId, code: error.code };
-      if (error instanceof TerminalError) return { type: 'linkFailed', linkId, code: error.code };
-      throw error;
-    }
+    const done = await caught(() => work(card));
+    return done.ok ? done.value : { type: 'linkFailed', linkId, code: done.error };
+  }
+}
+
+/** What went wrong with a card, by its code; a bug goes on. */
+async function caught<T>(work: () => Promise<T>): Promise<Result<T, ErrorCode>> {
+  try {
+    return ok(await work());
+  } catch (error) {
+    if (error instanceof LinkProblem || error instanceof TerminalError) return err(error.code);
+    throw error;
   }
 }
 

@@ -12,6 +12,7 @@ import { type Credentials, loadCredentials } from '../../host-sync/client/creden
 import { enrol, renew, renewalDue } from '../../host-sync/client/enrolment.js';
 import { createHostHttp, type HostHttp, httpsOrigin } from '../../host-sync/client/http.js';
 import type { SyncLimits } from '../../host-sync/client/sync-state.js';
+import type { InquiryRequest, InquiryResponse } from '../../host-sync/protocol/inquiry.js';
 import type {
   AllowanceRequest,
   AllowanceResponse,
@@ -143,6 +144,11 @@ export class HostConnection implements HostLink {
 
   async openSession(request: SessionRequest, deadlineMs: number): Promise<SessionResponse | null> {
     const response = await this.#client.openSession(request, deadlineMs);
+    return response.ok ? response.value : null;
+  }
+
+  async inquire(request: InquiryRequest, deadlineMs: number): Promise<InquiryResponse | null> {
+    const response = await this.#client.inquire(request, deadlineMs);
     return response.ok ? response.value : null;
   }
 

@@ -3,10 +3,10 @@
  * Must not hold anything up: what a display does with a text nobody waits for.
  */
 import type { Driver, Schedule } from '../../drivers/contract/driver.js';
-import { displayText } from '../core/display-text.js';
-import type { SaleView } from './port.js';
+import { displayText, inquiryText } from '../core/display-text.js';
+import type { InquiryView, SaleView } from './port.js';
 
-/** How long a sale's end stays, in milliseconds. */
+/** How long a sale's end or a balance stays, in milliseconds. */
 export const endShownMs = 10_000;
 
 export class MemberDisplay {
@@ -28,6 +28,13 @@ export class MemberDisplay {
     this.#sale = sale;
     this.#merchantShown = this.merchant();
     for (const { display } of this.drivers) display?.show(displayText(sale, this.#merchantShown, display.chinese));
+  }
+
+  /** What a member asked for, for a while; the next sale takes its place. */
+  showInquiry(inquiry: InquiryView): void {
+    this.#cancel();
+    this.#cancel = this.schedule(endShownMs, () => this.show(null));
+    for (const { display } of this.drivers) display?.show(inquiryText(inquiry, display.chinese));
   }
 
   /** The merchant's name may have come, or be another one. */

@@ -24,6 +24,12 @@ export const terminalOptions = [
     help: 'Clerks who may take money for coupons and pay it back; ["*"] for all, empty for none.',
   },
   {
+    key: 'tapInquiry',
+    type: 'boolean',
+    default: true,
+    help: 'Does a phone, pass or secure tag on the reader, or a rotating code at the scanner, show the member’s balances while no sale is open? Only with the host; on the customer’s display, at the till and on the phone.',
+  },
+  {
     key: 'scannerSells',
     type: 'boolean',
     default: true,

@@ -3,6 +3,7 @@
  */
 import type { DeviceStatus, PrintEnd, PulseEnd, UnclaimedDevice } from '../../drivers/contract/driver.js';
 import type { Scheme } from '../../drivers/protocols/emv/schemes.js';
+import type { InquiryCoupon } from '../../host-sync/protocol/inquiry.js';
 import type { AllowanceRequest, AllowanceResponse, OfflineLimits } from '../../host-sync/protocol/sync.js';
 import type { Prompt } from '../core/effect.js';
 import type { SaleOutcome, ServiceName } from '../core/sale.js';
@@ -74,6 +75,8 @@ export type TerminalEvent =
   | { readonly type: 'sale'; readonly sale: SaleView }
   | { readonly type: 'device'; readonly device: DeviceStatus }
   | { readonly type: 'sync'; readonly sync: SyncStatus }
+  /** A member asked for balances while no sale was open. */
+  | { readonly type: 'inquiry'; readonly inquiry: InquiryView }
   /** A product code was scanned while no sale was open: tills in this box's series may want it. */
   | {
       readonly type: 'scan';
@@ -84,6 +87,20 @@ export type TerminalEvent =
       /** Not put into the box's own basket. */
       readonly problem?: 'product.expired';
     };
+
+/** What a member may spend, or why nobody could say. Names no member; of a coupon's code the last digits alone. */
+export type InquiryView =
+  | {
+      readonly result: 'known';
+      readonly tier: string;
+      readonly points: number;
+      readonly pointsOwed: number;
+      /** That may still pay, the soonest to expire first. */
+      readonly coupons: readonly InquiryCoupon[];
+      /** How many more there are. */
+      readonly couponsMore: number;
+    }
+  | { readonly result: 'refused'; readonly code: ErrorCode };
 
 /** What a symbol says of one item: GTIN of 14 digits, batch, serial number, last day of use as `2026-12-31`. */
 export interface ItemMarks {

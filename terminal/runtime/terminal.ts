@@ -12,6 +12,7 @@ import type {
   UnclaimedDevice,
 } from '../../drivers/contract/driver.js';
 import { expiryDay, type ProductCode } from '../../drivers/protocols/gs1/product-code.js';
+import type { InquiryRequest, InquiryResponse } from '../../host-sync/protocol/inquiry.js';
 import { type Credential, credentialOfCode } from '../../host-sync/protocol/record.js';
 import type {
   AllowanceRequest,
@@ -39,6 +40,7 @@ import { DeviceDesk } from './device-desk.js';
 import { disabledDevices, disabledSetting } from './device-settings.js';
 import { DeviceSupervisor } from './device-supervisor.js';
 import { EventRing } from './event-ring.js';
+import { InquiryDesk } from './inquiry-desk.js';
 import { MemberDisplay } from './member-display.js';
 import { type DeviceKeys, OfflineDesk, type Tap } from './offline-desk.js';
 import type {
@@ -67,6 +69,8 @@ export interface HostLink extends DeviceKeys {
   authorise(transactionId: TransactionId, deadlineMs: number): Promise<HostReply>;
   /** Null: no answer within the deadline. */
   openSession(request: SessionRequest, deadlineMs: number): Promise<SessionResponse | null>;
+  /** Null: no answer within the deadline. */
+  inquire(request: InquiryRequest, deadlineMs: number): Promise<InquiryResponse | null>;
   reachable(): boolean;
   recordsQueued(): void;
   syncNow(): Promise<SyncStatus>;
@@ -74,8 +78,10 @@ export interface HostLink extends DeviceKeys {
   requestAllowance(request: AllowanceRequest): Promise<Result<AllowanceResponse, Refusal>>;
 }
 
-/** What the scanner may do without a till. */
+/** What scanner and reader may do without a till. */
 export interface ScannerRights {
+  /** A tap or a rotating code while no sale is open shows the member's balances. */
+  readonly tapInquiry: boolean;
   readonly scannerClerk: string;
   readonly scannerSells: boolean;
   /** Anybody can show a barcode to the scanner: undoing by one is the merchant's choice. */
@@ -113,6 +119,8 @@ export interface TerminalParts {
 
 /** How long a card in the field is kept waiting for the host's session. */
 const sessionDeadlineMs = 1_500;
+/** A phone just served that trembles at the edge of the field asks for nothing. */
+export const quietAfterSaleMs = 5_000;
 const signalOf: Readonly<Record<Prompt, MemberSignal>> = {
   present: 'idle',
   hold: 'hold',
@@ -131,6 +139,7 @@ export class Terminal implements TerminalPort {
   readonly #slots: ContactSlots;
   readonly #runner: SaleRunner;
   readonly #offline: OfflineDesk;
+  readonly #inquiries: InquiryDesk;
   readonly #supervisor: DeviceSupervisor;
   readonly #slips: SlipDesk;
   readonly #relays: RelayDesk;
@@ -143,6 +152,8 @@ export class Terminal implements TerminalPort {
   #recoveredId: TransactionId | null = null;
   /** The sale that ended last, with the receipt that is no copy. */
   #announced: SaleView | null = null;
+  /** When the last sale ended in this run; null: none has. */
+  #saleEndedAtMs: number | null = null;
   /** The storage failed: only a restart helps. */
   #stopped: Refusal | null = null;
   /** No sale before this is settled: not enrolled, or a restored box without a new epoch. */
@@ -207,6 +218,18 @@ export class Terminal implements TerminalPort {
       offlineOffer: (credential, tap) => this.#offerOffline(credential, tap),
       askSession: (request) => host.openSession(request, sessionDeadlineMs),
     });
+    this.#inquiries = new InquiryDesk({
+      ...{ links: this.#links, random, ids, crashed: parts.crashed },
+      hostReachable: () => host.reachable(),
+      askHost: (request, deadlineMs) => host.inquire(request, deadlineMs),
+      mayBegin: () => this.#mayInquire(),
+      asking: () => this.#signal('hold'),
+      show: (inquiry) => {
+        this.#signal(inquiry.result === 'known' ? 'done' : 'refused');
+        this.#display.showInquiry(inquiry);
+        this.#publish({ type: 'inquiry', inquiry });
+      },
+    });
     this.#runner = new SaleRunner({
       store,
       schedule,
@@ -250,6 +273,7 @@ export class Terminal implements TerminalPort {
   }
 
   async stop(): Promise<void> {
+    this.#inquiries.abandon();
     this.#runner.stop();
     this.deviceDesk.close();
     this.#slots.close();
@@ -296,6 +320,7 @@ export class Terminal implements TerminalPort {
     // A till that sells by itself has its own bill: what was scanned for it is not sold a second time.
     if (command.origin === 'till') this.#basket = emptyBasket;
     this.deviceDesk.endTrial();
+    this.#inquiries.abandon();
     this.#runner.deliver({ type: 'saleRequested', request: request.value });
     if (command.code !== undefined) this.#takeCode(command.code);
     const waiting = this.#links.waiting();
@@ -450,7 +475,8 @@ export class Terminal implements TerminalPort {
         return;
       case 'cardPresented':
         this.#links.add(event.link);
-        this.#present(event.link.id);
+        if (this.#runner.state.phase === 'idle') this.#inquiries.tapped(event.link.id);
+        else this.#present(event.link.id);
         return;
       case 'cardRemoved':
         this.#links.remove(event.linkId);
@@ -469,6 +495,13 @@ export class Terminal implements TerminalPort {
     }
   }
 
+  #mayInquire(): boolean {
+    if (!this.#parts.options.tapInquiry || this.#runner.state.phase !== 'idle') return false;
+    if (this.#stopped || this.#waiting) return false;
+    const now = this.#parts.clock.monotonicMs();
+    return this.#saleEndedAtMs === null || now - this.#saleEndedAtMs >= quietAfterSaleMs;
+  }
+
   #present(linkId: string): void {
     this.#runner.deliver({ type: 'cardPresented', linkId, terminalNonce: toHex(this.#parts.random.bytes(16)) });
   }
@@ -476,7 +509,9 @@ export class Terminal implements TerminalPort {
   #onScan(device: string, code: string, aim: string | null): void {
     const scanned = classifyCode(code, { aim, weighedForms: this.#parts.options.weighedForms });
     if (scanned.kind === 'member' || scanned.kind === 'coupon') {
-      this.#takeCode(code);
+      const credential = credentialOfCode(code);
+      if (this.#runner.state.phase !== 'idle') this.#takeCode(code);
+      else if (scanned.kind === 'member' && credential) this.#inquiries.scanned(credential);
       return;
     }
     if (scanned.kind === 'product') {
@@ -571,6 +606,7 @@ export class Terminal implements TerminalPort {
 
   #announce(request: SaleRequest, outcome: SaleOutcome): void {
     this.#prompt = null;
+    this.#saleEndedAtMs = this.#parts.clock.monotonicMs();
     this.#relays.ended(request, outcome, request.ids.transaction === this.#recoveredId);
     const { atWallMs } = this.#clock.now();
     const told = this.#parts.store.directives()?.configuration;

@@ -105,6 +105,46 @@ t.test('a Google wallet’s pass earns, by either selection', async (t) => {
   );
 });
 
+t.test(
+  'a pass asks for balances once: a sale behind it wants a new tap, one in front of the host’s question does not',
+  async (t) => {
+    const box = await openWith(t);
+    const phone = held(apple(box));
+    const link = box.reader.tap(phone);
+    const shown = () => box.events.filter(({ event }) => event.type === 'inquiry').map(({ event }) => event);
+    await until('the balances', () => shown().length === 1);
+    t.match(shown(), [{ inquiry: { result: 'known', points: 1_000 } }]);
+    t.match(box.host.inquired, [{ credential: { method: 'walletPass', wallet: 'apple' } }]);
+    const { transactionId } = await box.start(earn);
+    t.match(box.terminal.sale(transactionId), { phase: 'waiting', prompt: 'present' });
+    box.reader.remove(link);
+    box.reader.tap(phone);
+    t.match((await box.ended(transactionId)).outcome, { result: 'accepted' });
+    const [asked] = box.host.inquired;
+    t.not(
+      asked?.credential.method === 'walletPass' && asked.credential.answer,
+      credentialOf(box)?.method === 'walletPass' && (credentialOf(box) as { answer: string }).answer,
+    );
+
+    const early = await openWith(t);
+    early.reader.tap(held(apple(early)));
+    const sale = await early.start(earn);
+    t.match((await early.ended(sale.transactionId)).outcome, { result: 'accepted' }, 'read anew for the sale');
+    t.same(early.host.inquired, []);
+
+    const away = await openWith(t);
+    away.host.up = false;
+    const asleep = held(apple(away));
+    away.reader.tap(asleep);
+    await until('the refusal', () => away.events.some(({ event }) => event.type === 'inquiry'));
+    t.match(away.events.at(-1)?.event, { inquiry: { result: 'refused', code: 'host.unreachable' } });
+    t.notOk(
+      asleep.asked.some((command) => command.startsWith('80ca')),
+      'no pass was given in vain',
+    );
+  },
+);
+
 t.test('the order is the merchant’s, and the first that answers is taken', async (t) => {
   const orders: readonly (readonly [readonly TapMethod[], string])[] = [
     [['application', 'vas'], 'tap'],

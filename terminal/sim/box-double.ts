@@ -164,7 +164,7 @@ export class BoxDouble {
         },
         ...{ credentialTimeoutMs: 60_000, authorisationTimeoutMs: 5_000, balanceTimeoutMs: 1_500 },
         ...{ cardAgainTimeoutMs: 30_000, scannerClerk: 'scanner', scannerSells: true, scannerUndoes: true },
-        ...{ expiredRefused: true, weighedForms: [] },
+        ...{ expiredRefused: true, weighedForms: [], tapInquiry: true },
         ...wish.options,
       },
       crashed: (error) => this.crashes.push(error),

@@ -9,7 +9,7 @@ import {
   encodeCardRecord,
   verifyCardRecord,
 } from '../../drivers/protocols/member/card-record.js';
-import { encodeContext, type Operation } from '../../drivers/protocols/member/layout.js';
+import { encodeContext, inquiryShown, type Operation } from '../../drivers/protocols/member/layout.js';
 import { cardKey, grantSession, recordKey, verifyPhoneProof } from '../../drivers/protocols/member/proof.js';
 import { SimulatedPhone } from '../../drivers/sim/phone/phone.js';
 import {
@@ -19,6 +19,7 @@ import {
   VolatileMemory,
   withMembership,
 } from '../../drivers/sim/phone/phone-state.js';
+import type { InquiryRequest, InquiryResponse } from '../../host-sync/protocol/inquiry.js';
 import { decodeRecord, type RecordBody, type RecordOf, transactionIdBytes } from '../../host-sync/protocol/record.js';
 import type {
   Balances,
@@ -51,6 +52,9 @@ export class HostDouble implements HostLink {
   decide: (record: RecordBody) => FinalAnswer | null = (record) => this.accept(record);
   /** What it says to a phone that wants a session; null: nothing. */
   decideSession: (request: SessionRequest) => SessionResponse | null = (request) => this.grant(request);
+  /** What it says to an inquiry; null: nothing within the deadline. */
+  decideInquiry: (request: InquiryRequest) => InquiryResponse | null = (request) => this.tellBalances(request);
+  readonly inquired: InquiryRequest[] = [];
   readonly asked: RecordBody[] = [];
   readonly sessionsAsked: SessionRequest[] = [];
   /** How often it was told that records wait. */
@@ -101,6 +105,14 @@ export class HostDouble implements HostLink {
     this.sessionsAsked.push(request);
     await this.#gate;
     return this.decideSession(request) ?? new Promise((resolve) => this.schedule(deadlineMs, () => resolve(null)));
+  }
+
+  async inquire(request: InquiryRequest, deadlineMs: number): Promise<InquiryResponse | null> {
+    if (!this.up) return null;
+    this.inquired.push(request);
+    await this.#gate;
+    const answer = this.decideInquiry(request);
+    return answer ?? new Promise((resolve) => this.schedule(deadlineMs, () => resolve(null)));
   }
 
   reachable(): boolean {
@@ -214,6 +226,31 @@ export class HostDouble implements HostLink {
       macKey: toHex(keys.macKey),
     };
     return { outcome: 'granted', session };
+  }
+
+  /** 1,000 points and one coupon of 30.00 yuan to every member whose proof holds. */
+  tellBalances({ credential, transactionId }: InquiryRequest): InquiryResponse {
+    const { method, ...proven } = credential;
+    const context = encodeContext({
+      transactionId: transactionIdBytes(transactionId),
+      terminal: hex(this.store.identity()?.terminalId.slice(2) ?? ''),
+      ...inquiryShown,
+    });
+    const granted =
+      method === 'tap' ? this.grant({ ...(proven as Omit<SessionRequest, 'context'>), context: toHex(context) }) : null;
+    if (granted?.outcome === 'refused') return granted;
+    const coupon = {
+      codeEnd: '0128',
+      holder: 'host',
+      balanceMinor: 3_000,
+      currency: 'CNY',
+      expiresAtMs: null,
+    } as const;
+    return {
+      ...{ outcome: 'known', points: 1_000, pointsOwed: 0, tier: 'member', couponsMore: 0 },
+      coupons: [{ ...coupon, limitCategory: null, limitProducts: null }],
+      session: granted?.session ?? null,
+    };
   }
 
   /** The session that goes with an accepted tap; null where the phone did not prove for exactly this sale. */

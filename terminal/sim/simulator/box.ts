@@ -125,7 +125,7 @@ class Run {
         },
         ...{ credentialTimeoutMs: patienceMs, authorisationTimeoutMs: 5_000, balanceTimeoutMs: 1_500 },
         ...{ cardAgainTimeoutMs: 60_000, scannerClerk: 'scanner', scannerSells: false, scannerUndoes: false },
-        ...{ expiredRefused: true, weighedForms: [] },
+        ...{ expiredRefused: true, weighedForms: [], tapInquiry: true },
       },
       version: '0',
       crashed: (error) => {
@@ -274,6 +274,10 @@ class Link implements HostLink {
   }
   async openSession(...words: Parameters<SyncClient['openSession']>): ReturnType<HostLink['openSession']> {
     const response = await this.run.client.openSession(...words);
+    return response.ok ? response.value : null;
+  }
+  async inquire(...words: Parameters<SyncClient['inquire']>): ReturnType<HostLink['inquire']> {
+    const response = await this.run.client.inquire(...words);
     return response.ok ? response.value : null;
   }
   async requestAllowance(
