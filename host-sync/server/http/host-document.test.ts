@@ -121,7 +121,7 @@ t.test('paths, limits and codes of the page are the server’s', (t) => {
     `${enrolPerAddressMax} requests a minute`,
     `${enrolTotalMax} from all`,
     `${keepAliveTimeoutMs / 1000} s`,
-    `1 to ${batchRecordsMax} envelopes`,
+    `at most ${batchRecordsMax} envelopes`,
   ])
     t.ok(page.includes(value), value);
   t.end();
