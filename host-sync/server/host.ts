@@ -7,21 +7,23 @@ import type { Bytes } from '../../terminal/kernel/bytes.js';
 import { TerminalError } from '../../terminal/kernel/errors.js';
 import type { OpenPass, OpenTag } from './ledger/context.js';
 import { expireDue, expiryBatchMax, planExpiry } from './ledger/expiry.js';
-import { put } from './ledger/facts.js';
+import { put, type WorkingSet } from './ledger/facts.js';
 import { createAllowanceRequests, createAllowances } from './service/allowances.js';
 import { Bell } from './service/bell.js';
 import { createCoupons } from './service/coupons.js';
 import { createDirectives } from './service/directives.js';
+import { createFederation } from './service/federation.js';
 import { createGatherer } from './service/gather.js';
 import { createMemberPages } from './service/member-pages.js';
 import { createMembers } from './service/members.js';
 import { createCatalogue, createRules } from './service/merchant.js';
+import { createMerchants } from './service/merchants.js';
 import { createOffers } from './service/offers.js';
 import { createAlarms, createConsumption, createDeadLetters, readRisk, verifyLedger } from './service/review.js';
-import { planContext, putSetting, type Standing } from './service/settings.js';
+import { planContext, putSetting, type Standing, setting } from './service/settings.js';
 import { createTerminalFacing } from './service/terminal-facing.js';
 import { createTerminals } from './service/terminals.js';
-import type { Host, HostOptions } from './service/types.js';
+import type { Host, HostOptions, LedgerReport } from './service/types.js';
 
 export type * from './service/types.js';
 
@@ -42,10 +44,15 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const gatherer = createGatherer(store, options.soon);
   const alarms = createAlarms(store, clock);
   const members = createMembers({ store, vault, random, clock });
+  const federation = createFederation(store, clock);
+  const verify = async (): Promise<LedgerReport> => {
+    const ledger = await verifyLedger(store);
+    return { ...ledger, problems: [...ledger.problems, ...(await federation.check())] };
+  };
   const coupons = createCoupons({ store, standing, random, clock });
   return {
     ...createTerminalFacing({ store, gatherer, standing, clock, alarm: alarms.alarm }),
-    ...createDirectives({ store, standing, sign, merchantId: options.merchantId }),
+    ...createDirectives({ store, standing, sign }),
     ...createAllowanceRequests({ store, clock, random }),
     ...alarms,
     allowances: createAllowances({ store, clock, random }),
@@ -54,6 +61,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
     terminals: createTerminals({ store, standing, random, clock }),
     members,
     coupons,
+    merchants: createMerchants(store, vault, clock),
+    federation,
     offers: createOffers({ store, random, clock }),
     pages: createMemberPages({ store, vault, crypto: options.crypto, random, clock, members, coupons }),
     catalogue: createCatalogue(store, clock),
@@ -74,8 +83,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
       }
       return total;
     },
-    verifyLedger: () => verifyLedger(store),
-    checkStore: async () => [...(await store.check()), ...(await verifyLedger(store)).problems],
+    verifyLedger: verify,
+    checkStore: async () => [...(await store.check()), ...(await verify()).problems],
     backup: (path) => store.backup(path),
     gauges: async () => ({
       deadLettersOpen: await store.count('deadLetter', { lookup: 'standing', value: 'open' }),
@@ -90,6 +99,15 @@ const opensNothing: OpenPass = () => ({ ok: false, code: 'pass.unknownKey' });
 /** A host without tag keys: no message proves anything. */
 const provesNothing: OpenTag = () => ({ ok: false, code: 'tag.wrongKey' });
 
+/** Keeps the own merchant's id, which agreements and the clearing name once there are other merchants. */
+function nameMerchant(facts: WorkingSet, merchantId: string): void {
+  const known = setting(facts, 'ownMerchant');
+  if (merchantId === known) return;
+  if (facts.every('merchant').length > 0)
+    throw new TerminalError('config.invalid', `merchantId is ${known} in this host's agreements: it cannot be changed`);
+  facts.write([putSetting('ownMerchant', merchantId)]);
+}
+
 /** Realm and site key of this store, drawn once. */
 async function standingOf({
   store,
@@ -99,15 +117,18 @@ async function standingOf({
   realm,
   openPass = opensNothing,
   openTag = provesNothing,
+  merchantId,
 }: HostOptions): Promise<Standing> {
   const drawn = random.bytes(siteKeyBytes);
   const kept = await store.transact<{ readonly realm: string; readonly siteKey: Bytes }>(
     (need) => {
       planContext(need);
       need.get('setting', 'realm');
+      need.all('merchant');
       need.get('secret', siteKeyId);
     },
     (facts) => {
+      nameMerchant(facts, merchantId);
       const secret = facts.get('secret', siteKeyId);
       const stamped = facts.get('setting', 'realm');
       if (secret && stamped)

@@ -196,9 +196,9 @@ export const defects: readonly Defect[] = [
   {
     name: 'a used-up reservation is taken a second time by the late completion',
     file: 'host-sync/server/ledger/points.ts',
-    find: '  const isOwed = balanceOf(draft, memberPoints(memberId)) < sale.points;\n',
+    find: '  const isOwed =\n    balanceOf(draft, memberPoints(memberId)) < own ||\n',
     replace:
-      "  draft.post('spend', takeFromMember(draft, memberId, to, sale.points));\n  const isOwed = balanceOf(draft, memberPoints(memberId)) < sale.points;\n",
+      "  draft.post('spend', takeFromMember(draft, memberId, to, sale.points));\n  const isOwed =\n    balanceOf(draft, memberPoints(memberId)) < own ||\n",
     seeds: 100,
   },
   {

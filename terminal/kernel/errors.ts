@@ -483,6 +483,10 @@ export const errorTable = {
     'The box met an error of its own. Look the sale up before trying again.',
     '本机内部错误，重试前请先查询交易。',
   ),
+
+  // Merchants of one host
+  'merchant.unknown': row('warning', 'operator', 'The host serves no such merchant.', '无此商户。'),
+  'agreement.unknown': row('warning', 'operator', 'The two merchants have no such agreement.', '商户之间无此协议。'),
 } as const satisfies Readonly<Record<string, ErrorRow>>;
 
 export type ErrorCode = keyof typeof errorTable;

@@ -23,9 +23,11 @@ import { boxConfigurationSchema, envelopeSchema, productSchema, rulesSchema } fr
 import { numberPattern } from '../messages/port.js';
 import type { Registration } from '../messages/registration.js';
 import { offerTextMax, offerTitleMax } from '../service/offers.js';
+import { merchantIdSchema } from '../service/settings.js';
 import type { CouponView, Host, MemberView, Refusal } from '../service/types.js';
 import { CatalogueStaging, rowsPerCallMax } from './catalogue-staging.js';
 import { type Command, command, nothing, page } from './command.js';
+import { federationCommands } from './federation-commands.js';
 import { offlineCommands } from './offline-commands.js';
 
 export interface AdminContext {
@@ -99,6 +101,9 @@ function terminalCommands({ host }: AdminContext): readonly Command[] {
   ];
 }
 
+/** null: the host's own merchant. */
+const merchantOrOwn = merchantIdSchema.nullable().default(null);
+
 const passSchema = z.strictObject({
   who: whoSchema,
   wallet: z.enum(['apple', 'google']),
@@ -119,13 +124,16 @@ function memberCommands({ host, registration }: AdminContext): readonly Command[
   return [
     command(
       'member.register',
-      z.strictObject({ phone: z.string().regex(numberPattern), name: plainText(64) }),
-      ({ phone, name }) => registration.invite(phone, name),
+      z.strictObject({ phone: z.string().regex(numberPattern), name: plainText(64), merchant: merchantOrOwn }),
+      ({ phone, name, merchant }) => registration.invite(phone, name, merchant),
     ),
     command(
       'member.enlist',
-      z.strictObject({ phone: z.string().regex(numberPattern), name: plainText(64) }),
-      ({ phone, name }) => host.members.enlist({ phone, name }),
+      z.strictObject({ phone: z.string().regex(numberPattern), name: plainText(64), merchant: merchantOrOwn }),
+      async ({ phone, name, merchant }) => {
+        const isOwn = merchant === null || merchant === (await host.merchants.own()).id;
+        return host.members.enlist({ phone, name, merchantId: isOwn ? '' : merchant });
+      },
     ),
     command('member.list', z.strictObject(page), (options) => done(host.members.list(options))),
     command('member.show', z.strictObject({ who: whoSchema }), ({ who }) =>
@@ -368,5 +376,6 @@ export const createCommands = (context: AdminContext): readonly Command[] => [
   ...catalogueCommands(context),
   ...rulesCommands(context),
   ...recordCommands(context),
+  ...federationCommands(context.host),
   ...offlineCommands(context.host),
 ];

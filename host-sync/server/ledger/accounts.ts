@@ -67,10 +67,26 @@ export const riskBorne = (currency: string): Account => account(`risk/${currency
 export const allowanceHeld = (allowanceId: string, unit: string): Account =>
   account(`allowance/${allowanceId}/held`, unit, 'credit');
 
+/** Points of the issuer that its members paid with at the acceptor, in all. */
+export const partnerTaken = (issuer: string, acceptor: string): Account =>
+  account(`partner/${issuer}/${acceptor}/taken`, pointsUnit, 'credit');
+/** Points of the acceptor that the issuer's points paid since the last settlement: the issuer owes them. */
+export const clearingDue = (issuer: string, acceptor: string): Account =>
+  account(`clearing/${issuer}/${acceptor}/due`, pointsUnit, 'debit');
+/** Of such points, those given back since the last settlement: owed no more, or owed back. */
+export const clearingBack = (issuer: string, acceptor: string): Account =>
+  account(`clearing/${issuer}/${acceptor}/back`, pointsUnit, 'credit');
+/** Both after a settlement, in all. */
+export const settledDue = (issuer: string, acceptor: string): Account =>
+  account(`settled/${issuer}/${acceptor}/due`, pointsUnit, 'debit');
+export const settledBack = (issuer: string, acceptor: string): Account =>
+  account(`settled/${issuer}/${acceptor}/back`, pointsUnit, 'credit');
+
 /** Kind of an account for totals: its id without the party it belongs to. */
 export function accountKind(id: string): string {
   const parts = id.split('/');
   assert(parts.length >= 2, `account id ${id}`);
+  if (['partner', 'clearing', 'settled'].includes(parts[0] ?? '')) return `${parts[0]}/${parts[3]}`;
   return parts[0] === 'merchant' || parts[0] === 'risk' ? parts.slice(0, 2).join('/') : `${parts[0]}/${parts[2] ?? ''}`;
 }
 

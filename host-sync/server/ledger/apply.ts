@@ -23,7 +23,7 @@ import { applyCompletion, applyRefund, applyReversal, applyVoid, planAbout } fro
 import { counterSeen } from './tag.js';
 import { applyTopUp, applyTopUpVoid, planTopUp } from './top-up.js';
 
-export type PlanContext = Pick<ApplyContext, 'nowMs' | 'policy' | 'openPass' | 'openTag'>;
+export type PlanContext = Pick<ApplyContext, 'nowMs' | 'policy' | 'openPass' | 'openTag' | 'ownMerchant'>;
 interface Handler<Kind extends RecordKind> {
   /** States what `apply` will read. */
   readonly plan: (need: Collector, record: RecordOf<Kind>, context: PlanContext) => void;

@@ -53,6 +53,7 @@ export function planCard(need: Collector, record: CardKind): void {
   if (cardKeyId === null) return;
   const coupon = need.find('coupon', 'cardKeyId', cardKeyId)[0];
   if (!coupon) return;
+  if (coupon.memberId !== null) need.get('member', coupon.memberId);
   planCardAccounts(need, coupon.id, coupon.currency, record.terminalId);
   const writers = slotsOf(record.slots).flatMap((slot) => {
     const read = decodeCardRecord(slot);

@@ -34,6 +34,7 @@ import type { ApplyContext, Openers } from './context.js';
 import { identify, planCredential } from './credential.js';
 import type { Draft } from './draft.js';
 import type { Collector } from './facts.js';
+import { couponIsHere } from './membership.js';
 import { balanceOf, move } from './posting.js';
 import { undoneTarget } from './refund-share.js';
 import { newSale } from './sale.js';
@@ -70,7 +71,8 @@ function present(
   if (!who.ok) return no(refused(who.code));
   const cardKeyId = cardKeyIdOf(record);
   const coupon = cardKeyId === null ? undefined : draft.find('coupon', 'cardKeyId', cardKeyId)[0];
-  if (!coupon || cardKeyId === null) return no(refused('coupon.unknown'));
+  if (!coupon || cardKeyId === null || !couponIsHere(draft, record.terminalId, coupon))
+    return no(refused('coupon.unknown'));
   if (record.credential.key === 'member' && coupon.memberId !== who.identity.memberId)
     return no(refused('coupon.unknown'));
   if (coupon.holder !== 'card') return no(refused('coupon.wrongHolder'));

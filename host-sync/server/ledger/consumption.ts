@@ -26,9 +26,12 @@ const buyerOf = (facts: Pick<Facts, 'get' | 'find'>, record: RecordOf<'consumpti
   record.businessId === null ? (facts.get('sale', record.sale)?.memberId ?? null) : memberOf(facts, record.businessId);
 
 const dayMs = 86_400_000;
+/** The calendar day of a time, in days since 1970-01-01, by an offset from UTC. */
+export const dayOf = (atMs: number, utcOffsetMinutes: number): number =>
+  Math.floor((atMs + utcOffsetMinutes * 60_000) / dayMs);
 /** The calendar month of a time, `2026-11`, by an offset from UTC. Gregorian, from days since 1970 (H. Hinnant, civil_from_days). */
 export function monthOf(atMs: number, utcOffsetMinutes: number): string {
-  const days = Math.floor((atMs + utcOffsetMinutes * 60_000) / dayMs) + 719_468;
+  const days = dayOf(atMs, utcOffsetMinutes) + 719_468;
   const era = Math.floor(days / 146_097);
   const dayOfEra = days - era * 146_097;
   const yearOfEra = Math.floor(

@@ -87,6 +87,8 @@ export interface ApplyContext {
   /** The site's key for card-held coupons, 16 bytes. */
   readonly siteKey: Bytes;
   readonly realm: Realm;
+  /** The host's own merchant by the id that agreements name it by. */
+  readonly ownMerchant: string;
   /** The host's wall clock for this decision, one value for the whole batch. */
   readonly nowMs: number;
   readonly policy: Policy;

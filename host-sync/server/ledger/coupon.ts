@@ -16,6 +16,7 @@ import { identify, planCredential, situationOf } from './credential.js';
 import type { Draft } from './draft.js';
 import type { Collector, Facts } from './facts.js';
 import type { Identity } from './identified.js';
+import { couponIsHere, membershipAt } from './membership.js';
 import { balanceOf, type Movement, move } from './posting.js';
 import { newSale } from './sale.js';
 import type { Row } from './tables.js';
@@ -29,9 +30,10 @@ export const fitsCardLimit = (category: string): boolean =>
 export function planDeduct(need: Collector, record: RecordOf<'couponDeduct'>, context: Openers): void {
   planBill(need, record.bill);
   if (record.offline?.by === 'allowance') planAllowance(need, record.offline.allowanceId);
-  const memberId = planCredential(need, record.credential, context);
+  const memberId = membershipAt(need, record.terminalId, planCredential(need, record.credential, context));
   const code = record.couponCode ?? (record.credential.method === 'couponCode' ? record.credential.code : null);
   const named = code === null ? undefined : need.get('coupon', code);
+  if (named?.memberId) need.get('member', named.memberId);
   if (named) planCouponAccounts(need, named, record.terminalId);
   else if (code === null && memberId !== null)
     for (const coupon of need.find('coupon', 'openMember', memberId))
@@ -70,14 +72,17 @@ function tryCoupon(
  * the oldest first.
  */
 function candidates(facts: Facts, record: RecordOf<'couponDeduct'>, who: Identity): readonly Row<'coupon'>[] {
-  if (record.credential.method === 'couponCode')
-    return who.coupon && (record.couponCode === null || record.couponCode === who.coupon.id) ? [who.coupon] : [];
-  if (who.memberId === null) return [];
+  if (record.credential.method === 'couponCode') {
+    const isMeant = who.coupon && (record.couponCode === null || record.couponCode === who.coupon.id);
+    return isMeant && couponIsHere(facts, record.terminalId, who.coupon) ? [who.coupon] : [];
+  }
+  const memberId = membershipAt(facts, record.terminalId, who.memberId);
+  if (memberId === null) return [];
   if (record.couponCode !== null) {
     const named = facts.get('coupon', record.couponCode);
-    return named && named.memberId === who.memberId ? [named] : [];
+    return named && named.memberId === memberId ? [named] : [];
   }
-  return [...facts.find('coupon', 'openMember', who.memberId)].sort(
+  return [...facts.find('coupon', 'openMember', memberId)].sort(
     (a, b) => a.issuedAtMs - b.issuedAtMs || (a.id < b.id ? -1 : 1),
   );
 }

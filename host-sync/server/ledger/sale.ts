@@ -36,6 +36,10 @@ export const newSale = (
   cardCounter: null,
   cardWritten: 0,
   atMs,
+  partnerMemberId: null,
+  agreementId: null,
+  partnerPoints: 0,
+  partnerShare: 0,
 });
 
 /** A sale without a member: nothing moves; kept so that it can be refunded once. */

@@ -10,6 +10,7 @@ import { asTold, bearRest, postDeduct, releaseDeduct, retake, undoDeduct } from 
 import { planCouponAccounts } from './coupon-accounts.js';
 import type { Draft } from './draft.js';
 import type { Collector, Facts } from './facts.js';
+import { planPartnerOf } from './federation.js';
 import { planPointsAccounts } from './member-points.js';
 import { postSpend, releaseSpend, undoPoints } from './points.js';
 import { undoneTarget } from './refund-share.js';
@@ -27,8 +28,10 @@ interface Settled {
 export function planSale(need: Collector, saleId: string): void {
   const sale = need.get('sale', saleId);
   if (!sale) return;
+  need.get('terminal', sale.terminalId);
   if (sale.memberId !== null && (sale.kind === 'pointsEarn' || sale.kind === 'pointsSpend')) {
     planPointsAccounts(need, sale.memberId, sale.terminalId);
+    planPartnerOf(need, sale);
     if (sale.rulesVersion !== null) planRules(need, sale.rulesVersion);
   }
   const coupon = sale.couponId === null ? undefined : need.get('coupon', sale.couponId);
@@ -218,10 +221,14 @@ const given = (before: Sale, after: Sale) => {
 
 /** Kinds that no void or refund undoes: a top-up has a void of its own, and what undoes a sale stands. */
 const ownUndo: readonly Sale['kind'][] = ['cardCredit', 'topUp', 'topUpVoid'];
+/** Was it made at a counter of the same merchant? Another's sales are nobody's to undo here. */
+const isSameMerchant = (draft: Draft, sale: Sale, terminalId: string): boolean =>
+  draft.get('terminal', sale.terminalId)?.merchantId === draft.get('terminal', terminalId)?.merchantId;
 
 /** Why this sale cannot be undone; null: it can, by void or refund. */
-function undoProblem(draft: Draft, original: string): Outcome | null {
+function undoProblem(draft: Draft, { original, terminalId }: RecordOf<'void' | 'refund'>): Outcome | null {
   const sale = draft.get('sale', original);
+  if (sale && !isSameMerchant(draft, sale, terminalId)) return refused('original.unknown');
   if (!sale) return refused(draft.get('record', original) ? 'original.notVoidable' : 'original.unknown');
   const isStanding = sale.state === 'accepted' || sale.state === 'reserved' || sale.state === 'timedOut';
   return isStanding && !ownUndo.includes(sale.kind)
@@ -231,7 +238,7 @@ function undoProblem(draft: Draft, original: string): Outcome | null {
 
 /** Undoes a whole sale that was not refunded in part. */
 export function applyVoid(draft: Draft, record: RecordOf<'void'>): Outcome {
-  const problem = undoProblem(draft, record.original);
+  const problem = undoProblem(draft, record);
   const sale = draft.get('sale', record.original);
   if (problem || !sale) return problem ?? refused('original.unknown');
   if (sale.refundedMinor > 0) return refused('original.notVoidable', 'refunded in part', balances(draft, sale));
@@ -249,7 +256,7 @@ export function applyVoid(draft: Draft, record: RecordOf<'void'>): Outcome {
 
 /** Gives a part of a sale back; all refunds together are at most its total. */
 export function applyRefund(draft: Draft, record: RecordOf<'refund'>): Outcome {
-  const problem = undoProblem(draft, record.original);
+  const problem = undoProblem(draft, record);
   const sale = draft.get('sale', record.original);
   if (problem || !sale) return problem ?? refused('original.unknown');
   const refundedMinor = sale.refundedMinor + record.amountMinor;

@@ -51,6 +51,8 @@ export const tables = {
       retiredKeys: text,
       /** The record of it that was answered last: a box that names another which is not here knows a later host than this. */
       newestRecord: textOrNull,
+      /** Whose counter it stands on; empty: the host's own merchant. */
+      merchantId: text,
     },
     lookups: [],
   },
@@ -143,6 +145,110 @@ export const tables = {
       /** 1 once the card is known to hold the write. */
       cardWritten: integer,
       atMs: integer,
+      /** Of a pointsSpend that a partner's points pay in part: whose membership, under which agreement's version. */
+      partnerMemberId: textOrNull,
+      agreementId: textOrNull,
+      /** Points of the partner taken for it, and how many of the sale's own points those pay. */
+      partnerPoints: integer,
+      partnerShare: integer,
+    },
+    lookups: [],
+  },
+  /** The merchants beside the host's own, and the host's own under the id that phones know it by. */
+  merchant: {
+    columns: { id: text, name: text, location: text, createdAtMs: integer },
+    lookups: [],
+  },
+  /** One version of what two merchants agreed: the issuer's points pay at the acceptor. id is issuer/acceptor/version. */
+  agreement: {
+    columns: {
+      id: text,
+      issuer: text,
+      acceptor: text,
+      version: integer,
+      /** The rate: so many of the issuer's points for so many of the acceptor's. */
+      issuerPoints: integer,
+      acceptorPoints: integer,
+      validFromMs: integer,
+      /** From then on it pays nothing; null: until it is ended. */
+      validToMs: integerOrNull,
+      /** Most of the acceptor's points that it pays on one day; null: no limit. */
+      dailyPointsMax: integerOrNull,
+      /** The day counted now (days since 1970 in the policy's offset), and what was reserved on it. */
+      day: integer,
+      dayPoints: integer,
+      state: oneOf('offered', 'confirmed', 'ended'),
+      /** The merchant that offered it; the other one confirms. */
+      offeredBy: text,
+      offeredAtMs: integer,
+      confirmedAtMs: integerOrNull,
+      endedAtMs: integerOrNull,
+      /** JSON: the persons who offered, confirmed and ended it. */
+      persons: text,
+      /** acceptor while it is confirmed and not ended. */
+      openAcceptor: textOrNull,
+    },
+    lookups: ['openAcceptor'],
+  },
+  /** What two merchants owe each other in all, and what of it is settled; id is first/second, in order. */
+  clearing: {
+    columns: {
+      id: text,
+      items: integer,
+      /** Time of the newest item; times of items never go back. */
+      lastAtMs: integer,
+      /** Where the first issued the points: the second's points paid, of those given back, and points of the first taken. */
+      firstDue: integer,
+      firstBack: integer,
+      firstTaken: integer,
+      secondDue: integer,
+      secondBack: integer,
+      secondTaken: integer,
+      settledUntilMs: integer,
+      settledFirstDue: integer,
+      settledFirstBack: integer,
+      settledSecondDue: integer,
+      settledSecondBack: integer,
+    },
+    lookups: [],
+  },
+  /** Immutable; one line of both merchants' statements. id is first/second/time/ordinal. Totals are those behind it. */
+  clearingItem: {
+    columns: {
+      id: text,
+      ordinal: integer,
+      issuer: text,
+      acceptor: text,
+      agreementId: text,
+      entry: text,
+      sale: text,
+      cause: text,
+      /** Points of the issuer taken, negative: given back; and the acceptor's points that they paid. */
+      issuerPoints: integer,
+      acceptorPoints: integer,
+      firstDue: integer,
+      firstBack: integer,
+      firstTaken: integer,
+      secondDue: integer,
+      secondBack: integer,
+      secondTaken: integer,
+      atMs: integer,
+    },
+    lookups: [],
+  },
+  /** Immutable; id is first/second/until. Totals are all that is settled up to it. */
+  settlement: {
+    columns: {
+      id: text,
+      fromMs: integer,
+      untilMs: integer,
+      /** What each of the two owes the other for this period; negative: more was given back than paid. */
+      firstOwes: integer,
+      secondOwes: integer,
+      settledFirst: integer,
+      settledSecond: integer,
+      settledBy: text,
+      atMs: integer,
     },
     lookups: [],
   },
@@ -155,6 +261,8 @@ export const tables = {
       /** Points earned in all, less what was taken back; decides the tier. */
       earnedPoints: integer,
       registeredAtMs: integer,
+      /** Whose member; empty: the host's own merchant's. One person has a row for each merchant, under one number. */
+      merchantId: text,
     },
     lookups: ['phone'],
   },
@@ -452,6 +560,6 @@ export interface DueColumns {
 }
 
 /** Tables whose rows are written once and never changed. */
-export const immutableTables: readonly TableName[] = ['entry', 'line'];
+export const immutableTables: readonly TableName[] = ['entry', 'line', 'clearingItem', 'settlement'];
 /** Most rows that one value of a lookup loads, those of the highest ids; a plan that needs more must page. */
 export const lookupRowsMax = 256;

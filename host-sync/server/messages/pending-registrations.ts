@@ -21,6 +21,11 @@ const pendingSchema = z.strictObject({
   phone: z.string().regex(numberPattern),
   name: plainText(64),
   expiresAtMs: z.int().min(0),
+  /** Absent in what older hosts have stored: the host's own. */
+  merchantId: z
+    .string()
+    .regex(/^[0-9A-Za-z]{1,16}$/)
+    .optional(),
   /** Set when the answer was taken; kept until it expires, so that the same answer seen again ends the same. */
   answerHash: z
     .string()
@@ -40,6 +45,7 @@ export interface PendingRegistrations {
       readonly phone: string;
       readonly name: string;
       readonly expiresAtMs: number;
+      readonly merchantId?: string;
     },
     nowMs: number,
   ): boolean;

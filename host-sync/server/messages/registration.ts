@@ -20,7 +20,7 @@ import {
   registrationTokenCharacters,
 } from '../../../drivers/protocols/member/messages.js';
 import type { Bytes } from '../../../terminal/kernel/bytes.js';
-import type { Clock, Crypto, KeyAgreement, Random } from '../../../terminal/kernel/ports.js';
+import type { Clock, Crypto, KeyAgreement, KeyPair, Random } from '../../../terminal/kernel/ports.js';
 import { err, ok } from '../../../terminal/kernel/result.js';
 import type { Answered, CouponView, Host, IssueCouponRequest, MemberView } from '../service/types.js';
 import type { HostVault } from '../vault.js';
@@ -28,7 +28,7 @@ import { hashText, type PendingRegistrations } from './pending-registrations.js'
 import { type Handling, type IncomingMessage, type MessagePort, numberPattern } from './port.js';
 
 export interface RegistrationOptions {
-  readonly host: Pick<Host, 'members' | 'coupons'>;
+  readonly host: Pick<Host, 'members' | 'coupons' | 'merchants'>;
   readonly port: MessagePort;
   readonly pending: PendingRegistrations;
   readonly vault: Pick<HostVault, 'merchantKeys'>;
@@ -36,7 +36,7 @@ export interface RegistrationOptions {
   readonly agreement: KeyAgreement;
   readonly random: Random;
   readonly clock: Clock;
-  /** 1 to 16 ASCII letters and digits: the merchant as phones know it. */
+  /** 1 to 16 ASCII letters and digits: the host's own merchant as phones know it. */
   readonly merchantId: string;
   /** How long an answer is waited for. */
   readonly tokenValidMs: number;
@@ -45,8 +45,12 @@ export interface RegistrationOptions {
 }
 
 export interface Registration {
-  /** Sends the registration message. `input.malformed` · `access.rateLimited` */
-  invite(phone: string, name: string): Answered<{ readonly messageId: string; readonly expiresAtMs: number }>;
+  /** Sends the registration message of a merchant (null: the host's own). `input.malformed` · `access.rateLimited` · `merchant.unknown` */
+  invite(
+    phone: string,
+    name: string,
+    merchantId?: string | null,
+  ): Answered<{ readonly messageId: string; readonly expiresAtMs: number }>;
   /** Issues a coupon and sends its message; null `messageId`: its member is not known, the code is handed over otherwise. */
   issueCoupon(request: IssueCouponRequest): Answered<{ readonly code: string; readonly messageId: string | null }>;
   /** Sends a host-held coupon's message again. `coupon.unknown` · `coupon.wrongHolder` */
@@ -71,6 +75,12 @@ function currentKey(member: MemberView): string | null {
   return [...active].sort((a, b) => b.registeredAtMs - a.registeredAtMs)[0]?.keyId ?? null;
 }
 
+/** What phones seal their keys to: each merchant's own pair; null: no such merchant. */
+const keysOf = async (options: RegistrationOptions, merchantId: string): Promise<KeyPair | null> =>
+  merchantId === options.merchantId
+    ? options.vault.merchantKeys()
+    : options.host.merchants.registrationKeys(merchantId);
+
 async function handleKey(options: RegistrationOptions, message: IncomingMessage): Promise<Handling> {
   const parsed = parseKeyMessage(message.text);
   if (!parsed.ok) return rejected(`not a key message (${parsed.error.code} at ${parsed.error.offset})`);
@@ -81,14 +91,18 @@ async function handleKey(options: RegistrationOptions, message: IncomingMessage)
   const answerHash = hashText(message.text);
   if (pending.answerHash !== null)
     return pending.answerHash === answerHash ? { outcome: 'done' } : rejected('this token was used');
-  const key = unwrapMemberKey(options.agreement, options.vault.merchantKeys(), token, wrappedKey);
+  const merchantId = pending.merchantId ?? options.merchantId;
+  const keys = await keysOf(options, merchantId);
+  if (!keys) return rejected('its merchant is not known here');
+  const key = unwrapMemberKey(options.agreement, keys, token, wrappedKey);
   if (!key.ok) return rejected(`the key cannot be opened (at ${key.error.offset})`);
-  const keyId = memberKeyId(options.crypto, options.merchantId, token);
+  const keyId = memberKeyId(options.crypto, merchantId, token);
   const bound = await options.host.members.register({
     phone: pending.phone,
     name: pending.name,
     keyId,
     key: key.value,
+    merchantId: merchantId === options.merchantId ? '' : merchantId,
   });
   if (!bound.ok) return rejected(`refused: ${bound.error.code}`);
   // After the key is bound: a crash in between handles the message again, and the same key id and key is the same member.
@@ -146,15 +160,18 @@ async function resendCoupon(options: RegistrationOptions, code: string): ReturnT
 /** Joins the host's members and coupons with the message port. */
 export function createRegistration(options: RegistrationOptions): Registration {
   return {
-    invite: async (phone, name) => {
+    invite: async (phone, name, wished = null) => {
       if (!numberPattern.test(phone))
         return err({ code: 'input.malformed', detail: 'a phone number has 3 to 15 digits' });
+      const merchantId = wished ?? options.merchantId;
+      const keys = await keysOf(options, merchantId);
+      if (!keys) return err({ code: 'merchant.unknown', detail: merchantId });
       const token = registrationToken(options.random.bytes(registrationTokenCharacters));
       const now = options.clock.wallMs();
       const expiresAtMs = now + options.tokenValidMs;
-      if (!options.pending.add({ token, phone, name, expiresAtMs }, now))
+      if (!options.pending.add({ token, phone, name, expiresAtMs, merchantId }, now))
         return err({ code: 'access.rateLimited', detail: 'too many registrations wait for an answer' });
-      const text = formatRegistration(options.merchantId, token, options.vault.merchantKeys().publicKey);
+      const text = formatRegistration(merchantId, token, keys.publicKey);
       return ok({ messageId: await options.port.send({ to: phone, text }), expiresAtMs });
     },
     issueCoupon: (request) => issueCoupon(options, request),

@@ -9,6 +9,7 @@ import type { AllowanceResponse } from '../../protocol/sync.js';
 import { allowanceHeld } from '../ledger/accounts.js';
 import { type GrantWish, grant, planAllowance, planGrant, recall, sourceOf, writeOff } from '../ledger/allowance.js';
 import type { Collector, Facts, WorkingSet } from '../ledger/facts.js';
+import { couponIsHere, membershipAt } from '../ledger/membership.js';
 import { balanceOf } from '../ledger/posting.js';
 import type { Row } from '../ledger/tables.js';
 import { type HostStore, pageRowsMax } from '../storage/port.js';
@@ -92,13 +93,19 @@ async function grantFor(
     const policy = planPolicy(need);
     need.get('terminal', terminalId);
     need.find('allowance', 'openTerminal', terminalId);
+    const coupon = need.get('coupon', code);
+    if (coupon?.memberId) need.get('member', coupon.memberId);
+    membershipAt(need, terminalId, code);
     for (const wish of wishesFor(need, terminalId, code, policy, ids)) planGrant(need, wish);
   };
   return store.transact(plan, (facts): Result<AllowanceResponse, Refusal> => {
     const terminal = facts.get('terminal', terminalId);
     if (terminal?.state !== 'active') return refusal('access.denied', 'not an active terminal');
     const policy = setting(facts, 'allowancePolicy');
-    const isKnown = facts.get(code.startsWith('SLM') ? 'member' : 'coupon', code) !== undefined;
+    const coupon = facts.get('coupon', code);
+    const isKnown = code.startsWith('SLM')
+      ? membershipAt(facts, terminalId, code) === code
+      : coupon !== undefined && couponIsHere(facts, terminalId, coupon);
     if (!isKnown) return ok({ granted: 0, refusedBecause: 'credential.unknown' });
     const wishes = wishesFor(facts, terminalId, code, policy, ids);
     if (wishes.length === 0) return ok({ granted: 0, refusedBecause: 'allowance.notAllowed' });

@@ -6,7 +6,7 @@ import { localKey } from '../../../drivers/protocols/member/proof.js';
 import type { Bytes } from '../../../terminal/kernel/bytes.js';
 import { hex, toHex } from '../../../terminal/kernel/bytes.js';
 import { ok, type Result } from '../../../terminal/kernel/result.js';
-import { type Allowance, allowanceBytes, allowancesMax, blockedMax, type Directives } from '../../protocol/sync.js';
+import { type Allowance, allowanceBytes, allowancesMax, blockedMax, type Directives, merchantsMax } from '../../protocol/sync.js';
 import { toWire } from '../ledger/allowance.js';
 import type { Collector, Facts, WorkingSet } from '../ledger/facts.js';
 import type { Row } from '../ledger/tables.js';
@@ -19,8 +19,6 @@ export interface DirectivesParts {
   readonly store: HostStore;
   readonly standing: Standing;
   readonly sign: (data: Bytes) => Bytes;
-  /** The merchant as members' phones know it. */
-  readonly merchantId: string;
 }
 
 /** Versions of the catalogue that one answer bridges; a box further behind gets the whole. */
@@ -47,6 +45,9 @@ export function createDirectives(parts: DirectivesParts): Pick<TerminalFacing, '
         need.get('setting', 'offlineLimits');
         need.get('setting', 'boxConfiguration');
         planVersion(need, terminalId);
+        const merchantId = need.get('terminal', terminalId)?.merchantId ?? '';
+        need.get('merchant', merchantId);
+        need.find('agreement', 'openAcceptor', merchantId === '' ? setting(need, 'ownMerchant') : merchantId);
         planCatalogue(need, catalogueVersion);
         planAllowances(need, terminalId);
       };
@@ -55,8 +56,8 @@ export function createDirectives(parts: DirectivesParts): Pick<TerminalFacing, '
         if (!rules) return refusal('rules.unknown', 'no rules are published');
         return ok({
           version: versionOf(facts, terminalId),
-          ...setting(facts, 'merchant'),
-          merchants: [parts.merchantId],
+          ...merchantAt(facts, terminalId),
+          merchants: acceptedAt(facts, terminalId),
           rules,
           blocked,
           offline: setting(facts, 'offlineLimits'),
@@ -73,6 +74,19 @@ export function createDirectives(parts: DirectivesParts): Pick<TerminalFacing, '
         (facts) => ok(versionOf(facts, terminalId)),
       ),
   };
+}
+
+/** Name and place of the merchant on whose counter the terminal stands. */
+function merchantAt(facts: Facts, terminalId: string): Pick<Directives, 'merchant' | 'location'> {
+  const merchant = facts.get('merchant', facts.get('terminal', terminalId)?.merchantId ?? '');
+  return merchant ? { merchant: merchant.name, location: merchant.location } : setting(facts, 'merchant');
+}
+
+/** Whose memberships a phone is asked for: the terminal's merchant, then those whose points pay there by a confirmed agreement. */
+function acceptedAt(facts: Facts, terminalId: string): string[] {
+  const own = facts.get('terminal', terminalId)?.merchantId || setting(facts, 'ownMerchant');
+  const issuers = facts.find('agreement', 'openAcceptor', own).map(({ issuer }) => issuer);
+  return [...new Set([own, ...issuers])].slice(0, merchantsMax);
 }
 
 /** Blocked keys and coupons. One that is blocked while this is read raises the version again, so nothing is missed. */

@@ -11,6 +11,7 @@ import { type Collector, type Facts, put, remove, type Write } from '../ledger/f
 import type { Row } from '../ledger/tables.js';
 import type { HostStore } from '../storage/port.js';
 import { isPhone } from './inputs.js';
+import { mainMembership } from './members.js';
 import { offersFor, planOffers } from './offers.js';
 import { refusal } from './paging.js';
 import { setting } from './settings.js';
@@ -67,7 +68,7 @@ export function createMemberPages(parts: MemberPagesParts): MemberPages {
   const { store, vault, crypto, random, clock, members, coupons } = parts;
   const digest = (...words: readonly string[]): string => toHex(crypto.sha256(utf8(words.join('\n'))));
   const planLogin = (need: Collector, phone: string): Row<'member'> | undefined => {
-    const member = need.find('member', 'phone', phone)[0];
+    const member = mainMembership(need, phone);
     if (member) need.get('pageLogin', member.id);
     return member;
   };
@@ -89,7 +90,7 @@ export function createMemberPages(parts: MemberPagesParts): MemberPages {
       need.get('pageSession', digest(token));
     };
     return store.transact(plan, (facts) => {
-      const member = facts.find('member', 'phone', phone)[0];
+      const member = mainMembership(facts, phone);
       const login = member && facts.get('pageLogin', member.id);
       // Hashed also where there is nothing to compare with: the time must not tell the two apart.
       const given = digest(member?.id ?? phone, login?.salt ?? '', code);
@@ -132,7 +133,7 @@ export function createMemberPages(parts: MemberPagesParts): MemberPages {
           need.get('setting', 'merchant');
         },
         (facts) => {
-          const member = facts.find('member', 'phone', phone)[0];
+          const member = mainMembership(facts, phone);
           if (!member) return null;
           const before = facts.get('pageLogin', member.id);
           const isNewWindow = !before || nowMs >= before.countedFromMs + loginWindowMs || nowMs < before.countedFromMs;

@@ -11,6 +11,7 @@ import { memberOwed, memberPoints, memberReserved, sideSign } from '../ledger/ac
 import { codeRandomBytes, drawMemberCode } from '../ledger/codes.js';
 import type { KeyVault } from '../ledger/context.js';
 import { type Collector, type Facts, put } from '../ledger/facts.js';
+import { merchantOf } from '../ledger/membership.js';
 import { balanceOf } from '../ledger/posting.js';
 import { tierOf } from '../ledger/rules.js';
 import type { Row } from '../ledger/tables.js';
@@ -31,6 +32,7 @@ const noKey = new Uint8Array(0);
 function planMember(need: Collector, memberId: string): void {
   need.get('member', memberId);
   need.get('setting', 'tiers');
+  need.get('setting', 'ownMerchant');
   need.find('memberKey', 'memberId', memberId);
   for (const account of [memberPoints, memberOwed, memberReserved]) need.get('account', account(memberId).id);
 }
@@ -40,6 +42,7 @@ function viewOf(facts: Facts, member: Row<'member'>): MemberView {
     memberCode: member.id,
     phone: member.phone,
     name: member.name,
+    merchant: merchantOf(member, { ownMerchant: setting(facts, 'ownMerchant') }),
     tier: tierOf(setting(facts, 'tiers'), member.earnedPoints).name,
     points: balanceOf(facts, memberPoints(member.id)),
     pointsOwed: balanceOf(facts, memberOwed(member.id)),
@@ -55,6 +58,29 @@ function viewOf(facts: Facts, member: Row<'member'>): MemberView {
   };
 }
 
+/** The membership of this number with one merchant; undefined: none. */
+const membershipOf = (facts: Pick<Facts, 'find'>, phone: string, merchantId: string): Row<'member'> | undefined =>
+  facts.find('member', 'phone', phone).find((member) => member.merchantId === merchantId);
+
+/** The membership that a bare number means: with the host's own merchant, else the one of the lowest code. */
+export const mainMembership = (facts: Pick<Facts, 'find'>, phone: string): Row<'member'> | undefined =>
+  membershipOf(facts, phone, '') ?? facts.find('member', 'phone', phone)[0];
+
+/** The name of the merchant at whose counter a member's points were used under an agreement; null: at the member's own. */
+function partnerOf(
+  facts: Pick<Facts, 'get' | 'find'>,
+  accountId: string,
+  entry: Row<'entry'> | undefined,
+): string | null {
+  const [kind, memberId] = accountId.split('/');
+  const sale = kind === 'member' && entry?.record != null ? facts.get('sale', entry.record) : undefined;
+  if (!sale || sale.agreementId === null || sale.partnerMemberId !== memberId) return null;
+  const acceptor = facts.get('agreement', sale.agreementId)?.acceptor ?? '';
+  const merchant = facts.get('merchant', acceptor);
+  const isOwn = acceptor === setting(facts as Facts, 'ownMerchant');
+  return merchant?.name ?? (isOwn ? setting(facts as Facts, 'merchant').merchant : acceptor);
+}
+
 /** A page of an account's lines, the newest first, each with its entry's cause. */
 export async function statementOf(
   store: HostStore,
@@ -64,7 +90,9 @@ export async function statementOf(
   const { rows, next } = await pageOf(store, 'line', { prefix: `${accountId}#` }, options, 'newest');
   const plan = (need: Collector): void => {
     need.get('account', accountId);
-    for (const line of rows) need.get('entry', line.entry);
+    need.get('setting', 'ownMerchant');
+    need.get('setting', 'merchant');
+    for (const line of rows) partnerOf(need, accountId, need.get('entry', line.entry));
   };
   return store.read(plan, (facts) => {
     const sign = sideSign(facts.get('account', accountId)?.side ?? 'credit');
@@ -79,6 +107,7 @@ export async function statementOf(
           change: sign * line.amount,
           balanceAfter: line.balanceAfter,
           atMs: line.atMs,
+          partner: partnerOf(facts, accountId, entry),
         };
       }),
     };
@@ -110,26 +139,28 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
     Array.from({ length: codesDrawn }, () => drawMemberCode(random.bytes(codeRandomBytes)));
 
   return {
-    enlist: async ({ phone, name }) => {
+    enlist: async ({ phone, name, merchantId = '' }) => {
       if (!isPhone(phone)) return refusal('input.malformed', 'phone');
       if (!isPlainText(name, 64)) return refusal('input.malformed', 'name');
       const codes = draw();
       const nowMs = clock.wallMs();
       const plan = (need: Collector): void => {
+        if (merchantId !== '') need.get('merchant', merchantId);
         for (const member of need.find('member', 'phone', phone)) planMember(need, member.id);
         for (const code of codes) planMember(need, code);
       };
       return store.transact(plan, (facts) => {
-        const known = facts.find('member', 'phone', phone)[0];
+        if (merchantId !== '' && !facts.get('merchant', merchantId)) return refusal('merchant.unknown', merchantId);
+        const known = membershipOf(facts, phone, merchantId);
         if (known) return ok(viewOf(facts, known));
         const id = codes.find((code) => !facts.get('member', code));
         if (id === undefined) return refusal('host.busy', 'no free member code was drawn');
-        const member = { id, phone, name, earnedPoints: 0, registeredAtMs: nowMs };
+        const member = { id, phone, name, earnedPoints: 0, registeredAtMs: nowMs, merchantId };
         facts.write([put('member', member)]);
         return ok(viewOf(facts, member));
       });
     },
-    register: async ({ phone, name, keyId, key }) => {
+    register: async ({ phone, name, keyId, key, merchantId = '' }) => {
       if (!isPhone(phone)) return refusal('input.malformed', 'phone');
       if (!isPlainText(name, 64)) return refusal('input.malformed', 'name');
       if (keyId.length !== keyIdBytes || key.length !== memberKeyBytes)
@@ -142,12 +173,14 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
         need.find('coupon', 'cardKeyId', id);
         const known = need.get('memberKey', id);
         if (known) planMember(need, known.memberId);
+        if (merchantId !== '') need.get('merchant', merchantId);
         for (const member of need.find('member', 'phone', phone)) planMember(need, member.id);
         for (const code of codes) planMember(need, code);
       };
       return store.transact(plan, (facts) => {
+        if (merchantId !== '' && !facts.get('merchant', merchantId)) return refusal('merchant.unknown', merchantId);
         const known = facts.get('memberKey', id);
-        const owner = facts.find('member', 'phone', phone)[0];
+        const owner = membershipOf(facts, phone, merchantId);
         if (known) {
           const isSame =
             known.memberId === owner?.id && known.kind === 'phone' && equalBytes(vault.unwrap(known.wrapped), key);
@@ -158,7 +191,7 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
         if (memberId === undefined) return refusal('host.busy', 'no free member code was drawn');
         if (facts.find('memberKey', 'memberId', memberId).length >= memberKeysMax)
           return refusal('input.tooLong', `more than ${memberKeysMax} keys`);
-        const member = owner ?? { id: memberId, phone, name, earnedPoints: 0, registeredAtMs: nowMs };
+        const member = owner ?? { id: memberId, phone, name, earnedPoints: 0, registeredAtMs: nowMs, merchantId };
         facts.write([
           ...(owner ? [] : [put('member', member)]),
           put('memberKey', {
@@ -212,7 +245,7 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
       });
     },
     byCode: (memberCode) => view((facts) => facts.get('member', memberCode)?.id),
-    byPhone: (phone) => view((facts) => facts.find('member', 'phone', phone)[0]?.id),
+    byPhone: (phone) => view((facts) => mainMembership(facts, phone)?.id),
     byKey: (keyId) => view((facts) => facts.get('memberKey', keyId)?.memberId),
     list: (options) => pageOf(store, 'member', null, options),
     statement: (memberCode, account, options) => {

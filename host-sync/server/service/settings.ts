@@ -84,10 +84,14 @@ const allowancePolicyDefault: AllowancePolicy = {
   lifetimeHours: 72,
   perTerminalMax: 100,
 };
+/** 1 to 16 ASCII letters and digits: a merchant as phones and agreements know it. */
+export const merchantIdSchema = z.string().regex(/^[0-9A-Za-z]{1,16}$/);
 const count = z.int().min(0);
 const schemas = {
   realm: z.enum(['real', 'simulated']),
   merchant: z.strictObject({ merchant: plainText(64), location: plainText(64) }),
+  /** The host's own merchant as phones and agreements know it. */
+  ownMerchant: merchantIdSchema,
   policy: policySchema,
   tiers: tiersSchema,
   rules: rulesSchema.nullable(),
@@ -103,6 +107,7 @@ export type SettingValue<Name extends SettingName> = z.infer<Schemas[Name]>;
 
 const defaults: { readonly [Name in Exclude<SettingName, 'realm'>]: SettingValue<Name> } = {
   merchant: { merchant: 'Shouli', location: '-' },
+  ownMerchant: 'SHOULI',
   policy: policyDefault,
   tiers: [tierDefault],
   rules: null,
@@ -128,7 +133,7 @@ export const raiseDirectives = (facts: Facts): Write =>
 
 /** States what `contextOf` reads. */
 export function planContext(need: Collector): void {
-  for (const name of ['policy', 'tiers', 'rules', 'catalogueVersion', 'directivesVersion', 'merchant'])
+  for (const name of ['policy', 'tiers', 'rules', 'catalogueVersion', 'directivesVersion', 'merchant', 'ownMerchant'])
     need.get('setting', name);
   const rules = setting(need, 'rules');
   if (rules) planRules(need, rules.version);
@@ -152,6 +157,7 @@ export const contextOf = (
 ): ApplyContext => ({
   ...standing,
   ...at,
+  ownMerchant: setting(facts, 'ownMerchant'),
   policy: setting(facts, 'policy'),
   tiers: setting(facts, 'tiers'),
   rules: setting(facts, 'rules'),

@@ -147,6 +147,7 @@ export function createTerminalFacing(parts: TerminalFacingParts): RecordFacing {
       planLetters(need, terminalId, letters, {
         nowMs: clock.wallMs(),
         policy: planSettled(need),
+        ownMerchant: setting(need, 'ownMerchant'),
         openPass: standing.openPass,
         openTag: standing.openTag,
       });

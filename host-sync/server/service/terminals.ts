@@ -245,6 +245,7 @@ function claim(
         newestRecord: null,
         directivesVersion: 0,
         retiredKeys: '[]',
+        merchantId: '',
       }),
     ]);
     return ok({ terminalId, name: code.name, epoch: 1, siteKey });
@@ -342,6 +343,7 @@ async function applyHeld(
         planLetters(need, terminalId, some, {
           nowMs: clock.wallMs(),
           policy: setting(need, 'policy'),
+          ownMerchant: setting(need, 'ownMerchant'),
           openPass: standing.openPass,
           openTag: standing.openTag,
         });

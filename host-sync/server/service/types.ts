@@ -5,7 +5,7 @@
 
 import type { Bytes } from '../../../terminal/kernel/bytes.js';
 import type { ErrorCode } from '../../../terminal/kernel/errors.js';
-import type { Clock, Crypto, Random } from '../../../terminal/kernel/ports.js';
+import type { Clock, Crypto, KeyPair, Random } from '../../../terminal/kernel/ports.js';
 import type { Result } from '../../../terminal/kernel/result.js';
 import type { Currency } from '../../../terminal/kernel/units.js';
 import type { InquiryRequest, InquiryResponse } from '../../protocol/inquiry.js';
@@ -43,7 +43,7 @@ export interface HostOptions {
   readonly vault: KeyVault;
   /** Stamped on a new store; an old one must have it, else `record.wrongRealm` is thrown. */
   readonly realm: Realm;
-  /** The merchant as members' phones know it: 1 to 16 ASCII letters and digits. */
+  /** The host's own merchant as phones know it: 1 to 16 ASCII letters and digits. Fixed once another merchant is served. */
   readonly merchantId: string;
   /** Opens passes that boxes held back; absent: none opens here. */
   readonly openPass?: OpenPass;
@@ -77,6 +77,8 @@ export interface MemberView {
   readonly memberCode: string;
   readonly phone: string;
   readonly name: string;
+  /** The merchant's id. */
+  readonly merchant: string;
   readonly tier: string;
   readonly points: number;
   readonly pointsOwed: number;
@@ -99,6 +101,8 @@ export interface StatementLine {
   readonly change: number;
   readonly balanceAfter: number;
   readonly atMs: number;
+  /** The merchant at whose counter these points were used, where that is not the member's own. */
+  readonly partner: string | null;
 }
 export interface CouponView {
   readonly code: string;
@@ -208,7 +212,12 @@ export interface MemberAdmin {
    * A member whose phone holds no key yet and who shows the member code at the till; the phone joins later by `register`.
    * A number seen before: the member it already is, under the name it has. `input.malformed` · `host.busy`.
    */
-  enlist(request: { readonly phone: string; readonly name: string }): Answered<MemberView>;
+  enlist(request: {
+    readonly phone: string;
+    readonly name: string;
+    /** Empty: the host's own. `merchant.unknown` */
+    readonly merchantId?: string;
+  }): Answered<MemberView>;
   /**
    * Registers a phone's key; a phone number seen before gets the key added to the member it already is.
    * `key` is 16 bytes and is wrapped at once. The same key id and key again: the same member. `record.conflict`: the id is taken.
@@ -218,6 +227,8 @@ export interface MemberAdmin {
     readonly name: string;
     readonly keyId: Bytes;
     readonly key: Bytes;
+    /** Empty: the host's own. `merchant.unknown` */
+    readonly merchantId?: string;
   }): Answered<MemberView>;
   /**
    * Binds a pass in a wallet or a tag, by `passId` of drivers/protocols/wallet-pass or `tagId` of drivers/protocols/tag.
@@ -369,6 +380,110 @@ export interface MemberPages {
   overview(memberCode: string): Promise<MemberOverview | null>;
 }
 
+export interface MerchantAdmin {
+  /** A merchant beside the host's own. `keys`: what its members' phones seal their keys to. `record.conflict` · `input.*` */
+  add(
+    request: { readonly id: string; readonly name: string; readonly location: string },
+    keys: KeyPair,
+  ): Answered<Row<'merchant'>>;
+  /** The host's own merchant. */
+  own(): Promise<{ readonly id: string; readonly name: string; readonly location: string }>;
+  /** The others, by id. */
+  list(options?: PageOptions): Promise<Page<Row<'merchant'>>>;
+  /** Puts a terminal that has sold nothing yet on a merchant's counter. `merchant.unknown` · `record.conflict` */
+  assign(terminalId: string, merchantId: string): Answered<void>;
+  /** The key pair of a merchant beside the host's own; null: there is none. Must not be logged. */
+  registrationKeys(merchantId: string): Promise<KeyPair | null>;
+}
+
+export interface AgreementView extends Omit<Row<'agreement'>, 'persons' | 'openAcceptor' | 'day' | 'dayPoints'> {
+  readonly isInForce: boolean;
+  /** Who offered, confirmed and ended it. */
+  readonly persons: { readonly offered: string; readonly confirmed?: string; readonly ended?: string };
+}
+
+export interface SettlementView extends Row<'settlement'> {
+  readonly first: string;
+  readonly second: string;
+  /** Points that the first pays the second for this period; negative: the second pays. */
+  readonly firstPays: number;
+}
+
+/** A period as one of the two merchants sees it. Points are the accepting merchant's; claims and balances: owed to `merchant`. */
+export interface FederationStatement {
+  readonly merchant: string;
+  readonly partner: string;
+  readonly fromMs: number;
+  readonly untilMs: number;
+  /** Owed to this merchant when the period began; negative: it owed. */
+  readonly opening: number;
+  /** In the period: points that the partner's members were given here, and that this merchant's were given there. */
+  readonly claims: number;
+  readonly debts: number;
+  /** In the period: points of this merchant, and of the partner, that their members paid with. */
+  readonly ownPointsTaken: number;
+  readonly partnerPointsTaken: number;
+  /** What settlements of the period took off. opening + claims − debts − settled = closing. */
+  readonly settled: number;
+  readonly closing: number;
+  /** The newest settlement of the period. */
+  readonly settlement: SettlementView | null;
+  readonly rows: readonly {
+    readonly atMs: number;
+    /** The spend's transaction. */
+    readonly sale: string;
+    /** spend, spendLate, void, refund, reversal. */
+    readonly cause: string;
+    /** Whose points they are, and the agreement's version that gave the rate. */
+    readonly issuer: string;
+    readonly agreement: string;
+    /** Negative: given back. */
+    readonly issuerPoints: number;
+    readonly acceptorPoints: number;
+    readonly change: number;
+    /** Behind this line, before settlements of the period. */
+    readonly balance: number;
+  }[];
+  readonly next: string | null;
+}
+
+export interface FederationAdmin {
+  /** The next version of an agreement, offered by one of the two. `merchant.unknown` · `input.*` */
+  offer(request: {
+    readonly issuer: string;
+    readonly acceptor: string;
+    /** So many of the issuer's points for so many of the acceptor's, 1…1,000,000 each. */
+    readonly issuerPoints: number;
+    readonly acceptorPoints: number;
+    /** null: from its confirmation. */
+    readonly validFromMs: number | null;
+    readonly validToMs: number | null;
+    readonly dailyPointsMax: number | null;
+    readonly offeredBy: string;
+    readonly person: string;
+  }): Answered<AgreementView>;
+  /** The other merchant agrees; from then on the newest version in its time counts. `access.denied` · `agreement.unknown` · `record.conflict` */
+  confirm(issuer: string, acceptor: string, version: number, by: string, person: string): Answered<AgreementView>;
+  /** Either ends it at once; what stands open stays due. */
+  end(issuer: string, acceptor: string, version: number, by: string, person: string): Answered<AgreementView>;
+  list(options?: PageOptions): Promise<Page<AgreementView>>;
+  /** Settles all before a time, both directions in one entry. The same time again: the same settlement. */
+  settle(one: string, other: string, untilMs: number, person: string): Answered<SettlementView>;
+  /** The newest first. */
+  settlements(one: string, other: string, options?: PageOptions): Promise<Page<SettlementView>>;
+  /** `fromMs` null: since the newest settlement before the end. `untilMs` null: until now. */
+  statement(
+    request: {
+      readonly merchant: string;
+      readonly partner: string;
+      readonly fromMs: number | null;
+      readonly untilMs: number | null;
+    } & PageOptions,
+  ): Answered<FederationStatement>;
+  /** Recounts all lines against the ledger's accounts; empty: sound. Reads everything. */
+  check(): Promise<readonly string[]>;
+}
+
 export interface LedgerReport {
   readonly entries: number;
   readonly lines: number;
@@ -392,6 +507,8 @@ export interface Host extends TerminalFacing {
   readonly deadLetters: DeadLetterAdmin;
   readonly consumption: ConsumptionAdmin;
   readonly offers: OfferAdmin;
+  readonly merchants: MerchantAdmin;
+  readonly federation: FederationAdmin;
   readonly pages: MemberPages;
   alarms(options?: PageOptions & { readonly terminalId?: string }): Promise<Page<Row<'alarm'>>>;
   /** Raises an alarm of the shell's own (a foreign certificate, a guessed code). Repeats only count up. */

@@ -18,6 +18,7 @@ const member = (id: string, phone: string): Row<'member'> => ({
   name: 'n',
   earnedPoints: 0,
   registeredAtMs: 1,
+  merchantId: '',
 });
 const account = (id: string, balance: number): Row<'account'> => ({
   id,
@@ -127,6 +128,8 @@ export function storeContract(t: Test, engine: ContractEngine): void {
       { code: 'store.failed' },
       'one phone number, one member',
     );
+    await writes(store, put('member', { ...member('SLM3', '138'), merchantId: 'CAFE' }));
+    t.match(await reads(store, 'SLM3'), { phone: '138' }, 'but one of each merchant');
   });
 
   test('replaces, removes and inserts by key; what is immutable stays', async (t, store) => {

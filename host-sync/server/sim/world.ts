@@ -67,10 +67,10 @@ export interface World {
   readonly store: HostStore;
   readonly clock: Clock & { nowMs: number };
   readonly random: Random;
-  /** Enrols a box. */
-  box(name?: string): Promise<Box>;
-  /** Registers a member's phone; the same number again adds a phone to the member. */
-  phone(number: string): Promise<Phone & { readonly memberCode: string }>;
+  /** Enrols a box; at another merchant's counter where one is named. */
+  box(name?: string, merchantId?: string): Promise<Box>;
+  /** Registers a member's phone with a merchant (the host's own); the same number again adds a phone to the member. */
+  phone(number: string, merchantId?: string): Promise<Phone & { readonly memberCode: string }>;
   close(): Promise<void>;
 }
 
@@ -115,17 +115,18 @@ export async function openWorld(
     store,
     clock,
     random,
-    box: async (name = 'till') => {
+    box: async (name = 'till', merchantId) => {
       const { code } = await host.terminals.drawEnrolmentCode(name);
       const claimed = must(
         await host.terminals.claimEnrolmentCode({ code, source: 'test', realm: options.realm ?? 'real' }),
       );
+      if (merchantId !== undefined) must(await host.merchants.assign(claimed.terminalId, merchantId));
       return new Box(host, clock, claimed.terminalId, options.realm === 'simulated');
     },
-    phone: async (number) => {
+    phone: async (number, merchantId = '') => {
       const phone = new Phone('member', random.bytes(8), random.bytes(16), random);
       const member = must(
-        await host.members.register({ phone: number, name: 'member', keyId: phone.keyId, key: phone.key }),
+        await host.members.register({ phone: number, name: 'member', keyId: phone.keyId, key: phone.key, merchantId }),
       );
       return Object.assign(phone, { memberCode: member.memberCode });
     },

@@ -414,6 +414,94 @@ CREATE TABLE inquiryUse (
 CREATE INDEX inquiryUseByMember ON inquiryUse (memberId, id);
 `;
 
+const twelfth = `
+ALTER TABLE terminal ADD COLUMN merchantId TEXT NOT NULL DEFAULT '';
+ALTER TABLE member ADD COLUMN merchantId TEXT NOT NULL DEFAULT '';
+DROP INDEX memberByPhone;
+CREATE UNIQUE INDEX memberByPhone ON member (phone, merchantId);
+ALTER TABLE sale ADD COLUMN partnerMemberId TEXT REFERENCES member (id) DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE sale ADD COLUMN agreementId TEXT;
+ALTER TABLE sale ADD COLUMN partnerPoints INTEGER NOT NULL DEFAULT 0 CHECK (partnerPoints >= 0);
+ALTER TABLE sale ADD COLUMN partnerShare INTEGER NOT NULL DEFAULT 0 CHECK (partnerShare >= 0 AND partnerShare <= points);
+CREATE TABLE merchant (
+  id TEXT NOT NULL PRIMARY KEY,
+  name TEXT NOT NULL,
+  location TEXT NOT NULL,
+  createdAtMs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE agreement (
+  id TEXT NOT NULL PRIMARY KEY,
+  issuer TEXT NOT NULL,
+  acceptor TEXT NOT NULL CHECK (acceptor <> issuer),
+  version INTEGER NOT NULL CHECK (version >= 1),
+  issuerPoints INTEGER NOT NULL CHECK (issuerPoints >= 1),
+  acceptorPoints INTEGER NOT NULL CHECK (acceptorPoints >= 1),
+  validFromMs INTEGER NOT NULL,
+  validToMs INTEGER,
+  dailyPointsMax INTEGER,
+  day INTEGER NOT NULL,
+  dayPoints INTEGER NOT NULL CHECK (dayPoints >= 0),
+  state TEXT NOT NULL CHECK (state IN ('offered', 'confirmed', 'ended')),
+  offeredBy TEXT NOT NULL,
+  offeredAtMs INTEGER NOT NULL,
+  confirmedAtMs INTEGER,
+  endedAtMs INTEGER,
+  persons TEXT NOT NULL,
+  openAcceptor TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX agreementByAcceptor ON agreement (openAcceptor, id) WHERE openAcceptor IS NOT NULL;
+CREATE TABLE clearing (
+  id TEXT NOT NULL PRIMARY KEY,
+  items INTEGER NOT NULL CHECK (items >= 0),
+  lastAtMs INTEGER NOT NULL,
+  firstDue INTEGER NOT NULL CHECK (firstDue >= firstBack),
+  firstBack INTEGER NOT NULL CHECK (firstBack >= 0),
+  firstTaken INTEGER NOT NULL CHECK (firstTaken >= 0),
+  secondDue INTEGER NOT NULL CHECK (secondDue >= secondBack),
+  secondBack INTEGER NOT NULL CHECK (secondBack >= 0),
+  secondTaken INTEGER NOT NULL CHECK (secondTaken >= 0),
+  settledUntilMs INTEGER NOT NULL,
+  settledFirstDue INTEGER NOT NULL CHECK (settledFirstDue BETWEEN 0 AND firstDue),
+  settledFirstBack INTEGER NOT NULL CHECK (settledFirstBack BETWEEN 0 AND firstBack),
+  settledSecondDue INTEGER NOT NULL CHECK (settledSecondDue BETWEEN 0 AND secondDue),
+  settledSecondBack INTEGER NOT NULL CHECK (settledSecondBack BETWEEN 0 AND secondBack)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE clearingItem (
+  id TEXT NOT NULL PRIMARY KEY,
+  ordinal INTEGER NOT NULL CHECK (ordinal >= 1),
+  issuer TEXT NOT NULL,
+  acceptor TEXT NOT NULL,
+  agreementId TEXT NOT NULL REFERENCES agreement (id) DEFERRABLE INITIALLY DEFERRED,
+  entry TEXT NOT NULL REFERENCES entry (id) DEFERRABLE INITIALLY DEFERRED,
+  sale TEXT NOT NULL,
+  cause TEXT NOT NULL,
+  issuerPoints INTEGER NOT NULL,
+  acceptorPoints INTEGER NOT NULL,
+  firstDue INTEGER NOT NULL,
+  firstBack INTEGER NOT NULL,
+  firstTaken INTEGER NOT NULL,
+  secondDue INTEGER NOT NULL,
+  secondBack INTEGER NOT NULL,
+  secondTaken INTEGER NOT NULL,
+  atMs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE settlement (
+  id TEXT NOT NULL PRIMARY KEY,
+  fromMs INTEGER NOT NULL,
+  untilMs INTEGER NOT NULL CHECK (untilMs > fromMs),
+  firstOwes INTEGER NOT NULL,
+  secondOwes INTEGER NOT NULL,
+  settledFirst INTEGER NOT NULL,
+  settledSecond INTEGER NOT NULL,
+  settledBy TEXT NOT NULL,
+  atMs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER clearingItemStays BEFORE UPDATE ON clearingItem BEGIN SELECT RAISE(ABORT, 'immutable'); END;
+CREATE TRIGGER clearingItemKept BEFORE DELETE ON clearingItem BEGIN SELECT RAISE(ABORT, 'immutable'); END;
+CREATE TRIGGER settlementStays BEFORE UPDATE ON settlement BEGIN SELECT RAISE(ABORT, 'immutable'); END;
+CREATE TRIGGER settlementKept BEFORE DELETE ON settlement BEGIN SELECT RAISE(ABORT, 'immutable'); END;
+`;
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
 export const migrations: readonly string[] = [
   first,
@@ -427,4 +515,5 @@ export const migrations: readonly string[] = [
   ninth,
   tenth,
   eleventh,
+  twelfth,
 ];
