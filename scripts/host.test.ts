@@ -136,8 +136,23 @@ t.test('the operator’s day', async (t) => {
     cli(hostCommand, data, ['coupon', 'issue', '--amount', '1.005', '--currency', 'GBP']).stderr,
     /value\.malformed/,
   );
+  const street = { name: 'Café', location: 'Street 2' };
+  const added = ['merchants', 'add', 'CAFE', '--name', street.name, '--location', street.location];
+  t.match(json(data, ...added), { id: 'CAFE', ...street });
+  t.match(cli(hostCommand, data, added).stderr, /record\.conflict/);
+  t.match(json(data, 'merchants', 'list'), [{ id: 'SHOULI' }, { id: 'CAFE' }]);
+  t.match(json(data, 'member', 'enlist', '13800000003', '--name', '王五', '--merchant', 'CAFE'), { merchant: 'CAFE' });
+  const federation = (...words: string[]) => cli(hostCommand, data, ['federation', ...words]);
+  t.match(federation('offer', 'SHOULI', 'CAFE', '--rate', '3:0', '--by', 'SHOULI').stderr, /like 3:2/);
+  t.match(json(data, 'federation', 'offer', 'SHOULI', 'CAFE', '--rate', '3:2', '--by', 'SHOULI'), { version: 1 });
+  t.match(federation('confirm', 'SHOULI', 'CAFE', '1', '--by', 'SHOULI').stderr, /access\.denied/);
+  t.match(json(data, 'federation', 'confirm', 'SHOULI', 'CAFE', '1', '--by', 'CAFE'), { isInForce: true });
+  t.match(federation('list').stdout, /SHOULI at CAFE.*3:2.*in force/);
+  t.match(federation('statement', 'CAFE', 'SHOULI').stderr, /agreement\.unknown/, 'nothing was shared yet');
+  t.match(json(data, 'federation', 'end', 'SHOULI', 'CAFE', '1', '--by', 'CAFE'), { state: 'ended' });
   for (const words of [
     ['terminals'],
+    ['federation', 'settlements', 'CAFE', 'SHOULI'],
     ['dead-letters', 'list'],
     ['alarms'],
     ['verify'],

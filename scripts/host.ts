@@ -8,6 +8,7 @@ import { errorTable, isErrorCode, TerminalError } from '../terminal/kernel/error
 import { printable } from '../terminal/kernel/redaction.js';
 import { backupCommand } from './backup.js';
 import { CommandFailure, dataFolderDefault, hostFolderOf, openAdminClient } from './host/admin-client.js';
+import { federationCommand, merchantsCommand } from './host/federation-commands.js';
 import { couponCommand, memberCommand } from './host/member-commands.js';
 import { offerCommand } from './host/offer-commands.js';
 import { offlineCommands } from './host/offline-commands.js';
@@ -64,6 +65,8 @@ export function hostProgram(): Command {
     offerCommand(tools),
     ...shopCommands(tools),
     ...offlineCommands(tools),
+    merchantsCommand(tools),
+    federationCommand(tools),
     backupCommand(tools, program),
   ])
     program.addCommand(command);

@@ -1,5 +1,6 @@
 /**
- * Strict CSV (RFC 4180): rows with their line numbers; a row that breaks the form is reported and the next one is read.
+ * Strict CSV (RFC 4180): reading rows with their line numbers (a row that breaks the form is reported and the next one is
+ * read), and writing one.
  * Must not know what the columns mean.
  */
 export const cellsMax = 64;
@@ -95,3 +96,12 @@ export function parseCsv(text: string): { readonly rows: readonly CsvRow[]; read
   }
   return { rows, problems };
 }
+
+/** One row without its line break; cells with a comma, quote or break are quoted. */
+export const csvLine = (cells: readonly (string | number)[]): string =>
+  cells
+    .map((cell) => {
+      const text = String(cell);
+      return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    })
+    .join(',');

@@ -10,6 +10,7 @@ import { amountOf, currencyOf, endOfDay, integerBetween } from './parse.js';
 import type { Tools } from './tools.js';
 
 const limitOption = ['--limit <rows>', 'at most so many rows', integerBetween(1, 1000), 100] as const;
+const merchantOption = ['--merchant <id>', 'of this merchant; default: the host’s own'] as const;
 const more = (page: { readonly next: string | null }): string => (page.next ? `\nmore: --cursor ${page.next}` : '');
 
 function showMember(member: MemberView): string {
@@ -25,9 +26,9 @@ function showMember(member: MemberView): string {
 
 const statementTable = (page: Page<StatementLine>): string =>
   table(
-    page.rows.map(({ atMs, cause, change, balanceAfter, record }) => ({
+    page.rows.map(({ atMs, cause, change, balanceAfter, record, partner }) => ({
       time: time(atMs),
-      cause,
+      cause: partner === null ? cause : `${cause} at ${partner}`,
       change,
       balance: balanceAfter,
       record,
@@ -41,9 +42,12 @@ export function memberCommand({ run }: Tools): Command {
     .command('register <phone>')
     .description('send the registration message; the phone’s answer binds its key')
     .requiredOption('--name <name>', 'the member’s name')
-    .action((phone: string, { name }: { name: string }) =>
+    .option(...merchantOption)
+    .action((phone: string, { name, merchant }: { name: string; merchant?: string }) =>
       run(async ({ call, show }) => {
-        const sent = await call<{ messageId: string; expiresAtMs: number }>('member.register', { phone, name });
+        const sent = await call<{ messageId: string; expiresAtMs: number }>('member.register', {
+          ...{ phone, name, merchant: merchant ?? null },
+        });
         show(sent, () => `registration sent (${sent.messageId}); its answer counts until ${time(sent.expiresAtMs)}`);
       }),
     );
@@ -51,9 +55,10 @@ export function memberCommand({ run }: Tools): Command {
     .command('enlist <phone>')
     .description('a member without a key on the phone, who shows the member code; the phone may register later')
     .requiredOption('--name <name>', 'the member’s name')
-    .action((phone: string, { name }: { name: string }) =>
+    .option(...merchantOption)
+    .action((phone: string, { name, merchant }: { name: string; merchant?: string }) =>
       run(async ({ call, show }) => {
-        const found = await call<MemberView>('member.enlist', { phone, name });
+        const found = await call<MemberView>('member.enlist', { phone, name, merchant: merchant ?? null });
         show(found, () => showMember(found));
       }),
     );

@@ -36,3 +36,9 @@ export function endOfDay(text: string): number {
     throw new InvalidArgumentError('a date like 2027-12-31');
   return at.getTime();
 }
+
+/** `2027-12-31`: its first moment at this machine, in ms. */
+export function startOfDay(text: string): number {
+  const end = new Date(endOfDay(text));
+  return new Date(end.getFullYear(), end.getMonth(), end.getDate()).getTime();
+}

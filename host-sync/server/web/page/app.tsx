@@ -278,7 +278,7 @@ function Account({ overview, offline, spoken }: { overview: Overview; offline: b
         {overview.statement.map((line) => (
           <li key={`${line.entry} ${line.balanceAfter}`}>
             <div>
-              {causeText(line.cause, language)}
+              {causeText(line.cause, line.partner ?? null, language)}
               <br />
               <span class="quiet">{timeText(line.atMs)}</span>
             </div>

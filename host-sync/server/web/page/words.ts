@@ -88,6 +88,8 @@ export const refusalText = (code: string, language: Language): string =>
 const causes: Readonly<Record<string, readonly [string, string]>> = {
   earn: ['获得', 'earned'],
   spend: ['使用', 'spent'],
+  spendLate: ['使用', 'spent'],
+  timeOut: ['退回', 'returned'],
   refund: ['退款', 'refund'],
   void: ['撤销', 'void'],
   reversal: ['冲正', 'reversed'],
@@ -96,9 +98,12 @@ const causes: Readonly<Record<string, readonly [string, string]>> = {
   grant: ['离线额度', 'set aside for offline use'],
   release: ['离线额度退回', 'set aside, returned'],
 };
-/** What moved points; the host's own word where there is no other. */
-export const causeText = (cause: string, language: Language): string =>
-  causes[cause]?.[language === 'zh' ? 0 : 1] ?? cause;
+/** What moved points, and at which partner of the merchant; the host's own word where there is no other. */
+export function causeText(cause: string, partner: string | null, language: Language): string {
+  const text = causes[cause]?.[language === 'zh' ? 0 : 1] ?? cause;
+  if (partner === null) return text;
+  return language === 'zh' ? `在${partner}${text}` : `${text} at ${partner}`;
+}
 
 const exponents: Readonly<Record<string, number>> = { JPY: 0, KWD: 3 };
 /** `CNY 200.00` of 20000: by digits, never through a fraction. */
