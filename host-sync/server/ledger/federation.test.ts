@@ -320,7 +320,11 @@ onStreet('who may: only verified numbers are linked, and each merchant’s sales
   t.match(must(await world.host.directives(cafe.terminalId, null)), {
     ...{ merchant: 'Café', location: 'Street 2', merchants: ['CAFE', 'SHOULI'] },
   });
-  t.same(must(await world.host.directives(shop.terminalId, null)).merchants, ['SHOULI'], 'an agreement has a direction');
+  t.same(
+    must(await world.host.directives(shop.terminalId, null)).merchants,
+    ['SHOULI'],
+    'an agreement has a direction',
+  );
 });
 
 onStreet('agreements: two merchants’ word, a time, a limit for a day, versions', async (t, street) => {

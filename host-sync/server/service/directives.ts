@@ -6,7 +6,14 @@ import { localKey } from '../../../drivers/protocols/member/proof.js';
 import type { Bytes } from '../../../terminal/kernel/bytes.js';
 import { hex, toHex } from '../../../terminal/kernel/bytes.js';
 import { ok, type Result } from '../../../terminal/kernel/result.js';
-import { type Allowance, allowanceBytes, allowancesMax, blockedMax, type Directives, merchantsMax } from '../../protocol/sync.js';
+import {
+  type Allowance,
+  allowanceBytes,
+  allowancesMax,
+  blockedMax,
+  type Directives,
+  merchantsMax,
+} from '../../protocol/sync.js';
 import { toWire } from '../ledger/allowance.js';
 import type { Collector, Facts, WorkingSet } from '../ledger/facts.js';
 import type { Row } from '../ledger/tables.js';
