@@ -53,10 +53,22 @@ function describeMembership(view: MembershipView): readonly string[] {
   return lines;
 }
 
-function describe({ number, memberships }: PhoneView): string {
+function describePackage({ merchantId, version, content }: PhoneView['packages'][number]): string {
+  if (content === null) return `${merchantId}: no content`;
+  const { merchantName, rules, offers } = content;
+  const lines = [`content of ${merchantId} (${printable(merchantName)}), version ${version}`];
+  if (rules)
+    lines.push(
+      `earn 积分: ${rules.earnPoints} points for ${money(rules.earnPerMinor, rules.currency)}; pay 抵扣: ${rules.spendPerPoints} points are ${money(rules.spendMinor, rules.currency)}`,
+    );
+  lines.push(...offers.map(({ title, text }) => `offer 优惠: ${printable(title)}: ${printable(text)}`));
+  return lines.join('\n  ');
+}
+
+function describe({ number, memberships, packages }: PhoneView): string {
   const first = `phone ${number}${memberships.length === 0 ? ', not registered' : ''}`;
   const each = memberships.map((view) => describeMembership(view).join('\n  '));
-  return [first, ...each].join('\n');
+  return [first, ...each, ...packages.map(describePackage)].join('\n');
 }
 
 function describeEvent(event: PhoneEvent): string {

@@ -143,6 +143,15 @@ export const hostOptions = [
     help: 'How long a phone may take to answer its registration message.',
   },
   {
+    key: 'refreshDelayMinutes',
+    type: 'integer',
+    default: 30,
+    min: 0,
+    max: 10_080,
+    unit: 'minutes',
+    help: 'How long after a change of a member’s coupons a new content package goes to the phone of a member who has had one; 0: only on command. At most one an hour.',
+  },
+  {
     key: 'certificateDays',
     type: 'integer',
     default: 397,

@@ -6,7 +6,13 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import { TerminalError } from '../../terminal/kernel/errors.js';
-import { nativeClock, nativeCrypto, nativeKeyAgreement, nativeRandom } from '../../terminal/kernel/native.js';
+import {
+  nativeClock,
+  nativeCrypto,
+  nativeKeyAgreement,
+  nativeRandom,
+  nativeWalletCrypto,
+} from '../../terminal/kernel/native.js';
 import type { Clock } from '../../terminal/kernel/ports.js';
 import type { Currency } from '../../terminal/kernel/units.js';
 import { currencies } from '../../terminal/kernel/units.js';
@@ -20,6 +26,7 @@ import { openLogger } from './logger.js';
 import { openFileMessages } from './messages/file-adapter.js';
 import { openPendingRegistrations } from './messages/pending-registrations.js';
 import type { MessagePort, Schedule } from './messages/port.js';
+import { openRefresh, type Refresh } from './messages/refresh.js';
 import { createRegistration } from './messages/registration.js';
 import type { SmppCarrier } from './messages/smpp/carrier.js';
 import { openSmpp } from './messages/smpp/open.js';
@@ -38,6 +45,8 @@ const dayMs = 86_400_000;
 export const expiryEveryMs = 5_000;
 /** How often members who usually come are given their allowances. */
 const offerEveryMs = 10 * 60_000;
+/** How often content packages are looked at. */
+const refreshEveryMs = 5_000;
 const bootstrapCodeMs = 15 * 60_000;
 
 export type HostRow = (typeof hostOptions)[number];
@@ -153,8 +162,8 @@ interface Opened {
   readonly settings: HostSettings;
 }
 
-/** Messages to and from phones, and what registers their keys. */
-function openMessages(options: StartOptions, { host, store, vault, clock, schedule, logger, settings }: Opened) {
+/** Messages to and from phones, what registers their keys, and what keeps their content fresh. */
+async function openMessages(options: StartOptions, { host, store, vault, clock, schedule, logger, settings }: Opened) {
   const folder = settings.messageFolder || path.join(options.dataFolder, hostLayout.messages);
   const port = openFileMessages({
     folder,
@@ -163,9 +172,23 @@ function openMessages(options: StartOptions, { host, store, vault, clock, schedu
     lookEveryMs: settings.messageLookMs,
     clock,
   });
+  const refresh: Refresh = await openRefresh({
+    host,
+    store,
+    port,
+    vault,
+    crypto: nativeCrypto,
+    agreement: nativeKeyAgreement,
+    signP256: nativeWalletCrypto.signP256,
+    random: nativeRandom,
+    clock,
+    merchantId: settings.merchantId,
+    delayMs: settings.refreshDelayMinutes * 60_000,
+  });
   const registration = createRegistration({
     host,
     port,
+    refresh,
     pending: openPendingRegistrations(path.join(options.dataFolder, hostLayout.keys)),
     vault,
     crypto: nativeCrypto,
@@ -184,7 +207,7 @@ function openMessages(options: StartOptions, { host, store, vault, clock, schedu
       return row?.kind === 'phone' && row.state === 'active' ? vault.unwrap(row.wrapped) : null;
     },
   });
-  return { port, registration, carrier: openCarrier(folder, { clock, schedule, logger, settings }) };
+  return { port, registration, refresh, carrier: openCarrier(folder, { clock, schedule, logger, settings }) };
 }
 
 /** What carries the messages in the folder; null: nothing on this machine, or a box's modem. */
@@ -290,7 +313,7 @@ export async function startHost(options: StartOptions): Promise<RunningHost> {
     await publishFirstRules(host, settings);
     // 4. Messages and registration.
     const opened = { host, store, vault, clock, schedule, logger, settings };
-    const { port: messages, registration, carrier } = openMessages(options, opened);
+    const { port: messages, registration, refresh, carrier } = await openMessages(options, opened);
     messages.start((message) => registration.handle(message));
     closers.push(() => messages.stop());
     if (carrier) {
@@ -302,6 +325,8 @@ export async function startHost(options: StartOptions): Promise<RunningHost> {
     closers.push(repeat(schedule, expiryEveryMs, () => host.expire(), onError));
     const onOfferError = (error: unknown): void => logger.error({ err: error }, 'allowances failed');
     closers.push(repeat(schedule, offerEveryMs, () => host.allowances.offer(), onOfferError));
+    const onRefreshError = (error: unknown): void => logger.error({ err: error }, 'content packages failed');
+    closers.push(repeat(schedule, refreshEveryMs, () => refresh.work(), onRefreshError));
     // 6. Administration.
     const snapshotFolder = path.join(dataFolder, hostLayout.snapshots);
     clearSnapshots(snapshotFolder);
@@ -316,7 +341,7 @@ export async function startHost(options: StartOptions): Promise<RunningHost> {
       messages: { ...messages.counters },
       smsCentre: carrier && { ...carrier.counters },
     });
-    const commands = createCommands({ host, registration, clock, snapshotFolder, facts });
+    const commands = createCommands({ host, registration, refresh, clock, snapshotFolder, facts });
     closers.push(await openAdminSocket(adminSocket, commands, logger));
     // 7. Terminals.
     const server = await createTerminalServer({

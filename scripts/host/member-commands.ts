@@ -7,6 +7,7 @@ import type { CouponView, MemberView, Page, StatementLine } from '../../host-syn
 import { formatAmount } from '../../terminal/kernel/units.js';
 import { fields, table, time } from './output.js';
 import { amountOf, currencyOf, endOfDay, integerBetween } from './parse.js';
+import { addPhoneCommands, addTakeOver } from './phone-commands.js';
 import type { Tools } from './tools.js';
 
 const limitOption = ['--limit <rows>', 'at most so many rows', integerBetween(1, 1000), 100] as const;
@@ -35,7 +36,7 @@ const statementTable = (page: Page<StatementLine>): string =>
     })),
   ) + more(page);
 
-/** `member register|enlist|list|show|statement|pass|block|unblock` */
+/** `member register|enlist|list|show|statement|pass|tag|block|unblock|lost|refresh|package|erase` */
 export function memberCommand({ run }: Tools): Command {
   const member = new Command('member').description('members 会员 and their phones');
   member
@@ -155,6 +156,7 @@ export function memberCommand({ run }: Tools): Command {
         }),
       );
   }
+  addPhoneCommands(member, { run });
   return member;
 }
 
@@ -210,7 +212,7 @@ function addCouponIssue(coupon: Command, { run }: Tools): void {
     );
 }
 
-/** `coupon issue|resend|list|show|statement|block|unblock` */
+/** `coupon issue|resend|list|show|statement|block|unblock|take-over` */
 export function couponCommand(tools: Tools): Command {
   const { run } = tools;
   const coupon = new Command('coupon').description('electronic coupons 电子优惠券');
@@ -276,5 +278,6 @@ export function couponCommand(tools: Tools): Command {
         }),
       );
   }
+  addTakeOver(coupon, tools);
   return coupon;
 }

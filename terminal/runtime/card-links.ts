@@ -79,8 +79,11 @@ export interface CardLinksPorts {
   readonly wallets: Pick<Wallets, 'select' | 'readApple' | 'readGoogle'> | null;
   /** Null: no tag is read. */
   readonly tags: Pick<Tags, 'read'> | null;
-  /** Asked where the host is not: what the box may decide for this tap. `proof` null: a pass or tag, which proves no key here. */
-  readonly offlineOffer: (credential: Credential, proof: Tap | null) => OfflineOffer | null;
+  /** Whether the host decides, else what the box may for this tap. `proof` null: a pass or tag, which proves no key here. */
+  readonly decider: (
+    credential: Credential,
+    proof: Tap | null,
+  ) => { readonly hostReachable: boolean; readonly offlineOffer: OfflineOffer | null };
   /** Null: no answer within the deadline. */
   readonly askSession: (request: SessionRequest) => Promise<SessionResponse | null>;
 }
@@ -201,14 +204,10 @@ export class CardLinks {
       if (card.inquiry) await card.inquiry;
       const { credential, proof } = await this.#identify(card, { ...effect, hostOnly: false });
       card.transactionId = effect.context.transactionId;
-      const hostReachable = this.ports.hostReachable();
-      const offlineOffer = hostReachable ? null : this.ports.offlineOffer(credential, proof);
-      if (credential.method !== 'tap') return { type: 'passRead', linkId, credential, hostReachable, offlineOffer };
+      const decided = this.ports.decider(credential, proof);
+      if (credential.method !== 'tap') return { type: 'passRead', linkId, credential, ...decided };
       const { keyId, phoneNonce, counter, proof: proved } = credential;
-      return {
-        ...{ type: 'proofReceived', linkId, keyId, phoneNonce, counter },
-        ...{ proof: proved, hostReachable, offlineOffer },
-      };
+      return { type: 'proofReceived', linkId, keyId, phoneNonce, counter, proof: proved, ...decided };
     });
   }
 

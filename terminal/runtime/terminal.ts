@@ -22,7 +22,7 @@ import type {
 } from '../../host-sync/protocol/sync.js';
 import { classifyCode } from '../core/codes.js';
 import type { Prompt } from '../core/effect.js';
-import type { OfflineOffer } from '../core/offline-offer.js';
+import { subjectOf } from '../core/offline.js';
 import { receiptLines } from '../core/receipt.js';
 import type { RelayRule } from '../core/relay-rule.js';
 import type { PersistedSale, SaleOutcome, SaleRequest } from '../core/sale.js';
@@ -215,7 +215,7 @@ export class Terminal implements TerminalPort {
       },
       categoryOf: (code) => store.productByCode(code)?.category ?? null,
       hostReachable: () => host.reachable(),
-      offlineOffer: (credential, tap) => this.#offerOffline(credential, tap),
+      decider: (credential, tap) => this.#decider(credential, tap),
       askSession: (request) => host.openSession(request, sessionDeadlineMs),
     });
     this.#inquiries = new InquiryDesk({
@@ -564,15 +564,21 @@ export class Terminal implements TerminalPort {
   }
 
   #takeCode(code: string): void {
-    const hostReachable = this.#parts.host.reachable();
     const scanned = credentialOfCode(code);
-    const offlineOffer = hostReachable || !scanned ? null : this.#offerOffline(scanned, null);
-    this.#runner.deliver({ type: 'codeScanned', code, hostReachable, offlineOffer });
+    const decided = scanned
+      ? this.#decider(scanned, null)
+      : { hostReachable: this.#parts.host.reachable(), offlineOffer: null };
+    this.#runner.deliver({ type: 'codeScanned', code, ...decided });
   }
 
-  #offerOffline(credential: Credential, tap: Tap | null): OfflineOffer | null {
+  /** Who decides of this credential: the host where it can be reached, else the box; of one that is blocked here always the box. */
+  #decider(credential: Credential, tap: Tap | null) {
+    const hostReachable = this.#parts.host.reachable();
     const request = this.#openRequest();
-    return request ? this.#offline.offer(request, credential, tap) : null;
+    // An earn counts before the host has answered: a host that falls silent just then must not let a lost phone through.
+    const asksBox = !hostReachable || this.#parts.store.isBlocked(subjectOf(credential));
+    const offlineOffer = request && asksBox ? this.#offline.offer(request, credential, tap) : null;
+    return { hostReachable: hostReachable && offlineOffer === null, offlineOffer };
   }
 
   /** Gives allowances back that have ended, between sales. @throws TerminalError of the store */

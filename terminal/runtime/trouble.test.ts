@@ -157,7 +157,7 @@ t.test(
         tags: null,
       },
       ...{ siteSpentMinor: () => 0 as AmountMinor, categoryOf: () => null, hostReachable: () => false },
-      offlineOffer: () => null,
+      decider: () => ({ hostReachable: false, offlineOffer: null }),
       askSession: async () => null,
     });
     const runner: SaleRunner = new SaleRunner({

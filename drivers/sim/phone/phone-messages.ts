@@ -3,6 +3,8 @@
  * A function of state and text; must not know how messages travel.
  */
 import { type Bytes, hex, toHex } from '../../../terminal/kernel/bytes.js';
+import { handlePart, type PackageMember, type PackageOutcome, readPart } from './package-messages.js';
+import { noPackages, packageMerchantsMax } from './package-state.js';
 import { keyIdOf, openIssuedCard, type PhoneChance, wrapKey } from './phone-crypto.js';
 import {
   couponsMax,
@@ -21,12 +23,13 @@ export type Agrees = (merchantId: string) => boolean;
 /** An owner who joins whatever comes. */
 export const agreesToAll: Agrees = () => true;
 
-/** What became of a message; all but the first four leave the phone as it was. */
+/** What became of a message; all but the first four and a package’s leave the phone as it was. */
 export type MessageOutcome =
   | 'registered'
   | 'registrationRepeated'
   | 'couponKept'
   | 'cardIssued'
+  | PackageOutcome
   | 'notForThisApplication'
   | 'malformed'
   | 'notAgreed'
@@ -73,6 +76,7 @@ export function handleMessage(
     if (merchantKey === null) return unchanged('malformed');
     return register(state, { merchantId, token, merchantKey }, chance, agrees);
   }
+  if (text.startsWith('SHOULI1 PKG ')) return takePart(state, text);
   const coupon = couponForm.exec(text);
   if (!coupon) return unchanged('malformed');
   const [, head = '', merchantId = '', code = '', balance = '', currency = '', expiry = '', holder = '', sealed] =
@@ -110,6 +114,10 @@ function register(
   // The first registration fixes the merchant's key: a forged later message cannot turn the phone over to somebody else.
   if (known && known.merchantPublicKey !== toHex(merchantKey)) return unchanged('anotherMerchantKey');
   if (known && known.token === token) return { outcome: 'registrationRepeated', state, answer: known.answer };
+  // After an erasure the merchant's key stays fixed, and the erased membership does not come back by its old message.
+  const erased = state.packages.find((one) => one.merchantId === merchantId)?.erased;
+  if (!known && erased && erased.merchantPublicKey !== toHex(merchantKey)) return unchanged('anotherMerchantKey');
+  if (!known && erased?.token === token) return unchanged('erasedBefore');
   if (!known && state.memberships.length >= membershipsMax) return unchanged('memoryFull');
   if (!known && !agrees(merchantId)) return unchanged('notAgreed');
   const memberKey = chance.bytes(16);
@@ -126,6 +134,42 @@ function register(
   };
   const membership = known ? { ...known, ...registration } : newMembership(registration);
   return { outcome: 'registered', state: withMembership(state, membership), answer };
+}
+
+/** The membership that a package of this merchant is for. */
+function packageMember(membership: Membership | null): PackageMember | null {
+  if (membership === null) return null;
+  const { card } = membership;
+  const isLoaded = card !== null && (shownRecord(card.slots)?.balanceMinor ?? 0) > 0;
+  return { ...membership, loadedCardKeyId: isLoaded ? card.keyId : null };
+}
+
+function takePart(state: PhoneState, text: string): Handled {
+  const unchanged = (outcome: MessageOutcome): Handled => ({ outcome, state, answer: null });
+  const part = readPart(text);
+  if (part === null) return unchanged('malformed');
+  const { merchantId } = part;
+  const known = state.packages.find((one) => one.merchantId === merchantId);
+  const membership = membershipOf(state, merchantId);
+  if (!known && !membership) return unchanged('notRegistered');
+  if (!known && state.packages.length >= packageMerchantsMax) return unchanged('memoryFull');
+  const own = known ?? noPackages(merchantId);
+  const { outcome, state: next, answer } = handlePart(own, packageMember(membership), part);
+  if (next === own) return { outcome, state, answer };
+  const kept = { ...state, packages: [...state.packages.filter((one) => one !== known), next] };
+  if (outcome === 'membershipErased') {
+    const memberships = state.memberships.filter((one) => one.merchantId !== merchantId);
+    return { outcome, state: { ...kept, memberships }, answer };
+  }
+  if (outcome !== 'packageApplied' || membership === null) return { outcome, state: kept, answer };
+  // Host-held coupons are what the package says; the card's own stays with its record.
+  const carried = (next.content?.coupons ?? []).map(({ limit: _limit, ...coupon }) => ({
+    ...coupon,
+    holder: 'host' as const,
+  }));
+  const onCard = membership.coupons.filter(({ holder }) => holder === 'card');
+  const coupons = [...onCard, ...carried].slice(0, couponsMax);
+  return { outcome, state: withMembership(kept, { ...membership, coupons }), answer };
 }
 
 /** What a coupon makes of its membership; `next` null: nothing. */

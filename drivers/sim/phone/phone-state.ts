@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { toHex, utf8 } from '../../../terminal/kernel/bytes.js';
 import { parseJson } from '../../../terminal/kernel/json.js';
 import { nativeCrypto } from '../../../terminal/kernel/native.js';
+import { packageMerchantsMax, packageStateSchema } from './package-state.js';
 
 export const membershipsMax = 16;
 export const couponsMax = 100;
@@ -66,6 +67,8 @@ const stateSchema = z.strictObject({
     .array(membershipSchema)
     .max(membershipsMax)
     .refine((all) => new Set(all.map(({ merchantId }) => merchantId)).size === all.length, 'one for each merchant'),
+  /** One for each merchant that ever sent a package; it outlives the membership. */
+  packages: z.array(packageStateSchema).max(packageMerchantsMax).default([]),
 });
 export type PhoneState = z.infer<typeof stateSchema>;
 export type PhoneCoupon = z.infer<typeof couponSchema>;

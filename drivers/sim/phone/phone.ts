@@ -5,6 +5,7 @@
 import type { Bytes } from '../../../terminal/kernel/bytes.js';
 import { MemberApplication, type Misbehaviour } from './member-application.js';
 import { keepMessage, messagesFor, putAnswer, removeMessage } from './message-files.js';
+import type { PackageState } from './package-state.js';
 import { type PhoneChance, realChance } from './phone-crypto.js';
 import { type Agrees, agreesToAll, handleMessage, type MessageOutcome, shownRecord } from './phone-messages.js';
 import { type Membership, membershipOf, type PhoneMemory, type PhoneResult } from './phone-state.js';
@@ -71,6 +72,8 @@ export interface PhoneView {
   readonly memberships: readonly MembershipView[];
   /** The one merchant whose membership is held out; null: any. */
   readonly chosen: string | null;
+  /** What each merchant sent over the air; `content` null: nothing yet, or erased. */
+  readonly packages: readonly Pick<PackageState, 'merchantId' | 'version' | 'content'>[];
   /** Taps so far in this process, commands in the last of them, and whether it is in the field now. */
   readonly taps: number;
   readonly commandsInTap: number;
@@ -216,11 +219,12 @@ export class SimulatedPhone {
   }
 
   show(): PhoneView {
-    const { number, memberships } = this.#memory.state;
+    const { number, memberships, packages } = this.#memory.state;
     return {
       number,
       memberships: memberships.map(viewOf),
       chosen: this.#application.chosen,
+      packages: packages.map(({ merchantId, version, content }) => ({ merchantId, version, content })),
       taps: this.#taps,
       commandsInTap: this.#commands,
       inField: this.#inField,

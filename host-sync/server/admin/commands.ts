@@ -21,6 +21,7 @@ import {
 } from '../../protocol/record.js';
 import { boxConfigurationSchema, envelopeSchema, productSchema, rulesSchema } from '../../protocol/sync.js';
 import { numberPattern } from '../messages/port.js';
+import type { Refresh } from '../messages/refresh.js';
 import type { Registration } from '../messages/registration.js';
 import { offerTextMax, offerTitleMax } from '../service/offers.js';
 import { merchantIdSchema } from '../service/settings.js';
@@ -29,10 +30,13 @@ import { CatalogueStaging, rowsPerCallMax } from './catalogue-staging.js';
 import { type Command, command, nothing, page } from './command.js';
 import { federationCommands } from './federation-commands.js';
 import { offlineCommands } from './offline-commands.js';
+import { phoneCommands } from './phone-commands.js';
+import { findMember, whoSchema } from './who.js';
 
 export interface AdminContext {
   readonly host: Host;
   readonly registration: Registration;
+  readonly refresh: Refresh;
   readonly clock: Clock;
   /** Private folder for snapshots that a backup takes away. */
   readonly snapshotFolder: string;
@@ -42,23 +46,10 @@ export interface AdminContext {
 
 /** A person at the keyboard, as the audit names them. */
 const byPerson = plainText(32);
-/** Member code, phone number or key id. */
-const whoSchema = z.union([
-  z.string().regex(/^SLM[0-9]{13}$/),
-  z.string().regex(/^[0-9a-f]{16}$/),
-  z.string().regex(numberPattern),
-]);
-
 async function done<T>(value: Promise<T> | T): Promise<Result<T, Refusal>> {
   return ok(await value);
 }
 const refuse = (code: Refusal['code'], detail: string): Result<never, Refusal> => err({ code, detail });
-
-async function findMember(host: Host, who: string): Promise<MemberView | null> {
-  if (who.startsWith('SLM')) return host.members.byCode(who);
-  // 16 digits are no phone number (E.164 has at most 15), so a key id is never mistaken for one.
-  return /^[0-9a-f]{16}$/.test(who) ? host.members.byKey(who) : host.members.byPhone(who);
-}
 
 async function withMember<T>(
   host: Host,
@@ -189,7 +180,7 @@ const issueSchema = z.strictObject({
   limitProducts: z.array(productCodeSchema).min(1).max(100).nullable().default(null),
 });
 
-function couponCommands({ host, registration }: AdminContext): readonly Command[] {
+function couponCommands({ host, registration, refresh }: AdminContext): readonly Command[] {
   const target = z.strictObject({ code: couponCodeSchema });
   const withCoupon = async (code: string): Promise<Result<CouponView, Refusal>> => {
     const coupon = await host.coupons.byCode(code);
@@ -212,7 +203,12 @@ function couponCommands({ host, registration }: AdminContext): readonly Command[
     command(
       'coupon.block',
       z.strictObject({ code: couponCodeSchema, state: z.enum(['active', 'blocked']).default('blocked') }),
-      ({ code, state }) => host.coupons.setState(code, state),
+      async ({ code, state }) => {
+        const set = await host.coupons.setState(code, state);
+        const memberCode = set.ok ? (await host.coupons.byCode(code))?.memberCode : null;
+        if (memberCode) await refresh.changed(memberCode);
+        return set;
+      },
     ),
   ];
 }
@@ -371,6 +367,7 @@ export const createCommands = (context: AdminContext): readonly Command[] => [
   ...careCommands(context),
   ...terminalCommands(context),
   ...memberCommands(context),
+  ...phoneCommands(context),
   ...couponCommands(context),
   ...offerCommands(context),
   ...catalogueCommands(context),

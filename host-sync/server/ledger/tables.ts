@@ -534,6 +534,38 @@ export const tables = {
     },
     lookups: [],
   },
+  /** The newest content package of a member's phone, and what is known of its journey; id is the member's. */
+  phonePackage: {
+    columns: {
+      id: text,
+      /** Of this package; 0: none was made yet. Rises with each. */
+      version: integer,
+      kind: oneOf('full', 'erase'),
+      /** Which phone's key it is sealed for. */
+      keyId: text,
+      /** As it is cut into messages; empty: none was made yet. */
+      sealed: bytes,
+      /** SHA-256 of its content without the version, in hex: the same again needs no other. */
+      contentHash: text,
+      /** due: to be made. sent: on its way. confirmed: the phone has it. kept: not erased, its card holds money. stalled: given up. */
+      state: oneOf('due', 'sent', 'confirmed', 'kept', 'stalled'),
+      /** `open` while something is to be done by itself; null otherwise. */
+      open: textOrNull,
+      /** Parts to be sent now: bit n − 1 stands for part n. */
+      toSend: integer,
+      /** Messages sent for this version, and of those reminders without a word from the phone. */
+      messages: integer,
+      reminders: integer,
+      lastSentAtMs: integer,
+      /** When another one is to be made; null: not. */
+      dueAtMs: integerOrNull,
+      madeAtMs: integer,
+      /** The newest version that the phone said it has, and when; 0: none. */
+      haveVersion: integer,
+      haveAtMs: integerOrNull,
+    },
+    lookups: ['open'],
+  },
   /** Keys of the site, wrapped by the vault. */
   secret: { columns: { id: text, wrapped: bytes }, lookups: [] },
 } as const;

@@ -19,6 +19,7 @@ import {
   registrationToken,
   registrationTokenCharacters,
 } from '../../../drivers/protocols/member/messages.js';
+import { isPackageAnswer } from '../../../drivers/protocols/member/package.js';
 import type { Bytes } from '../../../terminal/kernel/bytes.js';
 import type { Clock, Crypto, KeyAgreement, KeyPair, Random } from '../../../terminal/kernel/ports.js';
 import { err, ok } from '../../../terminal/kernel/result.js';
@@ -26,6 +27,7 @@ import type { Answered, CouponView, Host, IssueCouponRequest, MemberView } from 
 import type { HostVault } from '../vault.js';
 import { hashText, type PendingRegistrations } from './pending-registrations.js';
 import { type Handling, type IncomingMessage, type MessagePort, numberPattern } from './port.js';
+import type { Refresh } from './refresh.js';
 
 export interface RegistrationOptions {
   readonly host: Pick<Host, 'members' | 'coupons' | 'merchants'>;
@@ -42,6 +44,8 @@ export interface RegistrationOptions {
   readonly tokenValidMs: number;
   /** The key behind a key id, opened for one sealing; null where there is none. */
   readonly memberKeyOf: (keyId: string) => Promise<Bytes | null>;
+  /** Content packages: what changes here goes to the phone that way too. */
+  readonly refresh: Pick<Refresh, 'changed' | 'phoneRegistered' | 'handle'>;
 }
 
 export interface Registration {
@@ -70,7 +74,7 @@ const issueOf = (merchantId: string, coupon: CouponView): CouponIssue => ({
 });
 
 /** The member's newest key that is not blocked: the phone that the member uses now. */
-function currentKey(member: MemberView): string | null {
+export function currentKey(member: MemberView): string | null {
   const active = member.keys.filter(({ kind, state }) => kind === 'phone' && state === 'active');
   return [...active].sort((a, b) => b.registeredAtMs - a.registeredAtMs)[0]?.keyId ?? null;
 }
@@ -105,6 +109,7 @@ async function handleKey(options: RegistrationOptions, message: IncomingMessage)
     merchantId: merchantId === options.merchantId ? '' : merchantId,
   });
   if (!bound.ok) return rejected(`refused: ${bound.error.code}`);
+  await options.refresh.phoneRegistered(bound.value.memberCode);
   // After the key is bound: a crash in between handles the message again, and the same key id and key is the same member.
   options.pending.markAnswered(token, message.text);
   return { outcome: 'done' };
@@ -145,7 +150,9 @@ async function issueCoupon(
       code: 'credential.blocked',
       detail: `coupon ${view.code} was issued, but its phone was blocked: issue another`,
     });
-  return ok({ code: view.code, messageId: await options.port.send({ to: member.phone, text }) });
+  const messageId = await options.port.send({ to: member.phone, text });
+  if (request.holder === 'host') await options.refresh.changed(member.memberCode);
+  return ok({ code: view.code, messageId });
 }
 
 async function resendCoupon(options: RegistrationOptions, code: string): ReturnType<Registration['resendCoupon']> {
@@ -176,6 +183,7 @@ export function createRegistration(options: RegistrationOptions): Registration {
     },
     issueCoupon: (request) => issueCoupon(options, request),
     resendCoupon: (code) => resendCoupon(options, code),
-    handle: (message) => handleKey(options, message),
+    handle: (message) =>
+      isPackageAnswer(message.text) ? options.refresh.handle(message) : handleKey(options, message),
   };
 }

@@ -116,15 +116,19 @@ export function createCoupons(parts: CouponParts): CouponAdmin {
       store.transact(
         (need) => {
           need.get('coupon', code);
+          need.get('entry', takeOverEntry(code));
           need.get('setting', 'directivesVersion');
         },
         (facts) => {
           const coupon = facts.get('coupon', code);
           if (!coupon) return refusal('coupon.unknown');
+          if (state === 'active' && facts.get('entry', takeOverEntry(code)))
+            return refusal('access.denied', 'what this card held was taken over');
           if (coupon.state !== state) facts.write([put('coupon', { ...coupon, state }), raiseDirectives(facts)]);
           return ok(undefined);
         },
       ),
+    takeOver: (code) => takeOver(parts, code),
     statement: async (code, options) => {
       const coupon = await view(code);
       if (!coupon) return { rows: [], next: null };
@@ -157,6 +161,58 @@ const cardOf = (
     limitCategory: request.limitCategory ?? '',
   }),
 });
+
+const takeOverEntry = (code: string): string => `takeOver/${code}`;
+
+/** Moves what a lost card held into a host-held coupon of the same member. */
+async function takeOver({ store, random, clock }: CouponParts, code: string): ReturnType<CouponAdmin['takeOver']> {
+  const codes = Array.from({ length: codesDrawn }, () => drawCouponCode(random.bytes(codeRandomBytes)));
+  const plan = (need: Collector): void => {
+    const card = need.get('coupon', code);
+    if (!card) return;
+    planCoupon(need, card);
+    need.get('entry', takeOverEntry(code));
+    for (const drawn of codes) {
+      need.get('coupon', drawn);
+      need.get('account', couponBalance(drawn, card.currency).id);
+    }
+  };
+  return store.transact(plan, (facts) => {
+    const card = facts.get('coupon', code);
+    if (!card) return refusal('coupon.unknown');
+    if (card.holder !== 'card' || card.memberId === null) return refusal('coupon.wrongHolder', 'not a member’s card');
+    if (card.state !== 'blocked') return refusal('access.denied', 'block it first');
+    const nowMs = clock.wallMs();
+    if (card.expiresAtMs !== null && card.expiresAtMs <= nowMs) return refusal('coupon.expired');
+    if (balanceOf(facts, cardReserved(code, card.currency)) > 0)
+      return refusal('sale.busy', 'a sale on this card is not settled yet');
+    const from = [cardMirror(code, card.currency), cardCorrection(code, card.currency)];
+    const amountMinor = from.reduce((sum, account) => sum + balanceOf(facts, account), 0);
+    if (amountMinor === 0) return refusal('coupon.balanceTooLow', 'nothing is left on it');
+    const id = codes.find((drawn) => !facts.get('coupon', drawn));
+    if (id === undefined) return refusal('host.busy', 'no free code was drawn');
+    const to = couponBalance(id, card.currency);
+    const movements = from
+      .filter((account) => balanceOf(facts, account) > 0)
+      .map((account) => move(account, to, balanceOf(facts, account)));
+    const coupon = {
+      ...card,
+      ...{ id, holder: 'host' as const, openMember: card.memberId, cardKeyId: null, cardCounter: 0, pendingSale: null },
+      ...{ initialMinor: amountMinor, sweepAtMs: card.expiresAtMs, state: 'active' as const, issuedAtMs: nowMs },
+    };
+    // A sale of the card that was voided since leaves something once more.
+    const first = takeOverEntry(code);
+    const entry = {
+      id: facts.get('entry', first) ? `${first}/${id}` : first,
+      cause: 'takeOver',
+      record: null,
+      atMs: nowMs,
+    };
+    facts.write([put('coupon', coupon), ...post(facts, { ...entry, movements })]);
+    const currency = isCurrency(card.currency) ? card.currency : 'CNY';
+    return ok({ code: id, memberCode: card.memberId, currency, amountMinor });
+  });
+}
 
 /** Draws a code, funds the coupon where it is held, and derives what its card needs. */
 async function issue(

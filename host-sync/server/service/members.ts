@@ -114,6 +114,39 @@ export async function statementOf(
   });
 }
 
+async function lose(
+  { store, clock }: Pick<MemberParts, 'store' | 'clock'>,
+  memberCode: string,
+  number: string | null,
+): ReturnType<MemberAdmin['lose']> {
+  if (number !== null && !isPhone(number)) return refusal('input.malformed', 'phone');
+  const blockedAtMs = clock.wallMs();
+  const plan = (need: Collector): void => {
+    need.get('member', memberCode);
+    need.find('memberKey', 'memberId', memberCode);
+    need.find('coupon', 'memberId', memberCode);
+    if (number !== null) need.find('member', 'phone', number);
+    need.get('setting', 'directivesVersion');
+  };
+  return store.transact(plan, (facts) => {
+    const member = facts.get('member', memberCode);
+    if (!member) return refusal('credential.unknown', 'no such member');
+    const owner = number === null ? undefined : facts.find('member', 'phone', number)[0];
+    if (owner && owner.id !== memberCode) return refusal('record.conflict', 'this number is another member’s');
+    const keys = facts.find('memberKey', 'memberId', memberCode).filter(({ kind }) => kind !== 'tag');
+    const cards = facts.find('coupon', 'memberId', memberCode).filter(({ holder }) => holder === 'card');
+    const open = { keys: keys.filter(isActive), cards: cards.filter(isActive) };
+    facts.write([
+      ...open.keys.map((key) => put('memberKey', { ...key, state: 'blocked', blockedAtMs })),
+      ...open.cards.map((coupon) => put('coupon', { ...coupon, state: 'blocked' })),
+      ...(number === null || number === member.phone ? [] : [put('member', { ...member, phone: number })]),
+      ...(open.keys.length + open.cards.length > 0 ? [raiseDirectives(facts)] : []),
+    ]);
+    return ok({ keys: keys.map(({ id }) => id), coupons: cards.map(({ id }) => id) });
+  });
+}
+const isActive = ({ state }: { readonly state: 'active' | 'blocked' }): boolean => state === 'active';
+
 export interface MemberParts {
   readonly store: HostStore;
   readonly vault: KeyVault;
@@ -244,6 +277,7 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
         return ok(undefined);
       });
     },
+    lose: (memberCode, number) => lose({ store, clock }, memberCode, number),
     byCode: (memberCode) => view((facts) => facts.get('member', memberCode)?.id),
     byPhone: (phone) => view((facts) => mainMembership(facts, phone)?.id),
     byKey: (keyId) => view((facts) => facts.get('memberKey', keyId)?.memberId),

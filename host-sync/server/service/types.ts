@@ -237,6 +237,15 @@ export interface MemberAdmin {
    */
   bind(memberCode: string, kind: 'pass' | 'tag', id: string): Answered<MemberView>;
   setKeyState(keyId: string, state: 'active' | 'blocked'): Answered<void>;
+  /**
+   * The member's phone is lost: in one step its keys, the passes in its wallet and the coupons on its card are blocked, and the
+   * member has another number from now on where one is given. Tags are no part of a phone and stay. Again: nothing more.
+   * `credential.unknown`: no such member; `record.conflict`: another member's number; `input.malformed`.
+   */
+  lose(
+    memberCode: string,
+    number: string | null,
+  ): Answered<{ readonly keys: readonly string[]; readonly coupons: readonly string[] }>;
   byCode(memberCode: string): Promise<MemberView | null>;
   byPhone(phone: string): Promise<MemberView | null>;
   byKey(keyId: string): Promise<MemberView | null>;
@@ -253,7 +262,20 @@ export interface CouponAdmin {
   issue(request: IssueCouponRequest): Answered<IssuedCoupon>;
   byCode(code: string): Promise<CouponView | null>;
   ofMember(memberCode: string, options?: PageOptions): Promise<Page<CouponView>>;
+  /** `coupon.unknown` · `access.denied`: what this card held was taken over, so it stays blocked. */
   setState(code: string, state: 'active' | 'blocked'): Answered<void>;
+  /**
+   * What a blocked card held goes into a new coupon of the same member, held at the host, under the same limit and end. What the
+   * card had paid offline and is told later is the merchant's risk. The card stays blocked for good. `coupon.unknown` ·
+   * `coupon.wrongHolder`: not a card's, or nobody's · `access.denied`: not blocked · `coupon.expired` ·
+   * `coupon.balanceTooLow`: nothing is left · `sale.busy`: a sale on it is not settled yet.
+   */
+  takeOver(code: string): Answered<{
+    readonly code: string;
+    readonly memberCode: string;
+    readonly currency: Currency;
+    readonly amountMinor: number;
+  }>;
   statement(code: string, options?: PageOptions): Promise<Page<StatementLine>>;
 }
 

@@ -502,6 +502,28 @@ CREATE TRIGGER settlementStays BEFORE UPDATE ON settlement BEGIN SELECT RAISE(AB
 CREATE TRIGGER settlementKept BEFORE DELETE ON settlement BEGIN SELECT RAISE(ABORT, 'immutable'); END;
 `;
 
+const thirteenth = `
+CREATE TABLE phonePackage (
+  id TEXT NOT NULL PRIMARY KEY,
+  version INTEGER NOT NULL CHECK (version >= 0),
+  kind TEXT NOT NULL CHECK (kind IN ('full', 'erase')),
+  keyId TEXT NOT NULL,
+  sealed BLOB NOT NULL,
+  contentHash TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('due', 'sent', 'confirmed', 'kept', 'stalled')),
+  open TEXT,
+  toSend INTEGER NOT NULL CHECK (toSend >= 0),
+  messages INTEGER NOT NULL CHECK (messages >= 0),
+  reminders INTEGER NOT NULL CHECK (reminders >= 0),
+  lastSentAtMs INTEGER NOT NULL,
+  dueAtMs INTEGER,
+  madeAtMs INTEGER NOT NULL,
+  haveVersion INTEGER NOT NULL CHECK (haveVersion >= 0),
+  haveAtMs INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX phonePackageOpen ON phonePackage (open, id) WHERE open IS NOT NULL;
+`;
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
 export const migrations: readonly string[] = [
   first,
@@ -516,4 +538,5 @@ export const migrations: readonly string[] = [
   tenth,
   eleventh,
   twelfth,
+  thirteenth,
 ];

@@ -304,7 +304,12 @@ class World implements BoxWorld {
       key: toHex(card.cardKey),
       slots: [toHex(card.record), '00'.repeat(96)] as [string, string],
     };
-    const state: PhoneState = { version: 2, number, memberships: [elsewhere, { ...membership, card: held }] };
+    const state: PhoneState = {
+      version: 2,
+      number,
+      memberships: [elsewhere, { ...membership, card: held }],
+      packages: [],
+    };
     return { memberCode, couponCodes, phone: newPhone(`phone-${index + 1}`, state, this.chance) };
   }
 
