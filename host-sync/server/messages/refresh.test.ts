@@ -13,6 +13,7 @@ import type { CouponView, MemberView } from '../host.js';
 import { openTestHost, type TestHost } from '../sim/running-host.js';
 import { type PackageView, remindAfterMs, sendingsMax } from './refresh.js';
 
+t.setTimeout(180_000);
 const number = '13800000001';
 const merchantNumber = '10690000';
 const hourMs = 3_600_000;
