@@ -4,15 +4,20 @@
  */
 import type { AcceptRun, BoxReport, MeasuredBox } from './box.js';
 import { type Figure, median, quantile } from './figure.js';
+import { type TapMethodRun, tapMethods } from './tap-methods.js';
 
 type Rounds = { readonly [Name in AcceptRun]: readonly BoxReport[] };
 
-const order: readonly AcceptRun[] = ['flush', 'plain', 'threeStatements', 'code', 'oneRow', 'tap'];
+const methodRuns = Object.keys(tapMethods) as readonly TapMethodRun[];
+const order: readonly AcceptRun[] = [
+  ...['flush', 'plain', 'threeStatements', 'code', 'oneRow', 'screenCode', 'phoneNumber'],
+  ...methodRuns,
+] as readonly AcceptRun[];
 
 /** Every run once in each round, one after the other. */
 async function measure(box: MeasuredBox, rounds: number, count: number): Promise<Rounds> {
-  const taken: { readonly [Name in AcceptRun]: BoxReport[] } = {
-    ...{ flush: [], plain: [], threeStatements: [], code: [], oneRow: [], tap: [] },
+  const taken = Object.fromEntries(order.map((run) => [run, []])) as unknown as {
+    readonly [Name in AcceptRun]: BoxReport[];
   };
   for (const run of order) await box.run({ run, count });
   for (let round = 0; round < rounds; round++) for (const run of order) taken[run].push(await box.run({ run, count }));
@@ -45,28 +50,32 @@ const accepts = [
   ['code', 'earn by code, scan to commit'],
 ] as const;
 
+/** How a member is known, with the commit points of an earn: one. */
+const methods: readonly (readonly [AcceptRun, string])[] = [
+  ...methodRuns.map((run) => [run, `${tapMethods[run]}, tapped`] as const),
+  ['code', 'a member code, scanned'],
+  ['screenCode', 'a screen code, scanned'],
+  ['phoneNumber', 'a phone number, typed'],
+];
+
+/** The box's own time, from tap or scan to the commit, less what the card itself took. */
 function tapFigures(taken: Rounds, suffix: string): readonly Figure[] {
   const flushUs = p50Us(taken.flush);
   const limit = { what: 'raw flush p50', value: flushUs };
   const boundUs = 3 * flushUs + 2_000;
-  return [
-    {
-      bench: 'tap',
-      what: `box’s own time per tap, p50${suffix}`,
-      value: p50Us(taken.tap),
-      unit: 'µs',
-      limit,
-      goal: null,
-    },
-    {
-      bench: 'tap',
-      what: `box’s own time per tap, p99${suffix}`,
-      value: p99Us(taken.tap),
-      unit: 'µs',
-      limit,
-      goal: { rule: 'below', bound: boundUs, says: `≤ 1 commit × 3 × raw flush + 2 ms = ${Math.round(boundUs)} µs` },
-    },
-  ];
+  const says = `≤ 1 commit × 3 × raw flush + 2 ms = ${Math.round(boundUs)} µs`;
+  return methods.flatMap(([run, what]): Figure[] => {
+    const base = { bench: 'tap', unit: 'µs', limit } as const;
+    return [
+      { ...base, what: `${what}: box’s own time, p50${suffix}`, value: p50Us(taken[run]), goal: null },
+      {
+        ...base,
+        what: `${what}: box’s own time, p99${suffix}`,
+        value: p99Us(taken[run]),
+        goal: { rule: 'below', bound: boundUs, says },
+      },
+    ];
+  });
 }
 
 function acceptFigures(taken: Rounds, suffix: string): readonly Figure[] {

@@ -12,18 +12,19 @@ import type { AmountMinor } from '../../terminal/kernel/units.js';
 import { startTerminal } from '../../terminal/main.js';
 import type { SaleCommand, ServiceCommand } from '../../terminal/runtime/port.js';
 import type { BoxOrder, BoxReport } from './box.js';
-import { BenchDriver, createCards, type TimedLink } from './card-in-process.js';
+import { BenchDriver, type HeldCard, present } from './card-in-process.js';
 import { openRawLimits } from './raw-limits.js';
+import { nextScreenCode, openTapMethods, type TapMethodRun, tapMethods } from './tap-methods.js';
 
 const [dataFolder = '', bootstrapFile = '', memberCode = ''] = process.argv.slice(2);
-const loaded = loadConfig('[console]\nsocket = false\n[localApi]\nenabled = false\n');
+const methods = openTapMethods(dataFolder, memberCode);
+const loaded = loadConfig(`[console]\nsocket = false\n[localApi]\nenabled = false\n${methods.toml}\n`);
 if (!loaded.ok) throw new Error(JSON.stringify(loaded.error));
 const endTimeoutMs = 10_000;
 const amountMinor = 30_000 as AmountMinor;
 const lookEveryMs = 5;
 
 const driver = new BenchDriver();
-const cards = createCards();
 const raw = openRawLimits(dataFolder);
 let committedAt = 0;
 const running = await startTerminal({
@@ -51,9 +52,9 @@ const commandOf = (command: ServiceCommand): SaleCommand => ({
   origin: 'till',
 });
 
-/** A sale to its end; `act` is what the member does once it waits. @returns ms from `act` (or the request) to the commit */
-async function accept(service: ServiceCommand, act: (() => () => number) | null): Promise<number> {
-  const asked = commandOf(service);
+/** A sale to its end; `act` is what the member does once it waits, `code` what was typed beforehand. @returns ms from `act` (or the request) to the commit */
+async function accept(service: ServiceCommand, act: (() => () => number) | null, code?: string): Promise<number> {
+  const asked = { ...commandOf(service), ...(code !== undefined && { code }) };
   let startedAt = performance.now();
   const started = await terminal.startSale(asked);
   if (!started.ok) throw new Error(`${started.error.code} ${started.error.detail}`);
@@ -68,15 +69,15 @@ async function accept(service: ServiceCommand, act: (() => () => number) | null)
   return committedAt - startedAt - cardMs();
 }
 
-function tap(): () => number {
-  const link: TimedLink = cards.present();
+const tap = (card: HeldCard) => (): (() => number) => {
+  const link = present(card);
   driver.report({ type: 'cardPresented', device: 'bench', link });
   return link.cardMs;
-}
-function scan(): () => number {
-  driver.report({ type: 'codeScanned', device: 'bench', code: memberCode, aim: null });
+};
+const scan = (code: () => string) => (): (() => number) => {
+  driver.report({ type: 'codeScanned', device: 'bench', code: code(), aim: null });
   return () => 0;
-}
+};
 const timed = (act: () => void) => async (): Promise<number> => {
   const startedAt = performance.now();
   act();
@@ -94,10 +95,19 @@ async function syncUntil(isFar: () => boolean): Promise<number> {
   }
   return performance.now() - startedAt;
 }
+const taps = Object.fromEntries(
+  Object.keys(tapMethods).map((name) => [name, () => accept(earn, tap(methods.cards[name as TapMethodRun]))]),
+) as { readonly [Name in TapMethodRun]: () => Promise<number> };
 const runs: { readonly [Name in BoxOrder['run']]: () => Promise<number> } = {
   plain: () => accept({ service: 'plainSale' }, null),
-  code: () => accept(earn, scan),
-  tap: () => accept(earn, tap),
+  code: () =>
+    accept(
+      earn,
+      scan(() => memberCode),
+    ),
+  screenCode: () => accept(earn, scan(nextScreenCode)),
+  phoneNumber: () => accept(earn, null, '13800000000'),
+  ...taps,
   flush: timed(raw.flush),
   threeStatements: timed(raw.threeStatements),
   oneRow: timed(raw.oneRow),

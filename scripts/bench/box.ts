@@ -11,9 +11,18 @@ import { pointsMax } from '../../terminal/kernel/units.js';
 import { openAdminClient } from '../host/admin-client.js';
 import { PROJECT_ROOT } from '../lib/source-files.js';
 import { builtFolder, startProcess, terminalNodeFlags } from '../start-parts/process.js';
+import type { TapMethodRun } from './tap-methods.js';
 
 /** An accept through the shipped runtime, or a raw limit beside it. */
-export type AcceptRun = 'plain' | 'code' | 'tap' | 'flush' | 'threeStatements' | 'oneRow';
+export type AcceptRun =
+  | 'plain'
+  | 'code'
+  | 'screenCode'
+  | 'phoneNumber'
+  | TapMethodRun
+  | 'flush'
+  | 'threeStatements'
+  | 'oneRow';
 /** Sends what is queued: to the last record; until the first was answered. */
 export type DrainRun = 'drain' | 'beginDrain';
 export interface BoxOrder {

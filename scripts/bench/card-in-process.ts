@@ -17,8 +17,15 @@ export interface TimedLink extends ApduLink {
   readonly cardMs: () => number;
 }
 
-/** A registered phone that can be held to the reader again and again. */
-export function createCards(): { readonly present: () => TimedLink } {
+/** What lies in the field: a phone's application, a wallet, a tag. 'tear' is no answer. */
+export interface HeldCard {
+  readonly atr?: Uint8Array;
+  respond(command: Uint8Array): Uint8Array | 'tear';
+  powerLost(): void;
+}
+
+/** The member application of a registered phone. */
+export function memberPhone(): HeldCard {
   const membership = newMembership({
     merchantId: 'SHOULI',
     merchantPublicKey: '02'.repeat(33),
@@ -28,28 +35,30 @@ export function createCards(): { readonly present: () => TimedLink } {
     memberKey: toHex(nativeRandom.bytes(16)),
   });
   const state = withMembership(newPhoneState('13800138000'), membership);
-  const application = new MemberApplication(new VolatileMemory(state), nativeRandom);
-  let presented = 0;
+  return new MemberApplication(new VolatileMemory(state), nativeRandom);
+}
+
+const contactlessAtr = Uint8Array.of(0x3b, 0x80, 0x80, 0x01, 0x01);
+let presented = 0;
+
+/** Holds a card to the reader once more. */
+export function present(card: HeldCard): TimedLink {
+  card.powerLost();
+  presented += 1;
+  let cardMs = 0;
   return {
-    present: () => {
-      application.powerLost();
-      presented += 1;
-      let cardMs = 0;
-      return {
-        id: `bench-${presented}`,
-        atr: Uint8Array.of(0x3b, 0x80, 0x80, 0x01, 0x01),
-        cardMs: () => cardMs,
-        transmit: async (command) => {
-          const startedAt = performance.now();
-          const answer = application.respond(command);
-          // An answer of a device comes in a later turn of the loop; that turn is the card's time too.
-          await new Promise<void>((resolve) => setImmediate(resolve));
-          cardMs += performance.now() - startedAt;
-          return ok(answer === 'tear' ? new Uint8Array(0) : answer);
-        },
-        close: async () => {},
-      };
+    id: `bench-${presented}`,
+    atr: card.atr ?? contactlessAtr,
+    cardMs: () => cardMs,
+    transmit: async (command) => {
+      const startedAt = performance.now();
+      const answer = card.respond(command);
+      // An answer of a device comes in a later turn of the loop; that turn is the card's time too.
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      cardMs += performance.now() - startedAt;
+      return ok(answer === 'tear' ? new Uint8Array(0) : new Uint8Array(answer));
     },
+    close: async () => {},
   };
 }
 

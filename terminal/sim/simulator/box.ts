@@ -40,7 +40,7 @@ export interface BoxWorld extends NetworkWorld {
   readonly chance: Chance;
   /** The public key of the host's authority. */
   readonly authorityKey: Bytes;
-  readonly faults: Faults;
+  readonly faults: Pick<Faults, 'strikes'>;
   readonly log: (text: string) => void;
   /** A bug in the shipped code: an assertion, or an error nobody may throw. */
   readonly bug: (error: unknown) => void;
@@ -318,9 +318,19 @@ function preparingOnce(db: Database.Database): Database.Database {
   return db;
 }
 
+/** The disk that an image was taken of. */
+function opened(image: Buffer): Database.Database {
+  const db = preparingOnce(new Database(image));
+  db.defaultSafeIntegers(true);
+  return db;
+}
+
+/** What a copy of a box is made of. */
+export type BoxSource = Pick<SimBox, 'signer' | 'keys' | 'image'>;
+
 /** A box at a counter, through all its lives. */
 export class SimBox {
-  db: Database.Database = preparingOnce(openConnection(':memory:'));
+  db: Database.Database;
   readonly network: Network;
   readonly signer: Signer;
   readonly keys: LocalKeys;
@@ -338,21 +348,16 @@ export class SimBox {
     readonly terminalId: string,
     readonly siteKey: Bytes | null,
     /** The box whose disk and keys this one is a copy of. */
-    source: SimBox | null = null,
+    source: BoxSource | null = null,
   ) {
     this.network = new Network(world, name);
     this.network.bug = world.bug;
     this.signer = source?.signer ?? drawSigner(world.chance);
     this.keys = source?.keys ?? drawLocalKeys(world.chance);
     this.ids = virtualIds(world.chance, () => worldStartMs + world.time.nowMs);
-    if (source) this.#setDisk(source.image());
-    else createStore(this.db, { crypto: simCrypto }, noReserve).setIdentity({ terminalId, epoch: 1 });
+    this.db = source ? opened(source.image()) : preparingOnce(openConnection(':memory:'));
+    if (!source) createStore(this.db, { crypto: simCrypto }, noReserve).setIdentity({ terminalId, epoch: 1 });
     this.boot();
-  }
-
-  #setDisk(image: Buffer): void {
-    this.db = preparingOnce(new Database(image));
-    this.db.defaultSafeIntegers(true);
   }
 
   setClock(stepMs: number): void {
@@ -399,7 +404,7 @@ export class SimBox {
   /** The disk becomes an earlier image, with the mark that our restore command sets. */
   restore(image: Buffer): void {
     this.powerCut();
-    this.#setDisk(image);
+    this.db = opened(image);
     this.disk().setSetting(restoredSetting, String(worldStartMs + this.world.time.nowMs));
   }
 }

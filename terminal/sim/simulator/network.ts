@@ -11,7 +11,7 @@ import type { Chance, VirtualTime } from './virtual-time.js';
 export interface NetworkWorld {
   readonly time: VirtualTime;
   readonly chance: Chance;
-  readonly faults: Faults;
+  readonly faults: Pick<Faults, 'strikes'>;
   /** The host as it is now, and which life of it that is; null: it does not run. */
   readonly host: () => { readonly host: Host; readonly life: number } | null;
 }

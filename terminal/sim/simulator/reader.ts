@@ -17,7 +17,7 @@ const recordBytes = 96;
 export interface SimPhone {
   readonly name: string;
   readonly memory: VolatileMemory;
-  readonly application: MemberApplication;
+  readonly application: Pick<MemberApplication, 'misbehaviour' | 'respond' | 'powerLost'>;
   /** Held to a reader just now: a phone is at one place. */
   busy: boolean;
 }
@@ -30,7 +30,7 @@ export function newPhone(name: string, state: PhoneState, chance: Chance): SimPh
 export interface ReaderWorld {
   readonly time: VirtualTime;
   readonly chance: Chance;
-  readonly faults: Faults;
+  readonly faults: Pick<Faults, 'strikes'>;
 }
 
 /** One reader of one run of a box's process. */
