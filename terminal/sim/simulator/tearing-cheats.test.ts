@@ -141,6 +141,26 @@ t.test('two boxes write from one reading: the second to come leaves the first on
   }
 });
 
+t.test(
+  'a phone that confirms a write and does not keep it: reading back finds out, nothing is accepted until it stands',
+  async (t) => {
+    for (const offline of [[], ['box-1']] as const) {
+      const shop = await opened(t, offline);
+      const before = shop.onCard();
+      shop.phone.memory.losesWrites = true;
+      t.equal(await shop.pay('box-1', 700, 'kept'), 'nothing', 'no end yet');
+      t.equal(shop.world.prompt('box-1'), 'tapAgain');
+      t.equal(shop.onCard(), before);
+      shop.phone.memory.losesWrites = false;
+      shop.phone.tap(shop.world.box('box-1'));
+      await shop.world.runFor(6_000);
+      t.match(said(shop.world.announced.get('kept')?.outcome), /^accepted by (host|site)$/);
+      await shop.told();
+      t.same([before - shop.onCard(), shop.riskMinor(), shop.letters()], [700, 0, []]);
+    }
+  },
+);
+
 t.test('a phone copied with its key: its use counter comes twice', async (t) => {
   for (const offline of [false, true]) {
     const shop = await opened(t, offline ? ['box-1'] : []);

@@ -6,7 +6,6 @@ import { type CardRecord, currentSlot, verifyCardRecord } from '../../../drivers
 import { recordKey } from '../../../drivers/protocols/member/proof.js';
 import { outcomeOf } from '../../core/outcome.js';
 import { hex } from '../../kernel/bytes.js';
-import type { TransactionId } from '../../kernel/ports.js';
 import { checkRest, Violation } from './checks.js';
 import { simCrypto } from './keys.js';
 import { boxNames, type CardHolder, type TearingWorld } from './tearing-world.js';
@@ -26,6 +25,8 @@ export function recordOf(world: TearingWorld, phone: CardHolder): CardRecord | n
 
 /** A case has fewer sales than this at each box. */
 const salesOfCaseMax = 12;
+/** And so have all cases of one world together. */
+const salesOfWorldMax = 200;
 
 /** What the boxes hold as accepted of the sales of one case, minor units that the card paid. */
 function paidMinor(world: TearingWorld, name: string): number {
@@ -69,18 +70,22 @@ export function checkBeforeVisit(world: TearingWorld, phone: CardHolder, before:
 }
 
 /**
- * A debit that its box gave up, and whose question reached the host only when another box had written the card: nothing was
- * given, and the letter says so to a person.
+ * Of a debit that its box gave up, and whose question reached the host only when another box had written the card: nothing was
+ * given, and the letters of question and completion say so to a person.
  */
 function isPassedBy(world: TearingWorld, code: string, transactionId: string): boolean {
   if (code !== 'card.recordStale' && code !== 'original.unknown') return false;
-  const row = boxNames.map((name) =>
+  return boxNames.some((name) =>
     world
       .box(name)
       .disk()
-      .saleByTransaction(transactionId as TransactionId),
+      .sales(salesOfWorldMax, null)
+      .some(({ answer, sale }) => {
+        const { closing, transaction } = sale.request.ids;
+        const isOwn = transactionId === (code === 'card.recordStale' ? transaction : closing);
+        return isOwn && outcomeOf(sale, answer)?.result !== 'accepted';
+      }),
   );
-  return row.some((found) => found !== null && outcomeOf(found.sale, found.answer)?.result !== 'accepted');
 }
 
 /** After the card's next visit and all of it told. `name` ends the references of the case's sales. */

@@ -281,16 +281,25 @@ export class TearingWorld implements BoxWorld {
 /** Longer than any exchange takes. */
 export const tapMs = 3_000;
 
+/** A phone's memory that can be told to lose what is written to the slots. */
+class LossyMemory extends VolatileMemory {
+  losesWrites = false;
+  override save(next: PhoneState): void {
+    const { card } = this.state;
+    super.save(this.losesWrites && card && next.card ? { ...next, card: { ...next.card, slots: card.slots } } : next);
+  }
+}
+
 /** The member with the simulated phone of drivers/sim, which shares no code with the terminal. */
 export class CardHolder {
-  readonly memory: VolatileMemory;
+  readonly memory: LossyMemory;
   readonly #phone: SimulatedPhone;
   readonly #held: SimPhone;
   /** What the phone was asked in its taps, in order. */
   readonly commands: (InstructionName | 'other')[] = [];
 
   constructor(state: PhoneState, chance: Chance) {
-    this.memory = new VolatileMemory(state);
+    this.memory = new LossyMemory(state);
     this.#phone = new SimulatedPhone({
       memory: this.memory,
       chance,
