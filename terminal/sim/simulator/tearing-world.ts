@@ -4,7 +4,15 @@
  * Must not judge what came of it; tearing-checks.ts does.
  */
 import { type InstructionName, SimulatedPhone, type Tear } from '../../../drivers/sim/phone/phone.js';
-import { newPhoneState, type PhoneState, VolatileMemory } from '../../../drivers/sim/phone/phone-state.js';
+import {
+  type Membership,
+  membershipOf,
+  newMembership,
+  newPhoneState,
+  type PhoneState,
+  VolatileMemory,
+  withMembership,
+} from '../../../drivers/sim/phone/phone-state.js';
 import { createHost, type Host } from '../../../host-sync/server/host.js';
 import { type Bytes, toHex } from '../../kernel/bytes.js';
 import { assert } from '../../kernel/result.js';
@@ -20,6 +28,8 @@ import { Chance, VirtualTime } from './virtual-time.js';
 
 /** What the coupon held when it was issued, minor units. */
 export const issuedMinor = 1_000_000;
+/** As the member's phone knows this host's merchant. */
+const merchantId = 'M1';
 export const boxNames = ['box-1', 'box-2'] as const;
 export type BoxName = (typeof boxNames)[number];
 
@@ -132,7 +142,7 @@ export class TearingWorld implements BoxWorld {
     };
     const { chance: random, store } = this;
     const host = await createHost({
-      ...{ store, random, clock, crypto: simCrypto, realm: 'real' },
+      ...{ store, random, clock, crypto: simCrypto, realm: 'real', merchantId },
       vault: { wrap: (plain: Bytes) => plain, unwrap: (wrapped: Bytes) => wrapped },
       soon: (task: () => void) => queueMicrotask(task),
       sign: (data: Bytes) => this.#authority.sign(data),
@@ -216,15 +226,18 @@ export class TearingWorld implements BoxWorld {
     assert(card, 'a card-held coupon comes with its card');
     const { card: other } = value(await host.coupons.issue({ ...issue, amountMinor: 2 * issuedMinor }));
     assert(other, 'so does the second');
-    const registration = {
-      ...{ merchantId: 'm1', merchantPublicKey: '02'.repeat(33), token: '0'.repeat(16), answer: '' },
+    const membership = newMembership({
+      ...{ merchantId, merchantPublicKey: '02'.repeat(33), token: '0'.repeat(16), answer: '' },
       ...{ memberKeyId: toHex(keyId), memberKey: toHex(key) },
-    };
+    });
     const held = {
       ...{ keyId: toHex(card.cardKeyId), key: toHex(card.cardKey) },
       slots: [toHex(card.record), '00'.repeat(96)] as [string, string],
     };
-    const phone = new CardHolder({ ...newPhoneState('13800138000'), registration, card: held }, world.chance);
+    const phone = new CardHolder(
+      withMembership(newPhoneState('13800138000'), { ...membership, card: held }),
+      world.chance,
+    );
     const made = new Map<BoxName, { readonly terminalId: string; readonly siteKey: Bytes | null }>();
     for (const name of boxNames) {
       const { code } = await host.terminals.drawEnrolmentCode(name);
@@ -285,8 +298,10 @@ export const tapMs = 3_000;
 class LossyMemory extends VolatileMemory {
   losesWrites = false;
   override save(next: PhoneState): void {
-    const { card } = this.state;
-    super.save(this.losesWrites && card && next.card ? { ...next, card: { ...next.card, slots: card.slots } } : next);
+    const kept = membershipOf(this.state, merchantId)?.card;
+    const own = membershipOf(next, merchantId);
+    if (!this.losesWrites || !kept || !own?.card) super.save(next);
+    else super.save(withMembership(next, { ...own, card: { ...own.card, slots: kept.slots } }));
   }
 }
 
@@ -330,14 +345,19 @@ export class CardHolder {
     box.run.reader.tap(this.#held, tapMs);
   }
 
-  get card(): NonNullable<PhoneState['card']> {
-    const { card } = this.memory.state;
+  get #membership(): Membership {
+    const membership = membershipOf(this.memory.state, merchantId);
+    assert(membership, 'the phone is a member here');
+    return membership;
+  }
+  get card(): NonNullable<Membership['card']> {
+    const { card } = this.#membership;
     assert(card, 'the phone carries a card record');
     return card;
   }
   /** Somebody puts back what once stood in the slots, or what stood on another card. */
   putSlots(slots: readonly [string, string]): void {
-    const { state } = this.memory;
-    this.memory.save({ ...state, card: { ...this.card, slots: [...slots] } });
+    const card = { ...this.card, slots: [...slots] as [string, string] };
+    this.memory.save(withMembership(this.memory.state, { ...this.#membership, card }));
   }
 }
