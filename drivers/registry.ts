@@ -188,12 +188,14 @@ export function lookForUnclaimed(
   settings: DriverSettings & { readonly console: { readonly serialPath: string } },
   claimed: readonly string[],
 ): readonly UnclaimedDevice[] {
-  const { scanners, hidScanners, printers, displays, modules, pinPads, modems, relays, console } = settings;
+  const { scanners, hidScanners, stripeReaders, printers, displays, modules, pinPads, modems, relays, console } =
+    settings;
   const others = [printers, displays, modules, pinPads, modems, relays].flatMap(({ paths }) => paths);
   return unclaimedDevices(
     {
       scannerPaths: scanners.paths,
-      hidScanners,
+      ignoredScannerPaths: scanners.ignoredPaths,
+      ...{ hidScanners, stripeReaders },
       pinPads: pinPads.devices,
       otherPaths: [console.serialPath, ...others].filter((path) => path !== ''),
     },

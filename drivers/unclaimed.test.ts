@@ -11,6 +11,7 @@ import { schema } from '../config/schema.js';
 import type { HidDevice } from './hid/hidraw-sysfs.js';
 import { lookAtUsbReaders, type UsbReader } from './pcsc/usb-readers.js';
 import { keyboardDescriptor, scannerDescriptor } from './protocols/hid-pos/hid-pos-fixtures.js';
+import { magTekDescriptor } from './protocols/magnetic-stripe/stripe-fixtures.js';
 import { padDescriptor } from './protocols/pin-pad/pad-fixtures.js';
 import type { UsbLine } from './serial/tty-sysfs.js';
 import { type UnclaimedSettings, unclaimedDevices } from './unclaimed.js';
@@ -41,8 +42,10 @@ function look(
   return unclaimedDevices(
     {
       scannerPaths: [],
+      ignoredScannerPaths: [],
       pinPads: [],
-      hidScanners: { devices: [], ignoredDevices: [], keyboards: [] },
+      hidScanners: { enabled: true, devices: [], ignoredDevices: [], keyboards: [] },
+      stripeReaders: { enabled: true, devices: [] },
       otherPaths: [],
       ...settings,
     },
@@ -76,8 +79,47 @@ t.test('an unknown serial line: the lines that claim it keep the scanner that is
   t.match(bare?.configuration.join(' '), '"/dev/serial0",   "/dev/ttyUSB0"', 'without udev the file of the moment');
 });
 
+t.test('the lines that claim a line are accepted beside what has the other lines', async (t) => {
+  const printer: UsbLine = {
+    ...adapter,
+    serial: '0002',
+    path: '/dev/ttyUSB1',
+    lastingPath: '/dev/serial/by-id/printer',
+  };
+  const paths = ['/dev/ttyUSB1'];
+  const [found] = look({ lines: [printer, adapter] }, paths, { otherPaths: paths });
+  const read = loadConfig(
+    ['[printers]', 'paths = ["/dev/serial/by-id/printer"]', ...(found?.configuration ?? [])].join('\n'),
+  );
+  t.same(read.ok && read.value.scanners.paths, [byId], 'a printer’s line is not made a scanner’s');
+  const [left] = look({ lines: [scanner] }, [], { ignoredScannerPaths: ['/dev/ttyACM0', '/dev/ttyS0'] });
+  t.equal(left?.why, 'ignored by the configuration');
+  const again = loadConfig((left?.configuration ?? []).join('\n'));
+  t.same(again.ok && [again.value.scanners.paths, again.value.scanners.ignoredPaths], [
+    ['/dev/serial/by-id/scanner'],
+    ['/dev/ttyS0'],
+  ]);
+});
+
+t.test('a stripe reader that is not configured, and devices of a kind that is switched off', async (t) => {
+  const swiped = hid({ descriptor: magTekDescriptor, vendorId: '0801', productId: '0011', serial: '', name: 'MagTek' });
+  const [other] = look({ hid: [swiped] }, [], { stripeReaders: { enabled: false, devices: ['0801:0002'] } });
+  t.equal(other?.why, 'not among the configured stripe readers');
+  const read = loadConfig((other?.configuration ?? []).join('\n'));
+  t.same(read.ok && [read.value.stripeReaders.enabled, read.value.stripeReaders.devices], [
+    true,
+    ['0801:0002', '0801:0011'],
+  ]);
+  const hidScanners = { enabled: false, devices: [], ignoredDevices: [], keyboards: [] };
+  const [scan] = look({ hid: [hid({})] }, [], { hidScanners });
+  t.match(scan?.configuration, ['[hidScanners]', 'enabled = true']);
+});
+
 t.test('HID devices: a scanner left out, a keyboard, something else', async (t) => {
-  const hidScanners = { devices: ['05e0:1900'], ignoredDevices: ['0c2e:0b87', '1eab:0001'], keyboards: [] };
+  const hidScanners = {
+    ...{ enabled: true, devices: ['05e0:1900'], keyboards: [] },
+    ignoredDevices: ['0c2e:0b87', '1eab:0001'],
+  };
   const [left] = look({ hid: [hid({})] }, [], { hidScanners });
   t.match(left, { bus: 'hid', usage: '8c:02', why: 'ignored by the configuration', place: '/dev/hidraw0' });
   const read = loadConfig((left?.configuration ?? []).join('\n'));

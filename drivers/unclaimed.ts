@@ -11,6 +11,8 @@ import {
   identityOf,
   isMeant,
   judgeDevice,
+  judgeStripeReader,
+  type StripeReaderOptions,
   supervisedIdentity,
 } from './hid/device-rules.js';
 import type { HidDevice } from './hid/hidraw-sysfs.js';
@@ -29,10 +31,12 @@ export interface UnclaimedLooks {
 
 export interface UnclaimedSettings {
   readonly scannerPaths: readonly string[];
+  readonly ignoredScannerPaths: readonly string[];
   /** PIN pads on HID. */
   readonly pinPads: readonly string[];
-  readonly hidScanners: Pick<HidScannerOptions, 'devices' | 'ignoredDevices' | 'keyboards'>;
-  /** Lines that something else has: the technician's console. */
+  readonly hidScanners: Pick<HidScannerOptions, 'enabled' | 'devices' | 'ignoredDevices' | 'keyboards'>;
+  readonly stripeReaders: Pick<StripeReaderOptions, 'enabled' | 'devices'>;
+  /** Lines that something else has: printers, the technician's console. */
   readonly otherPaths: readonly string[];
 }
 
@@ -60,29 +64,33 @@ const tomlList = (key: string, values: readonly string[]): readonly string[] => 
 ];
 
 function unclaimedLines(
-  { scannerPaths, otherPaths }: UnclaimedSettings,
+  { scannerPaths, ignoredScannerPaths, otherPaths }: UnclaimedSettings,
   looks: UnclaimedLooks,
   claimed: readonly string[],
 ): readonly UnclaimedDevice[] {
   const lines = looks.lines();
   const taken = new Set([...claimed, ...otherPaths].filter((name) => name.startsWith('/')).map(looks.resolve));
-  const isClaimed = (line: UsbLine): boolean =>
-    claimed.includes(printable(identityOfLine(line))) || taken.has(line.path);
+  const isRecognised = (line: UsbLine): boolean => claimed.includes(printable(identityOfLine(line)));
   const lasting = (line: UsbLine): string => line.lastingPath ?? line.path;
-  // Once one line is named, only named ones are opened: those found by themselves have to be named with it.
-  const kept = scannerPaths.length > 0 ? scannerPaths : lines.filter(isClaimed).map(lasting);
+  // Once one line is named, only named ones are opened: scanners found by themselves have to be named with it.
+  const found = lines.filter((line) => isRecognised(line) && !taken.has(line.path)).map(lasting);
+  const kept = scannerPaths.length > 0 ? scannerPaths : found;
   return lines
-    .filter((line) => !isClaimed(line))
+    .filter((line) => !isRecognised(line) && !taken.has(line.path))
     .map((line) => ({
-      ...{
-        bus: 'serial',
-        usage: null,
-        place: lasting(line),
-        why: 'a serial line may be anything; it is opened when named',
-      },
+      line,
+      ignored: ignoredScannerPaths.filter((name) => ![line.path, lasting(line)].includes(name)),
+    }))
+    .map(({ line, ignored }) => ({
+      ...{ bus: 'serial', usage: null, place: lasting(line) },
+      why:
+        ignored.length < ignoredScannerPaths.length
+          ? 'ignored by the configuration'
+          : 'a serial line may be anything; it is opened when named',
       ...{ vendorId: line.vendorId, productId: line.productId, serial: line.serial, name: line.name },
       configuration: [
-        ...['[scanners]', ...tomlList('paths', [...kept, lasting(line)])],
+        ...['[scanners]', ...tomlList('paths', [...new Set([...kept, lasting(line)])])],
+        ...(ignored.length < ignoredScannerPaths.length ? tomlList('ignoredPaths', ignored) : []),
         '# no scanner? Not these lines, but its path in the `paths` of what it is:',
         `# ${otherLineSections.map((section) => `[${section}]`).join(' ')}`,
       ],
@@ -108,14 +116,15 @@ function unclaimedHid(
 
 function hidReason(
   device: HidDevice,
-  { pinPads, hidScanners: { devices, ignoredDevices, keyboards } }: UnclaimedSettings,
+  { pinPads, hidScanners: { enabled, devices, ignoredDevices, keyboards }, stripeReaders }: UnclaimedSettings,
 ): readonly [why: string, configuration: readonly string[]] {
   const bare = hidScannerOptionsDefault;
   const { verdict, ...judged } = judgeDevice(device, bare);
   const identity = printable(identityOf(device));
+  const section = ['[hidScanners]', ...(enabled ? [] : ['enabled = true'])];
   if (verdict === 'keyboard') {
     const maker = 'maker' in judged ? judged.maker : null;
-    const lines = ['[hidScanners]', ...tomlList('keyboards', [...keyboards, identity])];
+    const lines = [...section, ...tomlList('keyboards', [...keyboards, identity])];
     const keypad = ['# a numeric keypad? Not these lines, but its ids in the `devices` of [keypads]'];
     return maker === null
       ? [
@@ -130,9 +139,17 @@ function hidReason(
       'vendor-defined: may be anything. Claim it only if it is a PIN pad of docs/protocols/pin-pad.md',
       ['[pinPads]', ...tomlList('devices', [...pinPads, pad])],
     ];
+  if (judgeStripeReader(device, { enabled: true, devices: [] }).verdict === 'served')
+    return [
+      'not among the configured stripe readers',
+      [
+        ...['[stripeReaders]', ...(stripeReaders.enabled ? [] : ['enabled = true'])],
+        ...tomlList('devices', [...stripeReaders.devices, identity]),
+      ],
+    ];
   if (verdict === 'ignored') return ['no driver here reads this kind of device', []];
   const others = ignoredDevices.filter((pattern) => !isMeant(pattern, device));
-  const lines = ['[hidScanners]', ...tomlList('devices', [...devices, identity])];
+  const lines = [...section, ...tomlList('devices', [...devices, identity])];
   return ignoredDevices.length === others.length
     ? ['not among the configured scanners', lines]
     : ['ignored by the configuration', [...lines, ...tomlList('ignoredDevices', others)]];

@@ -119,7 +119,10 @@ export const hidScenarios: readonly Scenario[] = [
       await watch.start();
       const listed = await until('the keyboard', () => {
         const found = unclaimedDevices(
-          { scannerPaths: [], pinPads: [], hidScanners: hidScannerOptionsDefault, otherPaths: [] },
+          {
+            ...{ scannerPaths: [], ignoredScannerPaths: [], pinPads: [], otherPaths: [] },
+            ...{ hidScanners: hidScannerOptionsDefault, stripeReaders: { enabled: true, devices: [] } },
+          },
           { lines: () => [], hidDevices: lookAtHidraw, usbReaders: () => [], resolve: (name) => name },
           [],
         );
