@@ -21,7 +21,7 @@ import {
   selectCommand,
   transcriptOf,
 } from '../protocols/member/session.js';
-import { openBleStack } from '../sim/ble/ble-stack.js';
+import { bindRefusals, openBleStack } from '../sim/ble/ble-stack.js';
 import { type PhoneAnswers, VirtualBlePhone, VirtualBleScanner } from '../sim/ble/peripherals.js';
 import { SimulatedPhone } from '../sim/phone/phone.js';
 import { newMembership, newPhoneState, VolatileMemory, withMembership } from '../sim/phone/phone-state.js';
@@ -123,16 +123,21 @@ t.test('no adapter, then one, then none, then one again', async (t) => {
   t.strictSame(codes(), ['4006381333931', '6901234567892']);
 });
 
-t.test('an adapter that another program has on is named as that, and taken once it is free', async (t) => {
+t.test('an adapter that is in use or blocked is named as that, and taken once it is free', async (t) => {
   const { stack, start, row, state, codes } = open(t);
   const scanner = new VirtualBleScanner(scannerAddress);
   scanner.isAdvertising = true;
   stack.air.add(scanner);
-  stack.takeAway(true);
+  stack.takeAway(bindRefusals.inUse);
   await stack.plugIn();
   await start();
   await until('the reason', () => row('ble')?.error?.code === 'device.busy');
-  stack.takeAway(false);
+  stack.takeAway(bindRefusals.blocked);
+  await until('the other reason', () => /rfkill unblock/.test(row('ble')?.error?.detail ?? ''));
+  t.equal(row('ble')?.error?.code, 'device.denied');
+  stack.takeAway(bindRefusals.taken);
+  await until('the first again', () => row('ble')?.error?.code === 'device.busy');
+  stack.takeAway(null);
   await state('ble-scanner-1', 'ready');
   await until('a listener', () => scanner.isListenedTo);
   for (const code of ['1', '2']) scanner.send(`${code}\r`);

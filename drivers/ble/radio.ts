@@ -16,7 +16,7 @@ const peersMax = 256;
 const reportEveryMs = 200;
 /** Some adapters stop scanning without a word. */
 const rescanEveryMs = 20_000;
-/** Between two tries to take an adapter that is in use. */
+/** Between two tries to take an adapter that is in use or blocked. */
 const takeAgainMs = 250;
 /** From its reset until an adapter is in service; some load their firmware first. */
 const adapterAnswerMs = 10_000;
@@ -30,17 +30,32 @@ interface Peer {
   reportedAtMs: number;
 }
 
-/** Why the kernel does not hand an adapter over, as what a technician can do about it. */
-function cannotTake(adapter: string, error: unknown): DeviceError {
-  const { code = '', message = '' } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
+/** Linux's numbers of errors that Node has no word for: their `code` is empty. */
+const errno = { tooManyUsers: 87, rfkill: 132 } as const;
+
+/** Why the kernel does not hand an adapter over, as what a technician can do about it, and whether it may by itself later. */
+function cannotTake(adapter: string, error: unknown): { readonly reason: DeviceError; readonly isPassing: boolean } {
+  const { code = '', errno: number = 0, message = '' } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
+  const passing = (reason: DeviceError) => ({ reason, isPassing: true });
+  const lasting = (reason: DeviceError) => ({ reason, isPassing: false });
+  // In use by the kernel's own Bluetooth, or by another program that took it whole.
+  if (code === 'EBUSY' || number === errno.tooManyUsers)
+    return passing({
+      code: 'device.busy',
+      detail: `another program has ${adapter} on (hardware.md, Bluetooth, adapter)`,
+    });
+  if (number === errno.rfkill)
+    return passing({ code: 'device.denied', detail: `${adapter} is blocked: sudo rfkill unblock bluetooth` });
   if (code === 'EPERM' || code === 'EACCES')
-    return { code: 'device.denied', detail: `no permission to take ${adapter} (hardware.md, Bluetooth, access)` };
-  if (code === 'EBUSY')
-    return { code: 'device.busy', detail: `another program has ${adapter} on (hardware.md, Bluetooth, adapter)` };
-  if (code === 'ERFKILL')
-    return { code: 'device.denied', detail: `${adapter} is blocked: sudo rfkill unblock bluetooth` };
-  if (code === 'ENODEV') return { code: 'device.absent', detail: 'the Bluetooth adapter went away' };
-  return { code: 'device.failed', detail: printable(`${adapter} cannot be opened: ${message.split('\n')[0]}`) };
+    return lasting({
+      code: 'device.denied',
+      detail: `no permission to take ${adapter} (hardware.md, Bluetooth, access)`,
+    });
+  if (code === 'ENODEV') return lasting({ code: 'device.absent', detail: 'the Bluetooth adapter went away' });
+  return lasting({
+    code: 'device.failed',
+    detail: printable(`${adapter} cannot be opened: ${message.split('\n')[0]}`),
+  });
 }
 
 export class Radio {
@@ -74,8 +89,8 @@ export class Radio {
     try {
       open();
     } catch (error) {
-      const reason = cannotTake(this.adapter, error);
-      if (reason.code !== 'device.busy') {
+      const { reason, isPassing } = cannotTake(this.adapter, error);
+      if (!isPassing) {
         this.giveUp(reason);
         return;
       }

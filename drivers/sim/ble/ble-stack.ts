@@ -10,14 +10,28 @@ import { spawnBluetoothChild } from '../../ble/bluetooth-process.js';
 import type { ChildSetup, SpawnChild } from '../../supervised/spawn-child.js';
 import { type Air, HciController } from './hci-controller.js';
 
+/** What binding the kernel's socket throws. Node has no word (`code`) for every error. */
+export interface BindRefusal {
+  readonly code: string;
+  readonly errno: number;
+  readonly message: string;
+}
+export const bindRefusals = {
+  /** The kernel's own Bluetooth has it on. */
+  inUse: { code: 'EBUSY', errno: 16, message: 'EBUSY, Device or resource busy' },
+  /** Another program has taken it whole. */
+  taken: { code: '', errno: 87, message: ', Too many users' },
+  blocked: { code: '', errno: 132, message: ', Operation not possible due to RF-kill' },
+} as const satisfies Record<string, BindRefusal>;
+
 export interface BleStack {
   readonly air: Air;
   readonly spawn: SpawnChild;
   /** What makes a Bluetooth child meet this controller; for a driver in another process. */
   readonly childSetup: Partial<ChildSetup>;
   plugIn(): Promise<void>;
-  /** Another program takes the controller, or lets it go. */
-  takeAway(taken: boolean): void;
+  /** The kernel does not hand the controller over; null: it does again. */
+  takeAway(refusal: BindRefusal | null): void;
   /** Resolves when nobody hears the controller any more. */
   pullOut(): Promise<void>;
   close(): Promise<void>;
@@ -62,7 +76,8 @@ export function openBleStack(): BleStack {
       await new Promise<void>((resolve) => server?.listen(uart, resolve));
       mkdirSync(path.join(adapters, 'hci0'));
     },
-    takeAway: (taken) => (taken ? writeFileSync(`${uart}.taken`, '') : rmSync(`${uart}.taken`, { force: true })),
+    takeAway: (refusal) =>
+      refusal ? writeFileSync(`${uart}.taken`, JSON.stringify(refusal)) : rmSync(`${uart}.taken`, { force: true }),
     pullOut,
     close: async () => {
       await pullOut();

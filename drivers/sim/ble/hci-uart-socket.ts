@@ -1,13 +1,14 @@
 /**
  * Loaded before the Bluetooth child (`node --import`): puts a socket that speaks to a HciController into the place of the
  * kernel's HCI socket, below the unmodified noble. The controller listens at the path in SHOULI_HCI_UART; while a file of
- * that name with `.taken` is there, another program has it.
+ * that name with `.taken` is there, it is not to be had, for the error in that file as the kernel's socket throws it.
  * Must not be imported by anything but tests and scripts.
  */
 import { EventEmitter } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect, type Socket } from 'node:net';
+import type { BindRefusal } from './ble-stack.js';
 import { H4Cutter } from './h4.js';
 
 class UartHciSocket extends EventEmitter {
@@ -17,7 +18,10 @@ class UartHciSocket extends EventEmitter {
 
   bindUser(): number {
     const uart = process.env['SHOULI_HCI_UART'] ?? '';
-    if (existsSync(`${uart}.taken`)) throw Object.assign(new Error('EBUSY, bind'), { code: 'EBUSY' });
+    if (existsSync(`${uart}.taken`)) {
+      const refusal = JSON.parse(readFileSync(`${uart}.taken`, 'utf8')) as BindRefusal;
+      throw Object.assign(new Error(refusal.message), refusal);
+    }
     this.#socket = connect(uart);
     this.#isUp = true;
     this.#socket.on('error', () => {});
