@@ -17,6 +17,8 @@ export class BleDevice {
   /** The child's number of the peer that it is connected or connecting to. */
   peer: number | null = null;
   description: string;
+  /** Its last connection ended by a fault of its own. */
+  hasFailed = false;
   readonly counters: Record<string, number> = { connections: 0, failures: 0 };
   #state: DeviceState = 'absent';
   #error: DeviceError | null = null;
@@ -46,6 +48,7 @@ export class BleDevice {
 
   opened(): void {
     this.#openedAt = this.clock.monotonicMs();
+    this.hasFailed = false;
     this.count('connections');
   }
 

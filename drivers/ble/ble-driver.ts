@@ -7,8 +7,16 @@ import type { Bytes } from '../../terminal/kernel/bytes.js';
 import type { Clock } from '../../terminal/kernel/ports.js';
 import { printable } from '../../terminal/kernel/redaction.js';
 import { err, ok, type Result } from '../../terminal/kernel/result.js';
-import { durationMs } from '../../terminal/kernel/units.js';
-import type { ByteDirection, ByteSink, DeviceEvent, DeviceStatus, Driver, Schedule } from '../contract/driver.js';
+import { durationMs, type MonotonicMs } from '../../terminal/kernel/units.js';
+import type {
+  ByteDirection,
+  ByteSink,
+  DeviceEvent,
+  DeviceStatus,
+  Driver,
+  Schedule,
+  UnclaimedDevice,
+} from '../contract/driver.js';
 import { DeviceOrders } from '../contract/orders.js';
 import type { DeviceError } from '../contract/transport.js';
 import { emptyLine, endOfGap, readScanLine, type ScanLineState } from '../protocols/scan-line/scan-line.js';
@@ -27,8 +35,11 @@ import { NearPhones } from './near-phones.js';
 export const bleScannersMax = 8;
 /** Start does not wait longer for the adapter. */
 const firstLookMs = 3_000;
-/** Unconfigured scanners named in the service's row. */
-const namedMax = 4;
+/** A scanner that failed and is served again counts as there for so long, heard or not. */
+const expectedMs = 30_000;
+/** Scanners that nobody configured: how many are kept in mind, and for how long after they were last heard. */
+const strangersMax = 16;
+const strangerLeftAfterMs = 60_000;
 
 export interface BleOptions {
   readonly scanners: readonly string[];
@@ -55,6 +66,8 @@ interface Scanner {
   readonly row: BleDevice;
   read: ScanLineState;
   cancelGap: () => void;
+  /** Of the wait for one that failed before. */
+  cancelWait: () => void;
 }
 
 export class BleDriver implements Driver {
@@ -66,7 +79,7 @@ export class BleDriver implements Driver {
   readonly #scanners: readonly Scanner[];
   readonly #phone: BleDevice | null;
   readonly #near: NearPhones;
-  readonly #strangers = new Map<number, string>();
+  readonly #strangers = new Map<string, { readonly name: string; readonly atMs: MonotonicMs }>();
   readonly #linkPort: LinkPort;
   #link: CardLink | null = null;
   #phoneLabel = '';
@@ -84,6 +97,7 @@ export class BleDriver implements Driver {
       row: new BleDevice(`ble-scanner-${index + 1}`, address.toLowerCase(), printable(address.toLowerCase()), clock),
       read: emptyLine,
       cancelGap: () => {},
+      cancelWait: () => {},
     }));
     this.#phone = options.phones ? new BleDevice('ble-phone', 'phones', 'phones over Bluetooth', clock) : null;
     this.#near = new NearPhones(options.phoneRssiMin);
@@ -131,6 +145,19 @@ export class BleDriver implements Driver {
     return this.#isWanted ? this.#rows().map((row) => row.status()) : [];
   }
 
+  unclaimed(): readonly UnclaimedDevice[] {
+    const { options } = this.setup;
+    this.#forgetStrangers();
+    const room = options.scanners.length < bleScannersMax;
+    return [...this.#strangers].map(([address, { name }]) => ({
+      ...{ bus: 'ble', vendorId: '', productId: '', serial: '', name, usage: null, place: address },
+      why: room
+        ? 'it says that it is a scanner, as anybody can: connected when named'
+        : `${bleScannersMax} scanners are configured, and there cannot be more`,
+      configuration: room ? ['[bluetooth]', `scanners = ${JSON.stringify([...options.scanners, address])}`] : [],
+    }));
+  }
+
   serve(identity: string, inService: boolean): void {
     if (!this.#orders.serve(identity, inService)) return;
     const row = this.#rows().find((each) => each.identity === identity);
@@ -175,7 +202,21 @@ export class BleDriver implements Driver {
     if (this.#isHeld(row)) this.#become(row, 'disabled');
     else if (this.#service.state !== 'ready') this.#become(row, 'absent', noAdapter);
     else if (row === this.#phone) this.#become(row, 'ready');
+    else if (row.hasFailed) this.#expect(row);
     else this.#become(row, 'absent', notHeard);
+  }
+
+  /** Were it called absent at once, its failures would be forgotten, and it would be called without end and hold up the others. */
+  #expect(row: BleDevice): void {
+    this.#become(row, 'opening');
+    const scanner = this.#scanners.find((known) => known.row === row);
+    if (!scanner) return;
+    scanner.cancelWait();
+    scanner.cancelWait = this.setup.schedule(expectedMs, () => {
+      if (row.peer !== null || row.state !== 'opening') return;
+      row.hasFailed = false;
+      this.#rest(row);
+    });
   }
 
   #passed(row: BleDevice | null, direction: ByteDirection, data: Bytes): void {
@@ -240,6 +281,8 @@ export class BleDriver implements Driver {
     const isAway = ['device.absent', 'device.closed', 'device.driverMissing'].includes(error.code);
     for (const scanner of this.#scanners) {
       this.#dropHalf(scanner);
+      scanner.cancelWait();
+      scanner.row.hasFailed = false;
       if (scanner.row.peer !== null) scanner.row.closed();
     }
     if (this.#phone && this.#phone.peer !== null) this.#phone.closed();
@@ -257,7 +300,7 @@ export class BleDriver implements Driver {
         this.#connect(scanner.row, peer, offers.uart);
       return;
     }
-    if ((offered & offers.uart) !== 0) this.#noteStranger(peer, label);
+    if ((offered & offers.uart) !== 0) this.#noteStranger(address, label.slice(address.length + 1));
     if ((offered & offers.member) === 0 || !this.#phone || this.#isHeld(this.#phone)) return;
     const now = this.setup.clock.monotonicMs();
     this.#near.heard(peer, rssi, now);
@@ -270,12 +313,16 @@ export class BleDriver implements Driver {
   }
 
   /** Named for the technician, never connected. */
-  #noteStranger(peer: number, label: string): void {
-    if (this.#strangers.has(peer) || this.#strangers.size >= namedMax) return;
-    this.#strangers.set(peer, label);
-    const names = [...this.#strangers.values()].join(', ');
-    this.#service.description = printable(`Bluetooth adapter; near, not configured: ${names}`);
-    this.#tell({ type: 'deviceStateChanged', status: this.#service.status() });
+  #noteStranger(address: string, name: string): void {
+    this.#forgetStrangers();
+    if (this.#strangers.size >= strangersMax && !this.#strangers.has(address)) return;
+    this.#strangers.set(address, { name: printable(name, 80), atMs: this.setup.clock.monotonicMs() });
+  }
+
+  #forgetStrangers(): void {
+    const now = this.setup.clock.monotonicMs();
+    for (const [address, { atMs }] of this.#strangers)
+      if (now - atMs > strangerLeftAfterMs) this.#strangers.delete(address);
   }
 
   #connect(row: BleDevice, peer: number, wanted: number): void {
@@ -324,6 +371,7 @@ export class BleDriver implements Driver {
       const scanner = this.#scanners.find((known) => known.row === row);
       if (scanner) this.#dropHalf(scanner);
       row.closed();
+      row.hasFailed = isAboutDevice(error);
       this.#become(row, isAboutDevice(error) ? 'failing' : 'absent', error);
       return;
     }

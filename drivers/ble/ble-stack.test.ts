@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
+import { loadConfig } from '../../config/load.js';
 import { type Bytes, concat, hex, toHex, utf8 } from '../../terminal/kernel/bytes.js';
 import { nativeClock, nativeCrypto } from '../../terminal/kernel/native.js';
 import { durationMs } from '../../terminal/kernel/units.js';
@@ -178,14 +179,17 @@ t.test('codes in pieces, many in a row, and half a code when the link goes', asy
 });
 
 t.test('a scanner that nobody configured is named and never connected', async (t) => {
-  const { stack, start, row, state, codes } = open(t);
+  const { driver, stack, start, state, codes } = open(t);
   const stranger = new VirtualBleScanner('c0:de:c0:de:c0:de');
   stranger.isAdvertising = true;
   stack.air.add(stranger);
   await stack.plugIn();
   await start();
   await state('ble', 'ready');
-  await until('its name', () => row('ble')?.description.includes('c0:de:c0:de:c0:de'));
+  const [found] = await until('it to be listed', () => driver.unclaimed().length > 0 && driver.unclaimed());
+  t.match(found, { bus: 'ble', place: 'c0:de:c0:de:c0:de', why: /connected when named/ });
+  const read = loadConfig((found?.configuration ?? []).join('\n'));
+  t.same(read.ok && read.value.bluetooth.scanners, [scannerAddress, 'c0:de:c0:de:c0:de'], 'claimed by these lines');
   t.equal(stranger.connections, 0);
   t.strictSame(codes(), []);
 });

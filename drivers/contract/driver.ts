@@ -35,10 +35,10 @@ export interface DeviceStatus {
   readonly counters: Readonly<Record<string, number>>;
 }
 
-/** A device that is plugged in and that no driver has: what it says of itself, and how it would be claimed. */
+/** A device that is plugged in, or near, and that no driver has: what it says of itself, and how it would be claimed. */
 export interface UnclaimedDevice {
   readonly bus: Bus;
-  /** USB ids, four lower-case hex digits each. */
+  /** USB ids, four lower-case hex digits each; empty over Bluetooth. */
   readonly vendorId: string;
   readonly productId: string;
   /** Serial number and names as the device says them, printable; empty where it says nothing. */
@@ -46,7 +46,7 @@ export interface UnclaimedDevice {
   readonly name: string;
   /** HID usage page and usage of its first application, like `8c:02`; null on other buses. */
   readonly usage: string | null;
-  /** Where it is: a device file or a USB socket. */
+  /** Where it is: a device file, a USB socket or a Bluetooth address. */
   readonly place: string;
   /** Why no driver has it. */
   readonly why: string;
@@ -179,6 +179,8 @@ export interface Driver {
    * also where the member was faster: the block is thrown away.
    */
   cancelPin?(device: string | null): void;
+  /** Bluetooth only: what the driver hears and does not serve, which no look at the system shows. */
+  unclaimed?(): readonly UnclaimedDevice[];
   /** Customer's displays only. */
   readonly display?: MemberScreen;
   /** Closes everything it opened; resolves when done, within 2 s. */

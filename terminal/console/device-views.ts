@@ -54,12 +54,11 @@ function unclaimedLines(unclaimed: readonly UnclaimedDevice[], language: Languag
   return [
     say(language, 'unclaimed.title'),
     ...unclaimed.flatMap((device) => {
-      const ids = [`${device.vendorId}:${device.productId}`, ...(device.serial === '' ? [] : [device.serial])].join(
-        ':',
-      );
+      const { vendorId, productId, serial } = device;
+      const ids = [vendorId, productId, serial].filter((part) => part !== '').join(':');
       const usage = device.usage === null ? '' : `  ${say(language, 'label.usage')} ${device.usage}`;
       const pairs = renderPairs([
-        [`  ${device.bus}`, `${ids}  ${device.name}${usage}`],
+        [`  ${device.bus}`, `${ids}  ${device.name}${usage}`.trimStart()],
         ['', device.place],
         ['', device.why],
       ]);

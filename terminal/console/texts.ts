@@ -124,7 +124,7 @@ const texts = {
   'label.identity': ['identity', '标识'],
   'label.usage': ['usage', '用途'],
   'label.recording': ['recording', '录制'],
-  'unclaimed.title': ['PLUGGED IN, USED BY NOTHING', '已插入但未使用'],
+  'unclaimed.title': ['PLUGGED IN OR NEAR, USED BY NOTHING', '已插入或在附近但未使用'],
   'unclaimed.claim': ['to use it, write into shouli.toml and restart:', '如需使用，请写入 shouli.toml 并重启：'],
   'trial.wants.card': [
     'Hold a phone or card to the reader. 30 s; any key stops.',

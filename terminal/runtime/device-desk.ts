@@ -66,8 +66,9 @@ export class DeviceDesk implements DeviceDeskPort {
   constructor(private readonly parts: DeskParts) {}
 
   unclaimed(): readonly UnclaimedDevice[] {
-    const claimed = this.parts.supervisor.statuses().flatMap(({ identity }) => (identity === null ? [] : [identity]));
-    return this.parts.unclaimed(claimed);
+    const { supervisor } = this.parts;
+    const claimed = supervisor.statuses().flatMap(({ identity }) => (identity === null ? [] : [identity]));
+    return [...this.parts.unclaimed(claimed), ...supervisor.unclaimed()];
   }
 
   describe(device: string): Result<DeviceDescription, Refusal> {

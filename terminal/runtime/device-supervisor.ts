@@ -9,6 +9,7 @@ import type {
   Driver,
   MemberSignal,
   Schedule,
+  UnclaimedDevice,
 } from '../../drivers/contract/driver.js';
 import type { DeviceError } from '../../drivers/contract/transport.js';
 import type { Clock } from '../kernel/ports.js';
@@ -83,6 +84,11 @@ export class DeviceSupervisor {
 
   statuses(): readonly DeviceStatus[] {
     return this.#parts.drivers.flatMap((driver) => this.#rowsOf(driver).map((status) => this.#shown(driver, status)));
+  }
+
+  /** What drivers hear of and do not serve. */
+  unclaimed(): readonly UnclaimedDevice[] {
+    return this.#parts.drivers.flatMap((driver) => (this.#broken.has(driver) ? [] : (driver.unclaimed?.() ?? [])));
   }
 
   /** Slots for cards with contacts that are ready, by device. */
