@@ -43,7 +43,7 @@ const strangerLeftAfterMs = 60_000;
 
 export interface BleOptions {
   readonly scanners: readonly string[];
-  /** hci0 …; empty: the first. */
+  /** `vendor:product[:serial]` or onBoard; empty: the first. */
   readonly adapter: string;
   readonly phones: boolean;
   readonly phoneRssiMin: number;
@@ -236,7 +236,7 @@ export class BleDriver implements Driver {
     switch (frame.type) {
       case 'serviceUp':
         this.#watch();
-        this.#service.description = `Bluetooth adapter ${printable(frame.adapter, 20)}`;
+        this.#service.description = `Bluetooth adapter ${printable(frame.adapter, 100)}`;
         this.#become(this.#service, 'ready');
         if (this.#phone) this.#rest(this.#phone);
         for (const { row } of this.#scanners) this.#rest(row);

@@ -146,12 +146,21 @@ t.test('an adapter that is in use or blocked is named as that, and taken once it
   t.strictSame(codes(), ['1', '2'], 'each once');
 });
 
-t.test('only the adapter that the configuration names is taken', async (t) => {
-  const { stack, driver, row } = open(t, {}, ['hci1']);
+t.test('the adapter that the configuration means, under whatever number it returns', async (t) => {
+  const { stack, driver, row, state } = open(t, {}, ['0A12:0001']);
   await stack.plugIn();
   await driver.start(() => {});
-  await until('the reason', () => row('ble')?.error?.detail === 'no Bluetooth adapter hci1');
-  t.equal(row('ble')?.state, 'absent');
+  await until('the reason', () => row('ble')?.error?.detail === 'no Bluetooth adapter 0A12:0001');
+  t.equal(row('ble')?.state, 'absent', 'another one is not taken');
+  await stack.pullOut();
+  await stack.plugIn({ name: 'hci1', usb: ['0a12', '0001'] });
+  await state('ble', 'ready');
+  t.match(row('ble')?.description, 'hci1 (0a12:0001)');
+  await stack.pullOut();
+  await state('ble', 'absent');
+  await stack.plugIn({ name: 'hci2', usb: ['0a12', '0001'] });
+  await state('ble', 'ready');
+  t.match(row('ble')?.description, 'hci2 (0a12:0001)');
 });
 
 t.test('codes in pieces, many in a row, and half a code when the link goes', async (t) => {

@@ -18,8 +18,11 @@ export const bleOptions = [
     key: 'adapter',
     type: 'text',
     default: '',
-    form: { pattern: /^(hci[0-9]{1,3})?$/, says: 'hci and a number, or nothing' },
-    help: 'The Bluetooth adapter, like hci1; nothing: the first that the system lists. The box has it for itself: nothing else on this computer can use it meanwhile.',
+    form: {
+      pattern: /^(onBoard|[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(:[^\p{Cc}]{1,64})?)?$/u,
+      says: 'vendor:product or vendor:product:serial in hex, onBoard, or nothing',
+    },
+    help: 'The Bluetooth adapter by its USB identity, like 0a12:0001, as the row `ble` of `device list` says it; onBoard: one that is not on USB, such as a Pi’s own; nothing: the first that the system lists. The box has it for itself: nothing else on this computer can use it meanwhile.',
   },
   {
     key: 'phones',

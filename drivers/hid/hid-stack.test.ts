@@ -12,8 +12,8 @@ import t from 'tap';
 import { type Bytes, concat, hex } from '../../terminal/kernel/bytes.js';
 import { nativeClock, nativeCrypto, nativeRandom } from '../../terminal/kernel/native.js';
 import { ok } from '../../terminal/kernel/result.js';
-import { driverConformance } from '../contract/conformance.js';
-import type { DeviceEvent } from '../contract/driver.js';
+import { type Checks, driverConformance } from '../contract/conformance.js';
+import type { DeviceEvent, Driver } from '../contract/driver.js';
 import {
   keyboardDescriptor,
   scannerDescriptor,
@@ -30,7 +30,7 @@ import { hidScannerOptionsDefault } from './device-rules.js';
 import { openHidTransport, type ReportTransport } from './hid-transport.js';
 import { lookAtHidraw } from './hidraw-sysfs.js';
 import { PadLines } from './pad-lines.js';
-import { HidScannerDriver, StripeReaderDriver } from './scanner-driver.js';
+import { HidScannerDriver, KeypadDriver, StripeReaderDriver } from './scanner-driver.js';
 
 const waitMaxMs = 10_000;
 
@@ -120,6 +120,12 @@ async function openFeignedRig(device: FeignedInput) {
 /** Inside: /sys and /dev are umockdev's. */
 function testFeigned(): void {
   const device = new FeignedInput(scanner);
+  // One for each device: it numbers the lives of its device.
+  const inputs = {
+    stripe: new FeignedInput(stripe),
+    keypad: new FeignedInput(keyboard),
+    pinPad: new FeignedInput(pinPad),
+  };
   const openRig = () => openFeignedRig(device);
   const addOns = () => process.report.getReport() as { readonly sharedObjects: readonly string[] };
   const isLoaded = () => addOns().sharedObjects.some((file) => /HID/.test(file));
@@ -136,6 +142,42 @@ function testFeigned(): void {
   });
 
   driverConformance(t, ['scan', 'plug'], openRig);
+
+  const schedule = (delayMs: number, run: () => void) => {
+    const timer = setTimeout(run, delayMs);
+    return () => clearTimeout(timer);
+  };
+  const ports = {
+    look: lookAtHidraw,
+    silence: () => ok(undefined),
+    open: openHidTransport,
+    clock: nativeClock,
+    schedule,
+  };
+  const padSetup = { clock: nativeClock, schedule, random: nativeRandom, keySerials: new KeySerials() };
+  const padDriver = (): Driver => {
+    const lines = new PadLines(['0c2e:0f00:S1'], { look: lookAtHidraw, open: openHidTransport });
+    return new PinPadDriver('hid', 'generic', {
+      ...padSetup,
+      ...{ wanted: () => lines.wanted(), open: (file) => lines.open(file) },
+      ...{ exists: (file) => file !== '', isSimulated: () => true },
+    });
+  };
+  for (const [name, input, make] of [
+    ['stripe reader', inputs.stripe, () => new StripeReaderDriver({ enabled: true, devices: [] }, ports)],
+    ['keypad', inputs.keypad, () => new KeypadDriver({ devices: ['0c2e:0b61:S1'], gapMs: 10_000 }, ports)],
+    ['PIN pad', inputs.pinPad, padDriver],
+  ] as const)
+    t.test(`${name}: the conformance suite`, async (t) => {
+      driverConformance(t as unknown as Checks, ['plug'], async () => {
+        await input.plug();
+        return {
+          driver: make(),
+          plug: { pullOut: () => input.pull(), putBack: () => input.plug() },
+          close: () => input.pull(),
+        };
+      });
+    });
 
   t.test('the library’s error, long scans, and a scan torn by the pull', async (t) => {
     const { driver, send, close } = await openRig();
@@ -164,7 +206,7 @@ function testFeigned(): void {
   });
 
   t.test('a stripe reader on the same path: whole swipes of a long report, out and back', async (t) => {
-    const reader = new FeignedInput(stripe);
+    const reader = inputs.stripe;
     await reader.plug();
     const events: DeviceEvent[] = [];
     const driver = new StripeReaderDriver(
@@ -195,7 +237,7 @@ function testFeigned(): void {
   });
 
   t.test('a PIN pad on the same path: reports written and read, out and back', async (t) => {
-    const device = new FeignedInput(pinPad);
+    const device = inputs.pinPad;
     let reads = 0;
     const schedule = (delayMs: number, run: () => void) => {
       const timer = setTimeout(run, delayMs);

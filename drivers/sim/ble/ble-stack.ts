@@ -2,7 +2,7 @@
  * Everything below the Bluetooth driver, on one machine without Bluetooth: the shipped child, the unmodified noble, and a
  * controller in software that can be plugged in and out. Must not be imported by anything but tests and scripts.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -29,7 +29,8 @@ export interface BleStack {
   readonly spawn: SpawnChild;
   /** What makes a Bluetooth child meet this controller; for a driver in another process. */
   readonly childSetup: Partial<ChildSetup>;
-  plugIn(): Promise<void>;
+  /** @param at the kernel's name for it, hci0 by default, and its USB identity, none by default */
+  plugIn(at?: { readonly name: string; readonly usb: readonly [vendor: string, product: string] }): Promise<void>;
   /** The kernel does not hand the controller over; null: it does again. */
   takeAway(refusal: BindRefusal | null): void;
   /** Resolves when nobody hears the controller any more. */
@@ -46,7 +47,7 @@ export function openBleStack(): BleStack {
   let server: Server | null = null;
 
   const pullOut = async (): Promise<void> => {
-    rmSync(path.join(adapters, 'hci0'), { recursive: true, force: true });
+    for (const name of readdirSync(adapters)) rmSync(path.join(adapters, name), { recursive: true });
     for (const socket of sockets) socket.destroy();
     const closing = server;
     server = null;
@@ -62,7 +63,7 @@ export function openBleStack(): BleStack {
     air,
     childSetup,
     spawn: () => spawnBluetoothChild(childSetup),
-    plugIn: async () => {
+    plugIn: async (at) => {
       server = createServer((socket) => {
         const controller = new HciController(air, (packet) => socket.write(packet));
         sockets.add(socket);
@@ -74,7 +75,15 @@ export function openBleStack(): BleStack {
         });
       });
       await new Promise<void>((resolve) => server?.listen(uart, resolve));
-      mkdirSync(path.join(adapters, 'hci0'));
+      if (at) {
+        const [device, port] = [path.join(folder, 'usb'), path.join(folder, 'usb', 'interface')];
+        mkdirSync(port, { recursive: true });
+        for (const [index, id] of at.usb.entries())
+          writeFileSync(path.join(device, ['idVendor', 'idProduct'][index] ?? ''), `${id}\n`);
+        mkdirSync(path.join(folder, at.name));
+        symlinkSync(port, path.join(folder, at.name, 'device'));
+        renameSync(path.join(folder, at.name), path.join(adapters, at.name));
+      } else mkdirSync(path.join(adapters, 'hci0'));
     },
     takeAway: (refusal) =>
       refusal ? writeFileSync(`${uart}.taken`, JSON.stringify(refusal)) : rmSync(`${uart}.taken`, { force: true }),
