@@ -36,9 +36,10 @@ import {
 import { SimulatedPhone } from '../drivers/sim/phone/phone.js';
 import { handleMessage } from '../drivers/sim/phone/phone-messages.js';
 import { newPhoneState, VolatileMemory } from '../drivers/sim/phone/phone-state.js';
-import { type Bytes, concat, hex, toHex, uintBE, utf8 } from '../terminal/kernel/bytes.js';
+import { type Bytes, concat, hex, uintBE, utf8 } from '../terminal/kernel/bytes.js';
 import { nativeCrypto, nativeKeyAgreement } from '../terminal/kernel/native.js';
-import type { Result } from '../terminal/kernel/result.js';
+import { packageParts } from './phone-document-parts/packages.js';
+import { block, row, value } from './phone-document-parts/rows.js';
 
 const run = (first: number, length: number): Bytes => Uint8Array.from({ length }, (_, at) => first + at);
 
@@ -59,20 +60,6 @@ const fixed = {
 } as const;
 const merchantPublic = hex('020dcc7648c78a3118f2612866fe83ef19f40304f623399e1211a10f2b3d1c05cf');
 const scalar = (value: Bytes): Bytes => concat(new Uint8Array(32 - value.length), value);
-
-function value<T, E>(result: Result<T, E>): T {
-  if (!result.ok) throw new Error(`the example went wrong: ${JSON.stringify(result.error)}`);
-  return result.value;
-}
-
-/** `name  hex`, the hex in rows of 32 bytes. */
-function row(name: string, bytes: Bytes | string): string {
-  const text = typeof bytes === 'string' ? bytes : toHex(bytes);
-  const width = typeof bytes === 'string' ? Number.POSITIVE_INFINITY : 64;
-  const rows = text.length <= width ? [text] : (text.match(/.{1,64}/g) ?? []);
-  return rows.map((part, at) => `${(at === 0 ? name : '').padEnd(16)}${part}`).join('\n');
-}
-const block = (...rows: readonly string[]): string => ['```', ...rows, '```'].join('\n');
 
 function registrationPart() {
   const message = formatRegistration(fixed.merchantId, fixed.token, merchantPublic);
@@ -274,7 +261,11 @@ export function workedExample(): string {
   const registration = registrationPart();
   const memory = new VolatileMemory(registration.state);
   const phone = new SimulatedPhone({ memory, chance: { bytes: () => fixed.phoneNonce } });
+  const { merchantId, token, memberKey, cardKeyId } = fixed;
+  const member = { merchantId, memberKeyId: memberKeyId(nativeCrypto, merchantId, token), memberKey, cardKeyId };
   const parts = [registration.text, earnPart(phone), issuePart(phone, memory), debitPart(phone)];
+  // Behind the debit: the phone's card holds what is left of its coupon.
+  parts.push(packageParts(memory, member));
   return parts.flat().join('\n\n');
 }
 

@@ -39,6 +39,8 @@ export interface PackageHandled {
 export const packageForm =
   /^SHOULI1 PKG ([0-9A-Za-z]{1,16}) ([1-9][0-9]{0,9}) ([1-9][0-9]?)\/([1-9][0-9]?) ([0-9A-Za-z_-]+)$/;
 const pieceBytes = 69;
+const couponNumberMax = 9_999_999_999_999;
+const balanceMinorMax = 999_999_999_999;
 
 export interface PackagePart {
   readonly merchantId: string;
@@ -184,7 +186,8 @@ function readContent(signed: Buffer, signer: string | null): ReadContent | null 
   };
   const sections = readSections(bytes.subarray(idEnd));
   if (sections === null) return null;
-  const cards = sections.filter(({ type, value }) => type === 7 && value.length === 8);
+  const cards = sections.filter(({ type }) => kind === 2 && type === 7);
+  if (cards.some(({ value }) => value.length !== 8)) return null;
   const forfeitedCards = cards.map(({ value }) => toHex(value));
   if (kind === 2) return { ...common, full: null, forfeitedCards };
   const full = readFull(sections);
@@ -208,7 +211,10 @@ function readSections(bytes: Buffer): readonly Section[] | null {
   return sections;
 }
 
-/** A type that this phone does not know is passed over: a later merchant may say more. */
+/**
+ * A type that this phone does not know is passed over: a later merchant may say more. One that it knows and that is out of its
+ * form makes the whole wrong: null.
+ */
 function readFull(sections: readonly Section[]): PackageContent | null {
   let full: PackageContent = {
     merchantName: '',
@@ -219,8 +225,9 @@ function readFull(sections: readonly Section[]): PackageContent | null {
   };
   for (const { type, value } of sections) {
     if (type === 1) full = { ...full, merchantName: value.toString('utf8') };
-    else if (type === 2 && value.length === 31) full = { ...full, rules: readRules(value) };
-    else if (type === 3 && value.length >= 21) full = { ...full, coupons: [...full.coupons, readCoupon(value)] };
+    else if (type === 2 && value.length === 31 && isCurrency(value, 4)) full = { ...full, rules: readRules(value) };
+    else if (type === 3 && value.length >= 21 && isCurrency(value, 12) && isCouponInRange(value))
+      full = { ...full, coupons: [...full.coupons, readCoupon(value)] };
     else if (type === 4 && value.length >= 6 + (value[5] ?? 0))
       full = { ...full, offers: [...full.offers, readOffer(value)] };
     else if (type === 5 && value.length === 4)
@@ -229,6 +236,10 @@ function readFull(sections: readonly Section[]): PackageContent | null {
   }
   return full;
 }
+
+const isCurrency = (value: Buffer, at: number): boolean => /^[A-Z]{3}$/.test(value.toString('latin1', at, at + 3));
+const isCouponInRange = (value: Buffer): boolean =>
+  value.readUIntBE(0, 6) <= couponNumberMax && value.readUIntBE(6, 6) <= balanceMinorMax;
 
 const readRules = (value: Buffer): NonNullable<PackageContent['rules']> => ({
   version: value.readUInt32BE(0),
@@ -244,7 +255,8 @@ const readCoupon = (value: Buffer): PackageContent['coupons'][number] => ({
   balanceMinor: value.readUIntBE(6, 6),
   currency: value.toString('latin1', 12, 15),
   expiresAtSeconds: value.readUIntBE(15, 5),
-  limit: value[20] === 0 ? null : value.toString('utf8', 21),
+  // A way to limit that this phone does not know is a limit all the same, without a name.
+  limit: value[20] === 0 ? null : value[20] === 1 ? value.toString('utf8', 21) : '',
 });
 
 function readOffer(value: Buffer): PackageContent['offers'][number] {

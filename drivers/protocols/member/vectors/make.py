@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes member.json: values of the member application computed from docs/protocols/phone.md alone.
 
-An implementation of its own, in Python with the standard library only (AES, CMAC, GCM and P-256 included), so that the
+An implementation of its own, in Python with the standard library only (AES, CMAC, GCM, P-256 and ECDSA included), so that the
 TypeScript code is compared with something that shares nothing with it. Each primitive is checked against a published
 vector before anything is written. Usage: python3 make.py > member.json
 """
@@ -143,6 +143,41 @@ def mul(k, point):
 compress = lambda q: bytes([2 + (q[1] & 1)]) + q[0].to_bytes(32, "big")
 
 
+# --- ECDSA P-256 with SHA-256 (FIPS 186-5), its number k by RFC 6979 ---
+N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+digest = lambda data: hashlib.sha256(data).digest()
+
+
+def sign(private, data):
+    x = private.to_bytes(32, "big")
+    z = int.from_bytes(digest(data), "big")
+    seed = x + (z % N).to_bytes(32, "big")
+    v, k = b"\1" * 32, bytes(32)
+    step = lambda key, message: hmac.new(key, message, hashlib.sha256).digest()
+    for mark in (b"\0", b"\1"):
+        k = step(k, v + mark + seed)
+        v = step(k, v)
+    while True:
+        v = step(k, v)
+        number = int.from_bytes(v, "big")
+        if 0 < number < N:
+            r = mul(number, G)[0] % N
+            s = pow(number, -1, N) * (z + r * private) % N
+            if r and s:
+                return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+        k = step(k, v + b"\0")
+        v = step(k, v)
+
+
+def verify(public, data, signature):
+    r, s = (int.from_bytes(signature[at : at + 32], "big") for at in (0, 32))
+    if not (0 < r < N and 0 < s < N):
+        return False
+    z, w = int.from_bytes(digest(data), "big"), pow(s, -1, N)
+    point = add(mul(z * w % N, G), mul(r * w % N, public))
+    return point is not None and point[0] % N == r
+
+
 def hkdf(secret, salt, info, length):
     prk = hmac.new(salt, secret, hashlib.sha256).digest()
     out = block = b""
@@ -173,6 +208,13 @@ assert mul(0xC88F01F510D9AC3F70A292DAA2316DE544E9AAB8AFE84049C62A9C57862D1433, G
     0xDAD0B65394221CF9B051E1FECA5787D098DFE637FC90B9EF945D0C3772581180,
     0x5271A0461CDB8252D61F1C456FA3E59AB1F45B33ACCF5F58389E0577B8990BB3,
 ), "RFC 5903 section 8.1"
+rfc6979 = 0xC9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721
+assert sign(rfc6979, b"sample") == h(
+    "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716"
+    "f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8"
+), "RFC 6979 A.2.5"
+assert verify(mul(rfc6979, G), b"sample", sign(rfc6979, b"sample"))
+assert not verify(mul(rfc6979, G), b"Sample", sign(rfc6979, b"sample"))
 
 # --- the fixed world: the same values as in the document's worked example ---
 u = lambda value, size: value.to_bytes(size, "big")
@@ -264,9 +306,68 @@ issueEnc, issueMac = cmac(memberKey, b"\x05" + head.encode()), cmac(memberKey, b
 sealed = cbc(issueEnc, issueIv, pad(cardKeyId + cardKey + record1))
 issued = issueIv + sealed + cmac(issueMac, b"\x49" + head.encode() + issueIv + sealed)
 
+# --- content packages ---
+signerPrivate = u(0x3333, 32)
+signerPoint = mul(0x3333, G)
+signerPublic = compress(signerPoint)
+utf = lambda words: words.encode()
+
+
+def section(kind, value):
+    return u(kind, 1) + u(len(value), 2) + value
+
+
+def answer(word, mark, version, detail=""):
+    covered = f"SHOULI1 {word} {merchantId} {version}{detail}"
+    return f"{covered} {b64(cmac(memberKey, mark + utf(covered)))}"
+
+
+def package(version, kind, iv, sections):
+    head = f"SHOULI1 PKG {merchantId} {version}"
+    content = b"\x01" + u(kind, 1) + u(version, 4) + memberKeyId + signerPublic + u(len(merchantId), 1)
+    content += utf(merchantId) + b"".join(sections)
+    signed = b"shouli package 1 " + content
+    signature = sign(0x3333, signed)
+    assert verify(signerPoint, signed, signature)
+    enc, mac = cmac(memberKey, b"\x08" + utf(head)), cmac(memberKey, b"\x09" + utf(head))
+    sealed = iv + cbc(enc, iv, pad(content + signature))
+    sealed += cmac(mac, b"\x6d" + sealed)
+    pieces = [sealed[at : at + 69] for at in range(0, len(sealed), 69)]
+    parts = []
+    for at, piece in enumerate(pieces):
+        partMac = cmac(mac, b"\x70" + u(at + 1, 1) + u(len(pieces), 1) + piece)
+        parts.append(f"{head} {at + 1}/{len(pieces)} {b64(piece + partMac)}")
+        assert len(parts[-1]) <= 160
+    return {
+        "version": version, "head": head, "encryptionKey": enc, "macKey": mac, "iv": iv, "content": content,
+        "signature": signature, "sealed": sealed, "parts": parts, "have": answer("HAVE", b"\x48", version),
+    }
+
+
+def coupon(number, balance, expiry, limit, limitText=""):
+    return section(3, u(number, 6) + u(balance, 6) + b"CNY" + u(expiry, 5) + u(limit, 1) + utf(limitText))
+
+
+title = utf("半价")
+packageFull = package(1, 1, bytes(range(0x80, 0x90)), [
+    section(1, utf("面包店")),
+    section(2, u(3, 4) + b"CNY" + u(1, 6) + u(100, 6) + u(100, 6) + u(100, 6)),
+    coupon(43, 5000, 1893456000, 1, "cake"),
+    coupon(44, 100, 0, 2),
+    section(4, u(1893456000, 5) + u(len(title), 1) + title + utf("Cake 蛋糕")),
+    section(5, u(0, 2) + u(2, 2)),
+])
+# The third part lost, the others here; and the last part here alone.
+count = len(packageFull["parts"])
+packageFull["needThird"] = answer("NEED", b"\x4e", 1, f" {1 << 2:08x}")
+packageFull["needAllButLast"] = answer("NEED", b"\x4e", 1, f" {(1 << (count - 1)) - 1:08x}")
+packageErase = package(2, 2, bytes(range(0x90, 0xA0)), [])
+packageErase["kept"] = answer("KEPT", b"\x4b", 2, f" {cardKeyId.hex()}")
+packageForfeit = package(3, 2, bytes(range(0xC0, 0xD0)), [section(7, cardKeyId)])
+
 vectors = {
     "provenance": "make.py beside this file: Python 3 standard library only, primitives checked against FIPS 197, "
-    "RFC 4493, RFC 5869, RFC 5903 and the GCM specification",
+    "RFC 4493, RFC 5869, RFC 5903, RFC 6979 and the GCM specification",
     "merchantId": merchantId, "token": token, "merchantPrivate": merchantPrivate, "merchantPublic": merchantPublic,
     "ephemeralPrivate": ephemeralPrivate, "ephemeralPublic": ephemeralPublic, "sharedSecret": secret,
     "wrapKeyAndIv": derived, "wrappedKey": wrapped,
@@ -280,5 +381,7 @@ vectors = {
     "resultText": text.decode(), "issueIv": issueIv, "issueHead": head, "issuedCard": issued,
     "couponMessage": f"{head} {b64(issued)}",
     "hostCouponMessage": f"SHOULI1 CPN {merchantId} SLC0000000000043 5000 CNY 0 H",
+    "signerPrivate": signerPrivate, "signerPublic": signerPublic,
+    "packageFull": packageFull, "packageErase": packageErase, "packageForfeit": packageForfeit,
 }
 print(json.dumps(vectors, indent=1, ensure_ascii=False, default=lambda b: b.hex()))
