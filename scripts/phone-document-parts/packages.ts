@@ -27,7 +27,7 @@ export interface ExampleMember {
 const signerPrivate = hex('0000000000000000000000000000000000000000000000000000000000003333');
 const signer = hex('038570e95d85825286db92c78317679bdd8ffe3c90d0af84291bf64132b66fcc99');
 
-export const exampleContent: FullContent = {
+const exampleContent: FullContent = {
   kind: 'full',
   merchantName: '面包店',
   rules: { version: 3, currency: 'CNY', earnPoints: 1, earnPerMinor: 100, spendMinor: 100, spendPerPoints: 100 },

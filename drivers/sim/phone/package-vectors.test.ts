@@ -156,6 +156,7 @@ t.test('a section out of its form makes the whole package wrong', async (t) => {
 t.test('what a later merchant may say, and what is of the other kind, is passed over', async (t) => {
   t.equal(outcome('full', section(1, utf8('x')), section(7, hex('00')), section(200, hex('0102'))), 'packageApplied');
   t.equal(outcome('erase', section(3, hex('00')), section(200)), 'membershipErased');
+  t.equal(outcome('full', section(1, hex('ff'))), 'packageApplied', 'a name that is not UTF-8');
   const later = all(
     registered(),
     withSections('full', coupon(1, 1, 'CNY', '0378'), section(1, utf8('a')), section(1, utf8('b'))),
