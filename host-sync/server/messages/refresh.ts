@@ -25,9 +25,9 @@ import type { Row } from '../ledger/tables.js';
 import type { Answered, CouponView, Host } from '../service/types.js';
 import type { HostStore } from '../storage/port.js';
 import type { HostVault } from '../vault.js';
+import { currentKey } from './current-key.js';
 import { fullContent } from './package-content.js';
 import type { Handling, IncomingMessage, MessagePort } from './port.js';
-import { currentKey } from './registration.js';
 
 const hourMs = 3_600_000;
 /** After so long without a word from the phone its last part is sent again, which it answers with what it has or lacks. */

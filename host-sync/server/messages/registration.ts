@@ -25,6 +25,7 @@ import type { Clock, Crypto, KeyAgreement, KeyPair, Random } from '../../../term
 import { err, ok } from '../../../terminal/kernel/result.js';
 import type { Answered, CouponView, Host, IssueCouponRequest, MemberView } from '../service/types.js';
 import type { HostVault } from '../vault.js';
+import { currentKey } from './current-key.js';
 import { hashText, type PendingRegistrations } from './pending-registrations.js';
 import { type Handling, type IncomingMessage, type MessagePort, numberPattern } from './port.js';
 import type { Refresh } from './refresh.js';
@@ -72,12 +73,6 @@ const issueOf = (merchantId: string, coupon: CouponView): CouponIssue => ({
   currency: coupon.currency,
   expiresAtSeconds: coupon.expiresAtMs === null ? 0 : Math.floor(coupon.expiresAtMs / 1000),
 });
-
-/** The member's newest key that is not blocked: the phone that the member uses now. */
-export function currentKey(member: MemberView): string | null {
-  const active = member.keys.filter(({ kind, state }) => kind === 'phone' && state === 'active');
-  return [...active].sort((a, b) => b.registeredAtMs - a.registeredAtMs)[0]?.keyId ?? null;
-}
 
 /** What phones seal their keys to: each merchant's own pair; null: no such merchant. */
 const keysOf = async (options: RegistrationOptions, merchantId: string): Promise<KeyPair | null> =>
