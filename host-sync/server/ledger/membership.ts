@@ -43,7 +43,11 @@ export function membershipAt(
   return others.find(({ merchantId }) => merchantId === terminal.merchantId)?.id ?? null;
 }
 
-/** May this coupon pay at the terminal: is its member the merchant's? Coupons without a member are the host's own merchant's. */
+/** Was this sale made at a counter of the terminal's merchant? Another's sales are nobody's to undo here. */
+export const isSameMerchant = (facts: Pick<Facts, 'get'>, sale: Row<'sale'>, terminalId: string): boolean =>
+  facts.get('terminal', sale.terminalId)?.merchantId === facts.get('terminal', terminalId)?.merchantId;
+
+/** May this coupon pay, or be topped up, at the terminal: is its member the merchant's? Coupons without a member are the host's own merchant's. */
 export function couponIsHere(facts: Reads, terminalId: string, coupon: Row<'coupon'>): boolean {
   const merchantId = coupon.memberId === null ? '' : facts.get('member', coupon.memberId)?.merchantId;
   return facts.get('terminal', terminalId)?.merchantId === merchantId;

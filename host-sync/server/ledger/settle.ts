@@ -12,6 +12,7 @@ import type { Draft } from './draft.js';
 import type { Collector, Facts } from './facts.js';
 import { planPartnerOf } from './federation.js';
 import { planPointsAccounts } from './member-points.js';
+import { isSameMerchant } from './membership.js';
 import { postSpend, releaseSpend, undoPoints } from './points.js';
 import { undoneTarget } from './refund-share.js';
 import { planRules } from './rules.js';
@@ -221,9 +222,6 @@ const given = (before: Sale, after: Sale) => {
 
 /** Kinds that no void or refund undoes: a top-up has a void of its own, and what undoes a sale stands. */
 const ownUndo: readonly Sale['kind'][] = ['cardCredit', 'topUp', 'topUpVoid'];
-/** Was it made at a counter of the same merchant? Another's sales are nobody's to undo here. */
-const isSameMerchant = (draft: Draft, sale: Sale, terminalId: string): boolean =>
-  draft.get('terminal', sale.terminalId)?.merchantId === draft.get('terminal', terminalId)?.merchantId;
 
 /** Why this sale cannot be undone; null: it can, by void or refund. */
 function undoProblem(draft: Draft, { original, terminalId }: RecordOf<'void' | 'refund'>): Outcome | null {

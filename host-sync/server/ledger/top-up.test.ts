@@ -5,6 +5,7 @@ import { amountMinorMax } from '../../../terminal/kernel/units.js';
 import type { Credential, RecordOf } from '../../protocol/record.js';
 import { complete, deduct, reverse, undo } from '../sim/sales.js';
 import { type Box, inWorld, keyed, type LooseDraft, must, newId, said, type World } from '../sim/world.js';
+import { riskBorne } from './accounts.js';
 
 const topUp = (
   credential: Credential | ((transactionId: RecordOf<'topUp'>['transactionId']) => Credential),
@@ -313,4 +314,102 @@ inWorld(t, 'an empty coupon is topped up and pays again', async (t, { world, box
   await box.tell(complete(paidIn));
   t.same(await left(), [5_000, 0]);
   t.match((await box.ask(deduct(box, phone, keyed(5_000)))).answer, { coveredMinor: 5_000 }, 'found by its member');
+});
+
+async function atTwoMerchants(world: World) {
+  const keys = { privateKey: new Uint8Array(32).fill(1), publicKey: new Uint8Array(33).fill(2) };
+  must(await world.host.merchants.add({ id: 'CAFE', name: 'Café', location: 'Street 2' }, keys));
+  return world.box('cafe till', 'CAFE');
+}
+
+inWorld(t, 'money in one merchant’s drawer is for no coupon of another’s', async (t, { world, box }) => {
+  const cafe = await atTwoMerchants(world);
+  const { code, left, member, phone, till } = await opened(world);
+  const named = code.slice(-4);
+  const credentials: readonly Credential[] = [
+    member,
+    { method: 'couponCode', code },
+    { method: 'phoneNumber', number: '13800138000' },
+  ];
+  for (const credential of credentials)
+    for (const coupon of [null, named, code])
+      t.equal(said((await cafe.ask(topUp(credential, 1_000, coupon))).answer), 'coupon.unknown', credential.method);
+  const tap = (id: RecordOf<'topUp'>['transactionId']): Credential => phone.tap(cafe, id, 'topUp', 1_000);
+  t.equal(said((await cafe.ask(topUp(tap, 1_000))).answer), 'coupon.unknown');
+  const atCafe = await world.phone('13800138000', 'CAFE');
+  const { code: cafes } = must(
+    await world.host.coupons.issue({
+      ...{ holder: 'host', memberCode: atCafe.memberCode, currency: 'CNY', amountMinor: 500, expiresAtMs: null },
+    }),
+  );
+  t.match(
+    (await cafe.ask(topUp(tap, 1_000))).answer,
+    { outcome: 'accepted', balances: { couponCode: cafes, couponMinor: 1_500 } },
+    'the same person’s coupon of this merchant',
+  );
+  t.match((await cafe.ask(topUp({ method: 'phoneNumber', number: '13800138000' }, 1_000))).answer, {
+    ...{ outcome: 'accepted', balances: { couponMinor: 1_500 } },
+  });
+  t.same(await left(), [10_000, 0]);
+  const here = topUp(member, 2_000);
+  await box.ask(here);
+  for (const state of ['held', 'confirmed']) {
+    t.equal(said((await cafe.ask(payBack(here, 2_000))).answer), 'original.unknown', state);
+    t.equal(said(await box.tell(complete(here))), 'accepted');
+  }
+  t.same(
+    [await left(), await till(box)],
+    [
+      [12_000, 0],
+      [2_000, 0],
+    ],
+  );
+});
+
+inWorld(t, 'another till pays back only what its own till has confirmed', async (t, { world, box }) => {
+  const { left, member, till } = await opened(world);
+  const other = await world.box('other till');
+  const paidIn = topUp(member, 2_000);
+  await box.ask(paidIn);
+  t.equal(said((await other.ask(payBack(paidIn, 2_000))).answer), 'original.notVoidable', 'nobody has the money yet');
+  t.same(await left(), [10_000, 2_000]);
+  await box.tell(complete(paidIn));
+  const paid = payBack(paidIn, 2_000);
+  t.equal(said((await other.ask(paid)).answer), 'accepted');
+  t.equal(said(await other.tell(complete(paid))), 'accepted');
+  t.same(
+    [await left(), await till(box), await till(other)],
+    [
+      [10_000, 0],
+      [2_000, 0],
+      [0, 2_000],
+    ],
+  );
+});
+
+inWorld(t, 'a top-up reversed while its void holds it leaves nobody more than there was', async (t, { world, box }) => {
+  const { code, left, member, till } = await opened(world);
+  const paidIn = topUp(member, 2_000);
+  await box.ask(paidIn);
+  await box.tell(complete(paidIn));
+  const spent = deduct(box, { code }, keyed(10_000));
+  await box.ask(spent);
+  await box.tell(complete(spent));
+  const paid = payBack(paidIn, 2_000);
+  t.equal(said((await box.ask(paid)).answer), 'accepted');
+  t.same(await left(), [0, 2_000]);
+  t.equal(said(await box.tell(reverse(paidIn))), 'accepted', 'the box was set back: its clerk gives the money back');
+  t.equal(said(await box.tell(reverse(paid))), 'accepted');
+  t.same(
+    [await left(), await till(box)],
+    [
+      [0, 0],
+      [0, 0],
+    ],
+  );
+  const risk = await world.store.read(
+    (need) => need.get('account', riskBorne('CNY').id),
+    (facts) => facts.get('account', riskBorne('CNY').id)?.balance ?? 0,
+  );
+  t.equal(risk, 0, 'what was held pays for it, not the merchant');
 });

@@ -13,6 +13,7 @@ import { identify, planCredential } from './credential.js';
 import type { Draft } from './draft.js';
 import type { Collector, Facts } from './facts.js';
 import type { Identity } from './identified.js';
+import { couponIsHere, isSameMerchant, membershipAt } from './membership.js';
 import { balanceOf, move } from './posting.js';
 import { newSale } from './sale.js';
 import type { Row } from './tables.js';
@@ -22,8 +23,8 @@ const listedMax = 8;
 const isWholeCode = (named: string): boolean => named.startsWith('SLC');
 
 export function planTopUp(need: Collector, record: RecordOf<'topUp'>, context: Openers): void {
-  const memberId = planCredential(need, record.credential, context);
   const { credential } = record;
+  const memberId = memberOf(need, record, planCredential(need, credential, context));
   const code =
     credential.method === 'couponCode'
       ? credential.code
@@ -31,23 +32,35 @@ export function planTopUp(need: Collector, record: RecordOf<'topUp'>, context: O
         ? record.coupon
         : null;
   const named = code === null ? undefined : need.get('coupon', code);
+  if (named?.memberId) need.get('member', named.memberId);
   if (named) planCouponAccounts(need, named, record.terminalId);
   else if (code === null && memberId !== null)
     for (const coupon of need.find('coupon', 'memberId', memberId)) planCouponAccounts(need, coupon, record.terminalId);
 }
 
+/** The membership of this counter's merchant, of whoever the credential named: a drawer's money is for no other's coupons. */
+const memberOf = (
+  facts: Pick<Facts, 'get' | 'find'>,
+  { terminalId, credential }: RecordOf<'topUp'>,
+  named: string | null,
+): string | null => membershipAt(facts, terminalId, named, credential.method === 'phoneNumber');
+
 /** The member's coupons that may be meant, host-held ones; the oldest first. */
 function candidates(facts: Facts, record: RecordOf<'topUp'>, who: Identity): readonly Row<'coupon'>[] {
   const { coupon: named, credential } = record;
   const isMeant = ({ id }: Row<'coupon'>): boolean => named === null || id === named || id.endsWith(named);
-  if (credential.method === 'couponCode') return who.coupon && isMeant(who.coupon) ? [who.coupon] : [];
-  if (who.memberId === null) return [];
+  if (credential.method === 'couponCode') {
+    const { coupon } = who;
+    return coupon && isMeant(coupon) && couponIsHere(facts, record.terminalId, coupon) ? [coupon] : [];
+  }
+  const memberId = memberOf(facts, record, who.memberId);
+  if (memberId === null) return [];
   if (named !== null && isWholeCode(named)) {
     const coupon = facts.get('coupon', named);
-    return coupon?.memberId === who.memberId ? [coupon] : [];
+    return coupon?.memberId === memberId ? [coupon] : [];
   }
   return facts
-    .find('coupon', 'memberId', who.memberId)
+    .find('coupon', 'memberId', memberId)
     .filter((coupon) => coupon.holder === 'host' && isMeant(coupon))
     .sort((a, b) => a.issuedAtMs - b.issuedAtMs || (a.id < b.id ? -1 : 1));
 }
@@ -158,6 +171,7 @@ export function undoTopUp(draft: Draft, sale: Row<'sale'>, amount: number, cause
 export function applyTopUpVoid(draft: Draft, record: RecordOf<'topUpVoid'>, context: ApplyContext): Outcome {
   const original = draft.get('sale', record.original);
   if (!original) return refused(draft.get('record', record.original) ? 'original.notVoidable' : 'original.unknown');
+  if (!isSameMerchant(draft, original, record.terminalId)) return refused('original.unknown');
   const coupon = draft.get('coupon', original.couponId ?? '');
   if (original.kind !== 'topUp' || !coupon) return refused('original.notVoidable', `a ${original.kind}`);
   const isStanding = original.state === 'accepted' || original.state === 'reserved' || original.state === 'timedOut';
@@ -167,8 +181,10 @@ export function applyTopUpVoid(draft: Draft, record: RecordOf<'topUpVoid'>, cont
   if (record.amountMinor !== original.coveredMinor)
     return refused('refund.tooLarge', `the top-up was of ${original.coveredMinor} minor units`, balances);
   const { balance, reserved } = accountsOf(original);
-  // Its completion may still be on its way: who voids it says that it was accepted.
+  // Its completion may still be on its way: the box that voids its own says that it was accepted. No other knows that.
   const isPosted = original.state === 'accepted';
+  if (!isPosted && original.terminalId !== record.terminalId)
+    return refused('original.notVoidable', 'its own terminal has not confirmed it yet', balances);
   const coveredMinor = balanceOf(draft, balance) + (isPosted ? 0 : original.coveredMinor);
   if (coveredMinor < original.coveredMinor) return refused('coupon.topUpSpent', '', balances);
   if (!isPosted) postTopUp(draft, original);
@@ -225,10 +241,16 @@ export function postTopUpVoid(
   return { sale: { ...sale, riskMinor }, notices: riskMinor > 0 ? ['coupon.late', 'coupon.risk'] : ['coupon.late'] };
 }
 
-/** The money was not paid back: the coupon keeps what was topped up. */
+/** The money was not paid back: the coupon keeps what was topped up; the merchant what it bore for a top-up reversed meanwhile. */
 export function releaseTopUpVoid(draft: Draft, sale: Row<'sale'>, cause: string): void {
   const { balance, reserved } = accountsOf(sale);
-  draft.post(cause, [move(reserved, balance, sale.coveredMinor)]);
+  const original = sale.originalId === null ? undefined : draft.get('sale', sale.originalId);
+  const borne = original?.state === 'reversed' ? Math.min(original.riskMinor, sale.coveredMinor) : 0;
+  draft.post(cause, [
+    move(reserved, riskBorne(sale.currency), borne),
+    move(reserved, balance, sale.coveredMinor - borne),
+  ]);
+  if (original && borne > 0) draft.put('sale', { ...original, riskMinor: original.riskMinor - borne });
   settleOriginal(draft, sale, false);
   refreshCoupon(draft, sale.couponId ?? '');
 }
