@@ -15,13 +15,17 @@ const terminalsMax = 10_000;
 interface Window {
   readonly since: MonotonicMs;
   asked: number;
+  /** With those that have no answer yet: asking many at once gains nothing. */
   refused: number;
 }
 
 export class InquiryRate {
   readonly #windows = new Map<string, Window>();
 
-  /** Counts one inquiry. `again`: too many; `first`: too many, for the first time in this window. */
+  /**
+   * Counts one inquiry, as refused until `notRefused` says otherwise. `again`: too many; `first`: too many, for the first time
+   * in this window.
+   */
   ask(terminalId: string, now: MonotonicMs): 'may' | 'first' | 'again' {
     const kept = this.#windows.get(terminalId);
     const window = kept && now - kept.since < inquiryWindowMs ? kept : { since: now, asked: 0, refused: 0 };
@@ -35,12 +39,13 @@ export class InquiryRate {
     if (window.asked > inquiriesPerWindowMax) return 'again';
     if (window.refused >= refusedPerWindowMax) window.asked = inquiriesPerWindowMax;
     window.asked += 1;
+    if (window.asked <= inquiriesPerWindowMax) window.refused += 1;
     return window.asked > inquiriesPerWindowMax ? 'first' : 'may';
   }
 
-  /** The inquiry just asked was refused. */
-  refused(terminalId: string): void {
+  /** The inquiry asked at this time was answered, or failed for another reason. */
+  notRefused(terminalId: string, askedAt: MonotonicMs): void {
     const window = this.#windows.get(terminalId);
-    if (window) window.refused += 1;
+    if (window && askedAt >= window.since && window.refused > 0) window.refused -= 1;
   }
 }

@@ -197,9 +197,45 @@ t.test('refusals count sooner: trying out is not answered long', async (t) => {
   const now = monotonicMs(0);
   for (let n = 0; n < refusedPerWindowMax; n++) {
     t.equal(rate.ask('t', now), 'may');
-    rate.refused('t');
   }
   t.equal(rate.ask('t', now), 'first');
   t.equal(rate.ask('t', now), 'again');
   t.equal(rate.ask('t', monotonicMs(inquiryWindowMs)), 'may');
+  for (let n = 1; n < refusedPerWindowMax; n++) rate.notRefused('t', now);
+  for (let n = 1; n < refusedPerWindowMax; n++) t.equal(rate.ask('t', monotonicMs(inquiryWindowMs)), 'may');
+  t.equal(
+    rate.ask('t', monotonicMs(inquiryWindowMs)),
+    'first',
+    'what an earlier window asked frees nothing in this one',
+  );
+});
+
+inWorld(t, 'asking many at once tries out no more than one after the other', async (t, { world, box }) => {
+  const credential: Credential = { method: 'screenCode', code: 'SLR123456789012345678' };
+  const answers = await Promise.all(
+    Array.from({ length: inquiriesPerWindowMax }, () =>
+      world.host.inquire(box.terminalId, { transactionId: newId(), credential }),
+    ),
+  );
+  const codes = answers.map((answer) => code(must(answer)));
+  t.equal(codes.filter((one) => one === 'credential.unknown').length, refusedPerWindowMax);
+  t.same(await alarms(world), ['access.rateLimited']);
+});
+
+inWorld(t, 'a counter shows the memberships of its own merchant alone', async (t, { world, box }) => {
+  const keys = { privateKey: new Uint8Array(32).fill(1), publicKey: new Uint8Array(33).fill(2) };
+  must(await world.host.merchants.add({ id: 'CAFE', name: 'Café', location: 'Street 2' }, keys));
+  const cafe = await world.box('cafe till', 'CAFE');
+  const phone = await world.phone(number);
+  t.equal(said(await box.tell(earn(box, phone, 30_000))), 'accepted');
+  t.equal(code(await ask(world, cafe, phone)), 'credential.unknown', 'nothing of what the shop’s member has');
+  const atCafe = await world.phone(number, 'CAFE');
+  t.equal(said(await cafe.tell(earn(cafe, atCafe, 1_000))), 'accepted');
+  t.match(await ask(world, cafe, phone), { outcome: 'known', points: 10 }, 'the person’s membership here');
+  t.match(await ask(world, box, phone), { outcome: 'known', points: 300 });
+  const id = newId();
+  const tapped = proved(phone, cafe, id);
+  const again = { transactionId: id, credential: tapped };
+  t.equal(must(await world.host.inquire(cafe.terminalId, again)).outcome, 'known');
+  t.equal(code(must(await world.host.inquire(cafe.terminalId, again))), 'credential.replayed');
 });

@@ -19,6 +19,7 @@ import { cardMirror, couponBalance, memberOwed, memberPoints } from '../ledger/a
 import type { ApplyContext, Openers } from '../ledger/context.js';
 import { identifyFor, keyOfTap, planCredential, transcriptOf, usedKey } from '../ledger/credential.js';
 import { type Collector, type Facts, put, remove, type Write } from '../ledger/facts.js';
+import { membershipAt } from '../ledger/membership.js';
 import { balanceOf } from '../ledger/posting.js';
 import { tierOf } from '../ledger/rules.js';
 import type { Row } from '../ledger/tables.js';
@@ -74,7 +75,6 @@ function planMember(need: Collector, memberId: string): void {
   need.get('setting', 'tiers');
   for (const account of [memberPoints, memberOwed]) need.get('account', account(memberId).id);
   for (const coupon of couponsOf(need, memberId)) need.get('account', accountOf(coupon).id);
-  need.find('inquiryUse', 'memberId', memberId);
 }
 
 function couponViews(facts: Facts, memberId: string, nowMs: number): readonly InquiryCoupon[] {
@@ -121,7 +121,9 @@ export function createInquiry(parts: InquiryParts): Pick<TerminalFacing, 'inquir
       planContext(need);
       need.get('terminal', terminalId);
       if (id !== null) need.get('inquiryUse', id);
-      const memberId = planCredential(need, credential, standing);
+      const named = planCredential(need, credential, standing);
+      if (named !== null) need.find('inquiryUse', 'memberId', named);
+      const memberId = membershipAt(need, terminalId, named);
       if (memberId !== null) planMember(need, memberId);
     };
     return store.transact(plan, (facts): Answer => {
@@ -138,18 +140,20 @@ export function createInquiry(parts: InquiryParts): Pick<TerminalFacing, 'inquir
         if (identified.alarm) alarmed();
         return refused(identified.code);
       }
-      const { memberId } = identified.identity;
+      const asking = identified.identity.memberId;
+      // Another merchant's balances are not for this counter's display and till.
+      const memberId = membershipAt(facts, terminalId, asking);
       const member = memberId === null ? undefined : facts.get('member', memberId);
-      if (!member) return refused('credential.unknown');
+      if (asking === null || !member) return refused('credential.unknown');
       const counter = credential.method === 'tap' ? credential.counter : 0;
       const before = id === null ? undefined : facts.get('inquiryUse', id);
       if (before && isTapUse(before) && counter <= before.counter) {
         alarmed();
         return refused('credential.replayed');
       }
-      const use = id === null ? null : { id, memberId: member.id, terminalId, counter, atMs: nowMs };
+      const use = id === null ? null : { id, memberId: asking, terminalId, counter, atMs: nowMs };
       facts.write([
-        ...usesOf(facts, use, member.id, nowMs),
+        ...usesOf(facts, use, asking, nowMs),
         ...counterSeen(facts, { atWallMs: nowMs, credential }, usedKey(credential, context), context),
       ]);
       const coupons = couponViews(facts, member.id, nowMs);
@@ -167,15 +171,23 @@ export function createInquiry(parts: InquiryParts): Pick<TerminalFacing, 'inquir
 
   return {
     inquire: async (terminalId, request) => {
-      const may = rate.ask(terminalId, clock.monotonicMs());
+      const askedAt = clock.monotonicMs();
+      const may = rate.ask(terminalId, askedAt);
       if (may === 'first') await parts.alarm('access.rateLimited', terminalId, 'inquiry', 'too many inquiries');
       if (may !== 'may') return refused('access.rateLimited');
       let isAlarm = false;
+      let isRefused = false;
       const answer = await ask(terminalId, request, () => {
         isAlarm = true;
-      });
+      })
+        .then((said) => {
+          isRefused = said.ok && said.value.outcome === 'refused';
+          return said;
+        })
+        .finally(() => {
+          if (!isRefused) rate.notRefused(terminalId, askedAt);
+        });
       if (!answer.ok || answer.value.outcome !== 'refused') return answer;
-      rate.refused(terminalId);
       if (isAlarm) await parts.alarm(answer.value.code, terminalId, 'inquiry', request.credential.method);
       return answer;
     },
