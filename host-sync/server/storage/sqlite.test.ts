@@ -12,7 +12,7 @@ import { earn } from '../sim/sales.js';
 import { storeContract } from '../sim/store-contract.js';
 import { openWorld } from '../sim/world.js';
 import { openSqliteStore } from './sqlite.js';
-import { migrations } from './sqlite-migrations.js';
+import { applicationId, migrations } from './sqlite-migrations.js';
 
 void t.test('contract, in memory', async (t) => storeContract(t, { open: async () => openSqliteStore(':memory:') }));
 void t.test('contract, on a file', async (t) => {
@@ -49,6 +49,59 @@ void t.test('the schema has the tables, columns and lookups of the definition, a
     }
   }
   t.equal(db.pragma('user_version', { simple: true }), migrations.length);
+});
+
+void t.test('a database of schema nine keeps its rows, and takes what later schemas allow', async (t) => {
+  const path = `${t.testdir()}/host.sqlite`;
+  const old = new Database(path);
+  old.pragma('foreign_keys = ON');
+  for (const sql of migrations.slice(0, 9)) old.exec(sql);
+  old.pragma(`application_id = ${applicationId}`);
+  old.pragma('user_version = 9');
+  old.exec(`
+    INSERT INTO terminal (id, name, state, reason, epoch, epochRaisedAtMs, enrolledAtMs, quarantinedCount)
+      VALUES ('T-1', 'till', 'active', '', 1, 0, 0, 0);
+    INSERT INTO member VALUES ('SLM1', '13800000000', 'Li', 40, 1);
+    INSERT INTO memberKey (id, memberId, state, wrapped, registeredAtMs) VALUES ('k', 'SLM1', 'active', x'01', 1);
+    INSERT INTO coupon (id, holder, memberId, currency, initialMinor, state, cardCounter, issuedAtMs)
+      VALUES ('SLC1', 'host', 'SLM1', 'CNY', 100, 'active', 0, 1);
+    INSERT INTO sale VALUES ('s1', 'pointsEarn', 'T-1', 'SLM1', NULL, 'CNY', 4000, 40, 1, 10000, 0, 0, NULL, 0, 'accepted', 7, 1, NULL, 2, NULL, 0, 11);
+    INSERT INTO sale VALUES ('s2', 'cardCredit', 'T-1', NULL, 'SLC1', 'CNY', 300, 0, NULL, 10000, 200, 5, 's1', 3, 'reserved', 0, 0, 99, 0, 6, 1, 12);
+  `);
+  const before = old.prepare('SELECT * FROM sale ORDER BY id').all();
+  old.close();
+  await openSqliteStore(path).close();
+  const db = new Database(path);
+  t.teardown(() => db.close());
+  const added = { partnerMemberId: null, agreementId: null, partnerPoints: 0, partnerShare: 0 };
+  t.same(
+    db.prepare('SELECT * FROM sale ORDER BY id').all(),
+    before.map((row) => ({ ...(row as object), ...added })),
+  );
+  t.match(db.prepare('SELECT * FROM member').all(), [{ id: 'SLM1', phone: '13800000000', merchantId: '' }]);
+  t.match(db.prepare('SELECT * FROM terminal').all(), [{ id: 'T-1', merchantId: '' }]);
+  t.match(db.prepare('SELECT * FROM coupon').all(), [{ id: 'SLC1', memberId: 'SLM1' }]);
+  t.same([db.pragma('foreign_key_check'), db.pragma('integrity_check', { simple: true })], [[], 'ok']);
+  const due = db.prepare('EXPLAIN QUERY PLAN SELECT * FROM sale WHERE expiresAtMs <= 5').all();
+  t.match(due, [{ detail: /saleByExpiry/ }]);
+  const copy = (set: string) => () => {
+    db.exec(`UPDATE sale SET ${set} WHERE id = 's1'`);
+  };
+  t.doesNotThrow(copy("kind = 'topUpVoid'"));
+  for (const wrong of [
+    "kind = 'gift'",
+    "state = 'lost'",
+    'refundedMinor = totalMinor + 1',
+    'riskMinor = -1',
+    'partnerShare = points + 1',
+  ])
+    t.throws(copy(wrong), { code: 'SQLITE_CONSTRAINT_CHECK' }, wrong);
+  db.pragma('foreign_keys = ON');
+  t.throws(copy("partnerMemberId = 'nobody'"), { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' });
+  const member = (id: string, merchantId: string) => () =>
+    db.prepare('INSERT INTO member VALUES (?, ?, ?, 0, 1, ?)').run(id, '13800000000', 'Li', merchantId);
+  t.throws(member('SLM2', ''), { code: 'SQLITE_CONSTRAINT_UNIQUE' }, 'one membership of a number at a merchant');
+  t.doesNotThrow(member('SLM3', 'CAFE'));
 });
 
 void t.test('opening: private file, full synchrony, a newer or a foreign file is refused', async (t) => {
