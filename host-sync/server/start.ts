@@ -182,7 +182,6 @@ async function openMessages(options: StartOptions, { host, store, vault, clock, 
     signP256: nativeWalletCrypto.signP256,
     random: nativeRandom,
     clock,
-    merchantId: settings.merchantId,
     delayMs: settings.refreshDelayMinutes * 60_000,
   });
   const registration = createRegistration({

@@ -77,13 +77,15 @@ export function addPhoneCommands(member: Command, { run }: Tools): void {
           phone: string;
           keys: readonly string[];
           coupons: readonly string[];
+          memberships: readonly { memberCode: string; merchant: string }[];
           expiresAtMs: number;
         }>('member.lost', { who, number: number ?? null });
         const cards = lost.coupons.map((code) => `\ncard ${code} blocked; what it held: coupon take-over ${code}`);
+        const members = lost.memberships.map(({ memberCode, merchant }) => `${memberCode} (${merchant})`).join(', ');
         show(
           lost,
           () =>
-            `${lost.memberCode}: blocked ${lost.keys.join(', ') || 'no key'}${cards.join('')}\nregistration sent to ${lost.phone}; its answer counts until ${time(lost.expiresAtMs)}`,
+            `${members}: blocked ${lost.keys.join(', ') || 'no key'}${cards.join('')}\nregistration of ${lost.memberships.length} sent to ${lost.phone}; answers count until ${time(lost.expiresAtMs)}`,
         );
       }),
     );

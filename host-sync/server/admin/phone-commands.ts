@@ -44,12 +44,18 @@ export function phoneCommands({ host, registration, refresh }: PhoneCommandParts
         // Blocked first and whole; a message that cannot leave then is sent again by the same command.
         const lost = await host.members.lose(member.memberCode, number);
         if (!lost.ok) return lost;
-        const sessions = await host.pages.closeAll(member.memberCode);
+        let sessions = 0;
+        for (const { memberCode } of lost.value.memberships) sessions += await host.pages.closeAll(memberCode);
         const phone = number ?? member.phone;
-        const invited = await registration.invite(phone, member.name);
-        return invited.ok
-          ? ok({ memberCode: member.memberCode, phone, sessions, ...lost.value, ...invited.value })
-          : invited;
+        const messageIds: string[] = [];
+        let expiresAtMs = 0;
+        for (const { name, merchant } of lost.value.memberships) {
+          const invited = await registration.invite(phone, name, merchant);
+          if (!invited.ok) return invited;
+          messageIds.push(invited.value.messageId);
+          ({ expiresAtMs } = invited.value);
+        }
+        return ok({ memberCode: member.memberCode, phone, sessions, ...lost.value, messageIds, expiresAtMs });
       },
     ),
     command('coupon.takeOver', z.strictObject({ code: couponCodeSchema }), async ({ code }) => {

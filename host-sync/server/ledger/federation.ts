@@ -35,6 +35,28 @@ export const isInForce = (agreement: Agreement, nowMs: number): boolean =>
   nowMs >= agreement.validFromMs &&
   (agreement.validToMs === null || nowMs < agreement.validToMs);
 
+/** States what `paysAt` reads. */
+export function planPaysAt(need: Collector, terminalId: string, context: Pick<ApplyContext, 'ownMerchant'>): void {
+  const terminal = need.get('terminal', terminalId);
+  if (terminal) need.find('agreement', 'openAcceptor', merchantOf(terminal, context));
+}
+/** Do points of this membership pay at the terminal, by an agreement of its merchant with the terminal's? */
+export function paysAt(
+  facts: Facts,
+  terminalId: string,
+  member: Row<'member'>,
+  context: Pick<ApplyContext, 'ownMerchant' | 'nowMs'>,
+): boolean {
+  const terminal = facts.get('terminal', terminalId);
+  const issuer = merchantOf(member, context);
+  return (
+    terminal !== undefined &&
+    facts
+      .find('agreement', 'openAcceptor', merchantOf(terminal, context))
+      .some((one) => one.issuer === issuer && isInForce(one, context.nowMs))
+  );
+}
+
 /** The issuer's points for `share` of the acceptor's: rounded up, so at most one point more than the rate says. */
 export const issuerPointsFor = (
   { issuerPoints, acceptorPoints }: Pick<Agreement, 'issuerPoints' | 'acceptorPoints'>,

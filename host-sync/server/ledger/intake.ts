@@ -313,6 +313,7 @@ const recordRow = (
     outcome: answer.outcome,
     answer: JSON.stringify(answer),
     postedAtMs: context.nowMs,
+    original: letter.record && 'original' in letter.record ? letter.record.original : null,
   });
 
 /** What a record would have moved: for a person to judge. */

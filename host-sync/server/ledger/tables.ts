@@ -96,6 +96,8 @@ export const tables = {
       /** The answer's JSON text as it was given. */
       answer: text,
       postedAtMs: integer,
+      /** The transaction that it completes, undoes or pays out; null: none. */
+      original: textOrNull,
     },
     lookups: ['position', 'tap'],
   },

@@ -7,7 +7,9 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { SimulatedPhone } from '../../../drivers/sim/phone/phone.js';
+import { cmac } from '../../../drivers/sim/phone/phone-crypto.js';
 import { newPhoneState, VolatileMemory } from '../../../drivers/sim/phone/phone-state.js';
+import { hex } from '../../../terminal/kernel/bytes.js';
 import { encodeMessageFile } from '../../spool/message-file.js';
 import type { CouponView, MemberView } from '../host.js';
 import { openTestHost, type TestHost } from '../sim/running-host.js';
@@ -259,6 +261,8 @@ t.test('a host behind its phone, restored from a backup, goes on above what the 
   held.memory.save({ ...held.memory.state, packages: entry ? [{ ...entry, version: 9 }] : [] });
   await host.run('member.refresh', { who: number });
   await talk(host, held);
+  host.turning.offsetMs += hourMs;
+  await talk(host, held);
   t.match(await packageOf(host), { version: 10, state: 'confirmed', haveVersion: 10 });
 });
 
@@ -356,3 +360,59 @@ t.test(
     t.ok(memberOf(next)?.coupons.some((coupon) => coupon.code === taken.code));
   },
 );
+
+t.test('a member of another merchant: its coupons, card, content and erasure reach that membership', async (t) => {
+  const host = await openTestHost(t);
+  await host.run('merchant.add', { id: 'CAFE', name: 'Café', location: 'Street 2' });
+  const held = newPhone();
+  for (const merchant of ['CAFE', null]) await host.run('member.register', { phone: number, name: '张三', merchant });
+  await talk(host, held);
+  const rows = (await host.run<{ rows: { id: string; merchantId: string }[] }>('member.list', {})).rows;
+  const atCafe = rows.find(({ merchantId }) => merchantId === 'CAFE')?.id ?? '';
+  const ofCafe = () => held.memory.state.memberships.find(({ merchantId }) => merchantId === 'CAFE');
+  const request = { member: atCafe, currency: 'CNY', amountMinor: 2_000 };
+  const { code } = await host.run<{ code: string }>('coupon.issue', { ...request, holder: 'host' });
+  const card = await host.run<{ code: string }>('coupon.issue', { ...request, holder: 'card' });
+  t.same(await talk(host, held), ['couponKept', 'cardIssued'], 'under the name and key of its merchant');
+  t.ok(ofCafe()?.card, 'a card is issued once: sealed for another membership its money would be lost');
+  await host.run('member.refresh', { who: atCafe });
+  await talk(host, held);
+  t.match(await host.run('member.package', { who: atCafe }), { state: 'confirmed' });
+  const shown = held.memory.state.packages.find(({ merchantId }) => merchantId === 'CAFE')?.content;
+  t.match(shown, { merchantName: 'Café', coupons: [{ code }] });
+  await host.run('coupon.block', { code: card.code });
+  await host.run('member.erase', { who: atCafe });
+  await talk(host, held);
+  t.match(
+    held.memory.state.memberships.map(({ merchantId }) => merchantId),
+    ['SHOULI'],
+  );
+  t.match(await host.run<MemberView>('member.show', { who: atCafe }), { keys: [{ state: 'blocked' }] });
+});
+
+t.test('a phone that claims versions nobody made brings neither the host nor its bill to an end', async (t) => {
+  const host = await openTestHost(t);
+  const held = await joined(host);
+  await host.run('member.refresh', { who: number });
+  await talk(host, held);
+  const { parts } = (await packageOf(host)) ?? { parts: 0 };
+  const member = memberOf(held);
+  const claim = async (version: number, name: string): Promise<void> => {
+    const covered = `SHOULI1 HAVE ${member?.merchantId} ${version}`;
+    const mac = cmac(hex(member?.memberKey ?? ''), 0x48, Buffer.from(covered));
+    const text = `${covered} ${Buffer.from(mac).toString('base64url')}`;
+    writeFileSync(
+      path.join(folderOf(host, 'in'), `${name}.sms`),
+      encodeMessageFile({ from: number, to: merchantNumber, text }),
+    );
+    await settle(host);
+  };
+  await claim(0xffffffff, 'last');
+  t.match(await packageOf(host), { version: 1, state: 'confirmed' }, 'no host has made so many');
+  const before = partsOut(host).length;
+  for (let n = 2; n < 12; n++) await claim(n * 2, `claim-${n}`);
+  t.equal(partsOut(host).length, before, 'not one package for each claim');
+  host.turning.offsetMs += 2 * hourMs;
+  await settle(host);
+  t.equal(partsOut(host).length, before + parts, 'one, when its hour has passed');
+});

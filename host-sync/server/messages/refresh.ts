@@ -22,7 +22,7 @@ import type { Clock, Crypto, KeyAgreement, KeyPair, Random, WalletCrypto } from 
 import { err, ok } from '../../../terminal/kernel/result.js';
 import { put, type WorkingSet } from '../ledger/facts.js';
 import type { Row } from '../ledger/tables.js';
-import type { Answered, CouponView, Host } from '../service/types.js';
+import type { Answered, CouponView, Host, MemberView } from '../service/types.js';
 import type { HostStore } from '../storage/port.js';
 import type { HostVault } from '../vault.js';
 import { currentKey } from './current-key.js';
@@ -36,6 +36,8 @@ export const remindAfterMs: readonly number[] = [hourMs, 6 * hourMs, 24 * hourMs
 export const sendingsMax = 4;
 /** Between two packages that nobody asked for: one member's changes cost messages once an hour. */
 export const betweenPackagesMs = hourMs;
+/** So far may a phone's version be ahead of this host's, restored from a backup: one an hour makes so many in more than a year. */
+export const versionsAheadMax = 10_000;
 /** Messages that one call of `work` sends, and packages that it looks at; the rest waits for the next. */
 export const messagesPerWorkMax = 64;
 const rowsPerWork = 200;
@@ -83,7 +85,6 @@ export interface RefreshOptions {
   readonly signP256: WalletCrypto['signP256'];
   readonly random: Random;
   readonly clock: Clock;
-  readonly merchantId: string;
   /** From a change to its package; 0: only on command. */
   readonly delayMs: number;
 }
@@ -197,7 +198,7 @@ class PackageDesk implements Refresh {
     const member = await this.options.host.members.byCode(memberCode);
     const phones = member?.keys.filter(({ kind }) => kind === 'phone') ?? [];
     const target = keyId === null ? member && currentKey(member) : phones.find((key) => key.keyId === keyId)?.keyId;
-    if (!target) return err({ code: 'credential.unknown', detail: 'no phone of this member is registered' });
+    if (!member || !target) return err({ code: 'credential.unknown', detail: 'no phone of this member is registered' });
     const onCards = (await this.#coupons(memberCode)).filter(
       ({ holder, balanceMinor }) => holder === 'card' && balanceMinor > 0,
     );
@@ -209,7 +210,7 @@ class PackageDesk implements Refresh {
       });
     const forfeitedCards = onCards.flatMap(({ cardKeyId }) => (cardKeyId ? [hex(cardKeyId)] : [])).slice(-32);
     await this.#inTurn(async () => {
-      await this.#make(memberCode, target, { kind: 'erase', forfeitedCards }, true);
+      await this.#make(member, target, { kind: 'erase', forfeitedCards }, true);
       await this.#attend(memberCode, messagesPerWorkMax);
     });
     const view = await this.view(memberCode);
@@ -225,13 +226,13 @@ class PackageDesk implements Refresh {
     const parsed = parsePackageAnswer(message.text);
     if (!parsed.ok) return rejected(`not an answer to a package (${parsed.error.code} at ${parsed.error.offset})`);
     const answer = parsed.value;
-    if (answer.merchantId !== this.options.merchantId) return rejected('the answer is to another merchant');
-    const member = await this.options.host.members.byPhone(message.from);
+    const member = await this.options.host.members.byPhone(message.from, answer.merchantId);
     const row = member && (await this.#row(member.memberCode));
     if (!row) return rejected('no package was sent to this number');
     const key = await this.#keyOf(row.keyId);
     if (!key || !verifyPackageAnswer(this.options.crypto, key, answer))
       return rejected('the answer is not by the phone that the package is for');
+    if (answer.version > row.version + versionsAheadMax) return rejected('no host has made so many packages');
     if (answer.word === 'HAVE' && row.kind === 'erase' && answer.version === row.version)
       // Before it counts as erased: a crash in between hears the answer again.
       await this.options.host.members.setKeyState(row.keyId, 'blocked');
@@ -245,7 +246,9 @@ class PackageDesk implements Refresh {
       const known = { ...row, version: answer.version, haveVersion: answer.version, haveAtMs: nowMs, toSend: 0 };
       // What was to erase is not turned into what fills again: a person says so anew.
       if (row.kind === 'erase') return settled({ ...known, state: 'stalled' });
-      return { ...known, state: 'due', open: 'open', dueAtMs: nowMs, contentHash: '' };
+      // As seldom as changes: a phone that claims one after the other costs no more messages than those.
+      const dueAtMs = Math.max(nowMs, row.madeAtMs + betweenPackagesMs);
+      return { ...known, state: 'due', open: 'open', dueAtMs, contentHash: '' };
     }
     const isCurrent = answer.version === row.version && row.state !== 'due';
     if (answer.word === 'HAVE') {
@@ -287,7 +290,7 @@ class PackageDesk implements Refresh {
     const member = key && (await this.options.host.members.byCode(memberCode));
     if (!key || !member) return 0;
     const parts = partsIn(now).slice(0, messagesMax);
-    const head = { merchantId: this.options.merchantId, version: sending.version };
+    const head = { merchantId: member.merchant, version: sending.version };
     for (const part of parts) {
       const text = formatPackagePart(this.options.crypto, key, head, sending.sealed, part);
       await this.options.port.send({ to: member.phone, text });
@@ -327,13 +330,13 @@ class PackageDesk implements Refresh {
       await this.#change(memberCode, (one) => ({ ...one, dueAtMs: null, open: one.state === 'sent' ? 'open' : null }));
       return;
     }
-    if (!keyId || !overview) {
+    if (!member || !keyId || !overview) {
       await this.#change(memberCode, (one) => settled({ ...one, dueAtMs: null }));
       return;
     }
-    const head: PackageHead = { merchantId: this.options.merchantId, version: 1, ...this.#fixedHead(keyId) };
+    const head: PackageHead = { merchantId: member.merchant, version: 1, ...this.#fixedHead(keyId) };
     const content = fullContent(head, overview, await this.#coupons(memberCode), await host.rules.current());
-    await this.#make(memberCode, keyId, content, false);
+    await this.#make(member, keyId, content, false);
   }
 
   #fixedHead(keyId: string): Pick<PackageHead, 'memberKeyId' | 'signer'> {
@@ -341,8 +344,9 @@ class PackageDesk implements Refresh {
   }
 
   /** Makes the next package, or none where the phone has or is being sent the same. */
-  async #make(memberCode: string, keyId: string, content: FullContent | EraseContent, always: boolean): Promise<void> {
-    const { crypto, random, merchantId, signP256 } = this.options;
+  async #make(member: MemberView, keyId: string, content: FullContent | EraseContent, always: boolean): Promise<void> {
+    const { crypto, random, signP256 } = this.options;
+    const { memberCode, merchant: merchantId } = member;
     const head = (version: number): PackageHead => ({ merchantId, version, ...this.#fixedHead(keyId) });
     const contentHash = toHex(crypto.sha256(encodePackageContent(head(1), content)));
     const key = await this.#keyOf(keyId);

@@ -137,7 +137,7 @@ async function issueCoupon(
   const view = await options.host.coupons.byCode(issued.value.code);
   if (!view) return err({ code: 'coupon.unknown', detail: 'the coupon just issued cannot be read' });
   if (!member) return ok({ code: view.code, messageId: null });
-  const coupon = { ...issueOf(options.merchantId, view), balanceMinor: request.amountMinor };
+  const coupon = { ...issueOf(member.merchant, view), balanceMinor: request.amountMinor };
   const { card } = issued.value;
   const text = card ? await cardMessage(options, coupon, card, member) : formatHostCoupon(coupon);
   if (text === null)
@@ -155,7 +155,7 @@ async function resendCoupon(options: RegistrationOptions, code: string): ReturnT
   const member = coupon?.memberCode ? await options.host.members.byCode(coupon.memberCode) : null;
   if (!coupon || !member) return err({ code: 'coupon.unknown', detail: 'no coupon of a member has this code' });
   if (coupon.holder === 'card') return err({ code: 'coupon.wrongHolder', detail: 'a card is issued once' });
-  const text = formatHostCoupon(issueOf(options.merchantId, coupon));
+  const text = formatHostCoupon(issueOf(member.merchant, coupon));
   return ok({ messageId: await options.port.send({ to: member.phone, text }) });
 }
 

@@ -164,6 +164,15 @@ const cardOf = (
 
 const takeOverEntry = (code: string): string => `takeOver/${code}`;
 
+/**
+ * The debit at which a box lost the card, for which it gave nothing: whether it was written or not, what it held is the
+ * member's, and this card's next record, which would tell, never comes.
+ */
+function tornDebit(facts: Facts, card: Row<'coupon'>): Row<'sale'> | null {
+  const sale = card.pendingSale === null ? undefined : facts.get('sale', card.pendingSale);
+  return sale?.kind === 'cardDebit' && sale.state === 'pending' ? sale : null;
+}
+
 /** Moves what a lost card held into a host-held coupon of the same member. */
 async function takeOver({ store, random, clock }: CouponParts, code: string): ReturnType<CouponAdmin['takeOver']> {
   const codes = Array.from({ length: codesDrawn }, () => drawCouponCode(random.bytes(codeRandomBytes)));
@@ -172,6 +181,7 @@ async function takeOver({ store, random, clock }: CouponParts, code: string): Re
     if (!card) return;
     planCoupon(need, card);
     need.get('entry', takeOverEntry(code));
+    if (card.pendingSale !== null) need.get('sale', card.pendingSale);
     for (const drawn of codes) {
       need.get('coupon', drawn);
       need.get('account', couponBalance(drawn, card.currency).id);
@@ -184,9 +194,10 @@ async function takeOver({ store, random, clock }: CouponParts, code: string): Re
     if (card.state !== 'blocked') return refusal('access.denied', 'block it first');
     const nowMs = clock.wallMs();
     if (card.expiresAtMs !== null && card.expiresAtMs <= nowMs) return refusal('coupon.expired');
-    if (balanceOf(facts, cardReserved(code, card.currency)) > 0)
-      return refusal('sale.busy', 'a sale on this card is not settled yet');
-    const from = [cardMirror(code, card.currency), cardCorrection(code, card.currency)];
+    const held = balanceOf(facts, cardReserved(code, card.currency));
+    const torn = tornDebit(facts, card);
+    if (held !== (torn?.coveredMinor ?? 0)) return refusal('sale.busy', 'a sale on this card is not settled yet');
+    const from = [cardMirror, cardCorrection, cardReserved].map((account) => account(code, card.currency));
     const amountMinor = from.reduce((sum, account) => sum + balanceOf(facts, account), 0);
     if (amountMinor === 0) return refusal('coupon.balanceTooLow', 'nothing is left on it');
     const id = codes.find((drawn) => !facts.get('coupon', drawn));
@@ -208,7 +219,11 @@ async function takeOver({ store, random, clock }: CouponParts, code: string): Re
       record: null,
       atMs: nowMs,
     };
-    facts.write([put('coupon', coupon), ...post(facts, { ...entry, movements })]);
+    facts.write([
+      put('coupon', coupon),
+      ...(torn ? [put('sale', { ...torn, state: 'reversed' }), put('coupon', { ...card, pendingSale: null })] : []),
+      ...post(facts, { ...entry, movements }),
+    ]);
     const currency = isCurrency(card.currency) ? card.currency : 'CNY';
     return ok({ code: id, memberCode: card.memberId, currency, amountMinor });
   });

@@ -19,6 +19,7 @@ import { cardMirror, couponBalance, memberOwed, memberPoints } from '../ledger/a
 import type { ApplyContext, Openers } from '../ledger/context.js';
 import { identifyFor, keyOfTap, planCredential, transcriptOf, usedKey } from '../ledger/credential.js';
 import { type Collector, type Facts, put, remove, type Write } from '../ledger/facts.js';
+import { paysAt, planPaysAt } from '../ledger/federation.js';
 import { membershipAt } from '../ledger/membership.js';
 import { balanceOf } from '../ledger/posting.js';
 import { tierOf } from '../ledger/rules.js';
@@ -121,10 +122,10 @@ export function createInquiry(parts: InquiryParts): Pick<TerminalFacing, 'inquir
       planContext(need);
       need.get('terminal', terminalId);
       if (id !== null) need.get('inquiryUse', id);
-      const named = planCredential(need, credential, standing);
-      if (named !== null) need.find('inquiryUse', 'memberId', named);
-      const memberId = membershipAt(need, terminalId, named);
-      if (memberId !== null) planMember(need, memberId);
+      const memberId = planCredential(need, credential, standing);
+      const home = membershipAt(need, terminalId, memberId);
+      planPaysAt(need, terminalId, { ownMerchant: setting(need, 'ownMerchant') });
+      for (const each of new Set([memberId, home])) if (each !== null) planMember(need, each);
     };
     return store.transact(plan, (facts): Answer => {
       const terminal = facts.get('terminal', terminalId);
@@ -140,23 +141,25 @@ export function createInquiry(parts: InquiryParts): Pick<TerminalFacing, 'inquir
         if (identified.alarm) alarmed();
         return refused(identified.code);
       }
-      const asking = identified.identity.memberId;
-      // Another merchant's balances are not for this counter's display and till.
-      const memberId = membershipAt(facts, terminalId, asking);
-      const member = memberId === null ? undefined : facts.get('member', memberId);
-      if (asking === null || !member) return refused('credential.unknown');
+      const { memberId } = identified.identity;
+      const tapped = memberId === null ? undefined : facts.get('member', memberId);
+      const home = membershipAt(facts, terminalId, memberId);
+      // The counter's merchant counts; of a partner's member only the points may pay here, and of anybody else nothing.
+      const member = home === null ? tapped : facts.get('member', home);
+      if (!tapped || !member || (home === null && !paysAt(facts, terminalId, tapped, context)))
+        return refused('credential.unknown');
       const counter = credential.method === 'tap' ? credential.counter : 0;
       const before = id === null ? undefined : facts.get('inquiryUse', id);
       if (before && isTapUse(before) && counter <= before.counter) {
         alarmed();
         return refused('credential.replayed');
       }
-      const use = id === null ? null : { id, memberId: asking, terminalId, counter, atMs: nowMs };
+      const use = id === null ? null : { id, memberId: tapped.id, terminalId, counter, atMs: nowMs };
       facts.write([
-        ...usesOf(facts, use, asking, nowMs),
+        ...usesOf(facts, use, tapped.id, nowMs),
         ...counterSeen(facts, { atWallMs: nowMs, credential }, usedKey(credential, context), context),
       ]);
-      const coupons = couponViews(facts, member.id, nowMs);
+      const coupons = home === null ? [] : couponViews(facts, home, nowMs);
       return ok({
         outcome: 'known',
         points: balanceOf(facts, memberPoints(member.id)),

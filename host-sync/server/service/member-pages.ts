@@ -12,9 +12,9 @@ import type { Row } from '../ledger/tables.js';
 import type { HostStore } from '../storage/port.js';
 import { isPhone } from './inputs.js';
 import { mainMembership } from './members.js';
+import { nameOf, planName } from './merchants.js';
 import { offersFor, planOffers } from './offers.js';
 import { refusal } from './paging.js';
-import { setting } from './settings.js';
 import type { CouponAdmin, MemberAdmin, MemberPages } from './types.js';
 
 const minuteMs = 60_000;
@@ -129,8 +129,7 @@ export function createMemberPages(parts: MemberPagesParts): MemberPages {
       const nowMs = clock.wallMs();
       return store.transact(
         (need) => {
-          planLogin(need, phone);
-          need.get('setting', 'merchant');
+          planName(need, planLogin(need, phone)?.merchantId ?? '');
         },
         (facts) => {
           const member = mainMembership(facts, phone);
@@ -149,7 +148,7 @@ export function createMemberPages(parts: MemberPagesParts): MemberPages {
             countedFromMs: isNewWindow ? nowMs : before.countedFromMs,
           };
           facts.write([put('pageLogin', login)]);
-          return { to: phone, code, merchant: setting(facts, 'merchant').merchant };
+          return { to: phone, code, merchant: nameOf(facts, member.merchantId) };
         },
       );
     },
@@ -203,11 +202,11 @@ export function createMemberPages(parts: MemberPagesParts): MemberPages {
       return store.read(
         (need) => {
           planOffers(need);
-          need.get('setting', 'merchant');
+          planName(need, member.merchant);
         },
         (facts) => ({
           atMs: nowMs,
-          merchant: setting(facts, 'merchant').merchant,
+          merchant: nameOf(facts, member.merchant),
           memberCode,
           name: member.name,
           tier: member.tier,

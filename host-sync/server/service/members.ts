@@ -66,6 +66,13 @@ const membershipOf = (facts: Pick<Facts, 'find'>, phone: string, merchantId: str
 export const mainMembership = (facts: Pick<Facts, 'find'>, phone: string): Row<'member'> | undefined =>
   membershipOf(facts, phone, '') ?? facts.find('member', 'phone', phone)[0];
 
+/** The sale that an entry is of: its record's own, the one that its record is about, or the one whose time ran out. */
+function saleOf(facts: Pick<Facts, 'get'>, { id, record }: Row<'entry'>): Row<'sale'> | undefined {
+  if (record === null) return id.startsWith('expiry/') ? facts.get('sale', id.slice('expiry/'.length)) : undefined;
+  const original = facts.get('record', record)?.original;
+  return facts.get('sale', record) ?? (original == null ? undefined : facts.get('sale', original));
+}
+
 /** The name of the merchant at whose counter a member's points were used under an agreement; null: at the member's own. */
 function partnerOf(
   facts: Pick<Facts, 'get' | 'find'>,
@@ -73,7 +80,7 @@ function partnerOf(
   entry: Row<'entry'> | undefined,
 ): string | null {
   const [kind, memberId] = accountId.split('/');
-  const sale = kind === 'member' && entry?.record != null ? facts.get('sale', entry.record) : undefined;
+  const sale = kind === 'member' && entry ? saleOf(facts, entry) : undefined;
   if (!sale || sale.agreementId === null || sale.partnerMemberId !== memberId) return null;
   const acceptor = facts.get('agreement', sale.agreementId)?.acceptor ?? '';
   const merchant = facts.get('merchant', acceptor);
@@ -114,6 +121,19 @@ export async function statementOf(
   });
 }
 
+/**
+ * The memberships that the phone of this one holds: all under its number that a phone has answered for, blocked keys too, since
+ * what is lost may be said twice. The named one comes first.
+ */
+function membershipsOnPhone(facts: Pick<Facts, 'get' | 'find'>, memberCode: string): readonly Row<'member'>[] {
+  const member = facts.get('member', memberCode);
+  if (!member) return [];
+  const hasPhone = ({ id }: Row<'member'>): boolean =>
+    facts.find('memberKey', 'memberId', id).some(({ kind }) => kind === 'phone');
+  const others = facts.find('member', 'phone', member.phone).filter((one) => one.id !== memberCode && hasPhone(one));
+  return hasPhone(member) ? [member, ...others] : [member];
+}
+
 async function lose(
   { store, clock }: Pick<MemberParts, 'store' | 'clock'>,
   memberCode: string,
@@ -122,27 +142,44 @@ async function lose(
   if (number !== null && !isPhone(number)) return refusal('input.malformed', 'phone');
   const blockedAtMs = clock.wallMs();
   const plan = (need: Collector): void => {
-    need.get('member', memberCode);
-    need.find('memberKey', 'memberId', memberCode);
-    need.find('coupon', 'memberId', memberCode);
+    for (const { id } of membershipsOnPhone(need, memberCode)) {
+      need.find('memberKey', 'memberId', id);
+      need.find('coupon', 'memberId', id);
+    }
     if (number !== null) need.find('member', 'phone', number);
+    need.get('setting', 'ownMerchant');
     need.get('setting', 'directivesVersion');
   };
   return store.transact(plan, (facts) => {
     const member = facts.get('member', memberCode);
     if (!member) return refusal('credential.unknown', 'no such member');
-    const owner = number === null ? undefined : facts.find('member', 'phone', number)[0];
-    if (owner && owner.id !== memberCode) return refusal('record.conflict', 'this number is another member’s');
-    const keys = facts.find('memberKey', 'memberId', memberCode).filter(({ kind }) => kind !== 'tag');
-    const cards = facts.find('coupon', 'memberId', memberCode).filter(({ holder }) => holder === 'card');
+    const lost = membershipsOnPhone(facts, memberCode);
+    const owners = number === null ? [] : facts.find('member', 'phone', number);
+    if (owners.some((owner) => lost.every(({ id }) => id !== owner.id)))
+      return refusal('record.conflict', 'this number is another member’s');
+    const keys = lost.flatMap(({ id }) => facts.find('memberKey', 'memberId', id)).filter(({ kind }) => kind !== 'tag');
+    const cards = lost
+      .flatMap(({ id }) => facts.find('coupon', 'memberId', id))
+      .filter(({ holder }) => holder === 'card');
     const open = { keys: keys.filter(isActive), cards: cards.filter(isActive) };
     facts.write([
       ...open.keys.map((key) => put('memberKey', { ...key, state: 'blocked', blockedAtMs })),
       ...open.cards.map((coupon) => put('coupon', { ...coupon, state: 'blocked' })),
-      ...(number === null || number === member.phone ? [] : [put('member', { ...member, phone: number })]),
+      ...(number === null || number === member.phone
+        ? []
+        : lost.map((one) => put('member', { ...one, phone: number }))),
       ...(open.keys.length + open.cards.length > 0 ? [raiseDirectives(facts)] : []),
     ]);
-    return ok({ keys: keys.map(({ id }) => id), coupons: cards.map(({ id }) => id) });
+    const ownMerchant = setting(facts, 'ownMerchant');
+    return ok({
+      keys: keys.map(({ id }) => id),
+      coupons: cards.map(({ id }) => id),
+      memberships: lost.map((one) => ({
+        memberCode: one.id,
+        name: one.name,
+        merchant: merchantOf(one, { ownMerchant }),
+      })),
+    });
   });
 }
 const isActive = ({ state }: { readonly state: 'active' | 'blocked' }): boolean => state === 'active';
@@ -279,7 +316,12 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
     },
     lose: (memberCode, number) => lose({ store, clock }, memberCode, number),
     byCode: (memberCode) => view((facts) => facts.get('member', memberCode)?.id),
-    byPhone: (phone) => view((facts) => mainMembership(facts, phone)?.id),
+    byPhone: (phone, merchant) =>
+      view((facts) => {
+        if (merchant === undefined) return mainMembership(facts, phone)?.id;
+        const ownMerchant = setting(facts as Facts, 'ownMerchant');
+        return membershipOf(facts, phone, merchant === ownMerchant ? '' : merchant)?.id;
+      }),
     byKey: (keyId) => view((facts) => facts.get('memberKey', keyId)?.memberId),
     list: (options) => pageOf(store, 'member', null, options),
     statement: (memberCode, account, options) => {

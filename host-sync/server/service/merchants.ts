@@ -29,6 +29,15 @@ export function planMerchant(need: Collector, id: string): void {
   need.get('merchant', id);
 }
 
+/** States what `nameOf` reads. */
+export function planName(need: Collector, id: string): void {
+  need.get('merchant', id);
+  need.get('setting', 'merchant');
+}
+/** The name by which people know a merchant, of its id or of what rows hold for it. */
+export const nameOf = (facts: Facts, id: string): string =>
+  facts.get('merchant', id)?.name ?? setting(facts, 'merchant').merchant;
+
 export function createMerchants(store: HostStore, vault: KeyVault, clock: Clock): MerchantAdmin {
   return {
     add: async ({ id, name, location }, keys) => {

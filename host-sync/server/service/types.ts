@@ -238,16 +238,23 @@ export interface MemberAdmin {
   bind(memberCode: string, kind: 'pass' | 'tag', id: string): Answered<MemberView>;
   setKeyState(keyId: string, state: 'active' | 'blocked'): Answered<void>;
   /**
-   * The member's phone is lost: in one step its keys, the passes in its wallet and the coupons on its card are blocked, and the
-   * member has another number from now on where one is given. Tags are no part of a phone and stay. Again: nothing more.
+   * The member's phone is lost, with the memberships of all merchants that it has answered for under this number: in one step their
+   * keys, passes and coupons on cards are blocked, and they have another number from now on where one is given. Tags are no part of
+   * a phone and stay. Again: nothing more.
    * `credential.unknown`: no such member; `record.conflict`: another member's number; `input.malformed`.
    */
   lose(
     memberCode: string,
     number: string | null,
-  ): Answered<{ readonly keys: readonly string[]; readonly coupons: readonly string[] }>;
+  ): Answered<{
+    readonly keys: readonly string[];
+    readonly coupons: readonly string[];
+    /** The named one first; `merchant` is an id. */
+    readonly memberships: readonly { readonly memberCode: string; readonly name: string; readonly merchant: string }[];
+  }>;
   byCode(memberCode: string): Promise<MemberView | null>;
-  byPhone(phone: string): Promise<MemberView | null>;
+  /** The membership of this number with a merchant, by its id; without one the host's own, else the one of the lowest code. */
+  byPhone(phone: string, merchant?: string): Promise<MemberView | null>;
   byKey(keyId: string): Promise<MemberView | null>;
   list(options?: PageOptions): Promise<Page<Row<'member'>>>;
   /** The newest lines first. */

@@ -524,6 +524,10 @@ CREATE TABLE phonePackage (
 CREATE INDEX phonePackageOpen ON phonePackage (open, id) WHERE open IS NOT NULL;
 `;
 
+const fourteenth = `
+ALTER TABLE record ADD COLUMN original TEXT;
+`;
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
 export const migrations: readonly string[] = [
   first,
@@ -539,4 +543,5 @@ export const migrations: readonly string[] = [
   eleventh,
   twelfth,
   thirteenth,
+  fourteenth,
 ];
