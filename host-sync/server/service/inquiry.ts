@@ -123,6 +123,7 @@ export function createInquiry(parts: InquiryParts): Pick<TerminalFacing, 'inquir
       need.get('terminal', terminalId);
       if (id !== null) need.get('inquiryUse', id);
       const memberId = planCredential(need, credential, standing);
+      if (memberId !== null) need.find('inquiryUse', 'memberId', memberId);
       const home = membershipAt(need, terminalId, memberId);
       planPaysAt(need, terminalId, { ownMerchant: setting(need, 'ownMerchant') });
       for (const each of new Set([memberId, home])) if (each !== null) planMember(need, each);
