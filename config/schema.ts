@@ -18,12 +18,13 @@ import { syncOptions } from '../host-sync/client/options.js';
 import { hostOptions } from '../host-sync/server/options.js';
 import { consoleOptions } from '../terminal/console/options.js';
 import { localApiOptions } from '../terminal/local-api/options.js';
-import { terminalOptions, walletOptions } from '../terminal/runtime/options.js';
+import { tagOptions, terminalOptions, walletOptions } from '../terminal/runtime/options.js';
 import type { OptionRow, OptionsOf } from './option.js';
 
 const sections = {
   terminal: { title: 'The box and its sales', rows: terminalOptions },
   wallet: { title: 'Taps, and passes in phone wallets', rows: walletOptions },
+  tags: { title: 'NFC tags of members', rows: tagOptions },
   sync: { title: 'The box’s side of the host', rows: syncOptions },
   readers: { title: 'Contactless readers (PC/SC)', rows: pcscOptions },
   scanners: { title: 'Barcode scanners on serial lines', rows: serialOptions },

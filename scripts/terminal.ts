@@ -84,6 +84,7 @@ async function main(): Promise<void> {
     dataFolder,
     config,
     simulated: words.simulated ?? false,
+    ...(words.simulated && { simulatedMaker: (await import('../drivers/sim/tag/chip-maker.js')).simulatedMaker }),
     version: productVersion(),
     bootstrapFile: words.bootstrap ?? '',
     crashed: (error) => {

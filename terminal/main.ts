@@ -8,6 +8,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Config } from '../config/schema.js';
 import type { Driver, Schedule } from '../drivers/contract/driver.js';
+import type { MakerKey } from '../drivers/protocols/originality/originality.js';
 import { createDrivers, lookForUnclaimed } from '../drivers/registry.js';
 import { MessageSpool } from '../host-sync/spool/message-spool.js';
 import { spoolFiles } from '../host-sync/spool/spool-files.js';
@@ -25,6 +26,7 @@ import {
 import type { WallMs } from './kernel/units.js';
 import { HostConnection } from './runtime/host-link.js';
 import { openSnapshotSocket } from './runtime/snapshot-socket.js';
+import { chipMakers, type Originality } from './runtime/tags.js';
 import { Terminal } from './runtime/terminal.js';
 import { startUpkeep } from './runtime/upkeep.js';
 import { walletSettings } from './runtime/wallet-settings.js';
@@ -38,6 +40,8 @@ export interface TerminalStart {
   readonly version: string;
   /** Where the embedded host left code, fingerprint and port; empty: no embedded host. */
   readonly bootstrapFile: string;
+  /** Whose signature on a tag counts beside NXP's: the simulator's. Left aside on a real box. */
+  readonly simulatedMaker?: MakerKey;
   /** Instead of those the configuration names; for tests. */
   readonly drivers?: readonly Driver[];
   /** A broken invariant or a bug: the caller ends the process, and the next start recovers. */
@@ -68,6 +72,14 @@ function messagesOf({ host }: Config, dataFolder: string) {
     homePrefix: host.homeNumberPrefix,
     openSpool: () => new MessageSpool(folder, spoolFiles, nativeClock),
   };
+}
+
+/** How tags' chips are asked, as far as the merchant wants it. */
+async function originalityOf({ config, simulated, simulatedMaker }: TerminalStart): Promise<Originality | null> {
+  const mode = config.tags.originality;
+  if (mode === 'off') return null;
+  const { nativeChipCrypto } = await import('./kernel/native-chip.js');
+  return { mode, makers: chipMakers(simulated, simulatedMaker ?? null), crypto: nativeChipCrypto };
 }
 
 export async function startTerminal(start: TerminalStart): Promise<RunningTerminal> {
@@ -117,6 +129,7 @@ export async function startTerminal(start: TerminalStart): Promise<RunningTermin
     ids: nativeIds,
     siteKey: () => host.siteKey,
     wallets: { settings: walletSettings(config.wallet), crypto: walletCrypto },
+    originality: await originalityOf(start),
     options: { ...config.terminal, simulated: start.simulated },
     version: start.version,
     crashed: start.crashed,

@@ -54,6 +54,12 @@ export interface ApduLink {
    * With `device.timedOut` or `device.cardRemoved` nobody knows whether the card acted on the command.
    */
   transmit(command: Bytes, timeout: DurationMs): Promise<Result<Bytes, DeviceError>>;
+  /**
+   * Sends a card its own command, which is no APDU, past what the reader knows of it, and gives the card's answer without a
+   * status word. Absent: no way through this reader is known, or it has refused too often. `device.unsupported`: the reader
+   * refuses; `device.failed`: the card gave no answer; else as `transmit`, with which it shares the turn.
+   */
+  passThrough?(command: Bytes, timeout: DurationMs): Promise<Result<Bytes, DeviceError>>;
   /** Lets the card go. Never rejects; safe to call twice. */
   close(): Promise<void>;
 }

@@ -255,6 +255,35 @@ t.test('a reader that refuses its own commands serves on and says why, until it 
   t.equal(reason('reader-1'), undefined);
 });
 
+t.test(
+  'a reader that refuses a card’s own commands three times in a row is asked no more until plugged in again',
+  async (t) => {
+    const { child, state, reason, links } = open();
+    child().comeUp([`${acr} 00 00`, 'OMNIKEY 5422 CL 00 01']);
+    let card = 0;
+    const ask = async (answer: string, reader = 1) => {
+      child().present(reader, ++card, (command) => (command[0] === 0xff ? hex(answer) : echoing(command)));
+      const link = links().at(-1);
+      const passed = await link?.passThrough?.(hex('3C00'), second);
+      t.ok((await link?.transmit(select, second))?.ok, 'the link is whole after it');
+      child().remove(reader, card);
+      return passed === undefined ? 'not asked' : passed.ok ? 'passed' : passed.error.code;
+    };
+    t.equal(await ask('6300', 2), 'not asked', 'no way through that reader is known');
+    const [refused, silent, good] = ['6300', 'D543019000', 'D54300AA9000'];
+    for (const answer of [refused, refused, silent]) await ask(answer);
+    t.equal(await ask(good), 'passed', 'a silent card is no refusal of the reader');
+    for (let time = 0; time < 3; time++) t.equal(await ask(refused), 'device.unsupported');
+    t.equal(await ask(good), 'not asked');
+    t.equal(state('reader-1'), 'ready', 'it goes on serving cards');
+    t.match(reason('reader-1'), /^no makers’ signatures/);
+    child().send({ type: 'readerRemoved', reader: 1 });
+    child().send({ type: 'readerAdded', reader: 3, name: `${acr} 01 00` });
+    t.equal(reason('reader-1'), undefined);
+    t.equal(await ask(good, 3), 'passed');
+  },
+);
+
 t.test('polling: on empty fields of readers that can, again and again, only where it is wanted', async (t) => {
   const polling = open({ walletPolling: true }, 'vasOnly');
   polling.child().comeUp([`${acr} 00 00`, 'OMNIKEY 5422 CL 00 01']);

@@ -150,7 +150,7 @@ export class PcscDriver implements Driver {
   }
 
   #signalOn(device: ReaderDevice, signal: MemberSignal): void {
-    const own = readerModel(device.name.full)?.signals[signal];
+    const own = readerModel(device.name.full)?.signals?.[signal];
     if (!own || !isInUse(device)) return;
     const { reader } = device;
     const [command] = own.commands;
@@ -263,6 +263,7 @@ export class PcscDriver implements Driver {
     if (!device) return;
     if (returned) device.counters.replugs++;
     device.refusesOwnCommands = null;
+    device.passThroughsRefused = 0;
     device.name = name;
     device.isSlot = isContactSlot(name, this.#options);
     device.reader = reader;
@@ -324,6 +325,7 @@ export class PcscDriver implements Driver {
     device.counters.cards++;
     const link = new CardLink(`pcsc-${this.#process.starts}-${card}`, atr, card, this.#linkPort);
     device.link = link;
+    this.#mayPassThrough(device, link);
     if (device.isSlot) {
       this.#tell({ type: 'cardInserted', device: device.device, link });
       return;
@@ -331,6 +333,21 @@ export class PcscDriver implements Driver {
     const looking = this.#options.refuseTwoCards ? readerModel(device.name.full)?.cardsInField : undefined;
     if (!looking) this.#tell({ type: 'cardPresented', device: device.device, link });
     else void this.#presentIfAlone(device, link, looking.command, looking.count);
+  }
+
+  /** Gives the link its way past the reader, where the model has one and this reader has not refused it too often. */
+  #mayPassThrough(device: ReaderDevice, link: CardLink): void {
+    const through = readerModel(device.name.full)?.passThrough;
+    if (!through || device.isSlot || !device.passesThrough) return;
+    link.passThrough = async (command, timeout) => {
+      const answer = await link.transmit(through.wrap(command), timeout);
+      const opened = answer.ok ? through.open(answer.value) : answer;
+      // A reader that refuses by an error of PC/SC, or that falls silent, refuses too; a card that has left says nothing of it.
+      const isRefused = answer.ok ? !opened.ok && opened.error.code === 'device.unsupported' : refusesBy(answer.error);
+      if (answer.ok || isRefused) device.passThroughsRefused = isRefused ? device.passThroughsRefused + 1 : 0;
+      if (!device.passesThrough && device.state === 'ready') this.#become(device, 'ready');
+      return opened;
+    };
   }
 
   /** Two cards in one field: neither is taken, since nobody knows which of them was meant. */
@@ -430,6 +447,8 @@ export class PcscDriver implements Driver {
 /** Plugged in, served, and a field: what slots for contacts keep for themselves is left alone. */
 const isInUse = (device: ReaderDevice): device is ReaderDevice & { reader: number } =>
   device.reader !== null && device.state === 'ready' && !device.isSlot && isContactless(device.name);
+
+const refusesBy = ({ code }: DeviceError): boolean => code === 'device.failed' || code === 'device.timedOut';
 
 const contactCardInField: DeviceError = {
   code: 'device.wrongSlot',

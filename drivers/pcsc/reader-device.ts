@@ -9,6 +9,9 @@ import type { DeviceError } from '../contract/transport.js';
 import type { CardLink } from '../supervised/card-link.js';
 import { isContactless, isVirtual, type ReaderName } from './reader-names.js';
 
+/** Refusals in a row after which it is asked no more until it is plugged in again. */
+const passThroughsRefusedMax = 3;
+
 export class ReaderDevice {
   /** The child's number for it while it is plugged in. */
   reader: number | null = null;
@@ -18,6 +21,8 @@ export class ReaderDevice {
   isSlot = false;
   /** Why it takes no command for itself; shown while nothing worse is. */
   refusesOwnCommands: string | null = null;
+  /** How often in a row it refused to pass a card's command through, since it was plugged in. */
+  passThroughsRefused = 0;
   readonly counters = { cards: 0, twoCards: 0, wrongSlot: 0, exchanges: 0, failures: 0, timeouts: 0, replugs: 0 };
   #state: DeviceState = 'opening';
   #error: DeviceError | null = null;
@@ -37,9 +42,19 @@ export class ReaderDevice {
     return this.#state;
   }
 
+  get passesThrough(): boolean {
+    return this.passThroughsRefused < passThroughsRefusedMax;
+  }
+
+  /** What a reader that serves cards cannot do; null: nothing is known. */
+  #lack(): string | null {
+    if (this.refusesOwnCommands !== null || this.passesThrough) return this.refusesOwnCommands;
+    return 'no makers’ signatures: the reader refuses to pass commands to tags';
+  }
+
   /** @returns whether anything that a technician sees has changed */
   become(state: DeviceState, trouble: DeviceError | null = null): boolean {
-    const refused = state === 'ready' ? this.refusesOwnCommands : null;
+    const refused = state === 'ready' ? this.#lack() : null;
     const error = trouble ?? (refused === null ? null : { code: 'device.denied', detail: refused });
     if (state === this.#state && error?.detail === this.#error?.detail) return false;
     if (state !== this.#state) this.#since = this.clock.wallMs();

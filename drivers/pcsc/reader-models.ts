@@ -1,10 +1,13 @@
 /**
  * What single reader models can do beyond moving commands to a card, as rows: light and sound, polling for wallets, counting
- * the cards in the field. Pure. Must hold only commands that the reader keeps for itself: nothing here may reach a card.
+ * the cards in the field, passing a card its own commands. Pure. All but the last are commands that the reader keeps for
+ * itself: none of them may reach a card.
  * From the makers' published manuals and open programs; none was tried on hardware.
  */
 import { type Bytes, concat, hex, uintBE } from '../../terminal/kernel/bytes.js';
+import { err, ok, type Result } from '../../terminal/kernel/result.js';
 import type { MemberSignal } from '../contract/driver.js';
+import type { DeviceError } from '../contract/transport.js';
 
 /**
  * How a reader takes a command of its own. exchange: as a pseudo-APDU in a card's place, one command, while a card is there.
@@ -15,14 +18,21 @@ export interface OwnCommands {
   readonly commands: readonly Bytes[];
 }
 
+/** A pseudo-APDU that carries a card's own command, and the card's answer out of its answer (see ApduLink.passThrough). */
+export interface PassThrough {
+  readonly wrap: (command: Bytes) => Bytes;
+  readonly open: (answer: Bytes) => Result<Bytes, DeviceError>;
+}
+
 interface ReaderModel {
   /** Part of the reader's name, lower case. */
   readonly name: string;
-  readonly signals: Readonly<Record<MemberSignal, OwnCommands>>;
+  readonly signals?: Readonly<Record<MemberSignal, OwnCommands>>;
   /** The commands that send one polling frame; the last carries it, and that no card answers it is the good outcome. */
   readonly polling?: (frame: Bytes) => readonly Bytes[];
   /** A pseudo-APDU that looks for two cards of type A, and how many cards its answer names; null: that is no such answer. */
   readonly cardsInField?: { readonly command: Bytes; readonly count: (answer: Bytes) => number | null };
+  readonly passThrough?: PassThrough;
 }
 
 /**
@@ -43,6 +53,23 @@ const long = 'E00000280128';
 /** ACR122U API §6.1, Direct Transmit: FF 00 00 00 Lc, then a command of the PN532 inside. */
 const direct = (command: Bytes): Bytes => concat(hex('ff000000'), uintBE(command.length, 1), command);
 
+/**
+ * PN532 User Manual §7.3.9, InCommunicateThru: D4 42 command → D5 43 status answer; status: 0 in its low six bits is good. The
+ * PN532 adds and checks the CRC. A pseudo-APDU in the card's place: it needs no leave of libccid.
+ */
+const throughPn532: PassThrough = {
+  wrap: (command) => direct(concat(hex('d442'), command)),
+  open: (answer) => {
+    const [first, second, status = 0] = answer;
+    const isPassed = answer.length >= 5 && answer.at(-2) === 0x90 && answer.at(-1) === 0x00;
+    if (!isPassed || first !== 0xd5 || second !== 0x43)
+      return err({ code: 'device.unsupported', detail: 'the reader does not pass commands through' });
+    if ((status & 0x3f) !== 0)
+      return err({ code: 'device.failed', detail: `no answer of the card: PN532 error ${status & 0x3f}` });
+    return ok(answer.slice(3, -2));
+  },
+};
+
 const models: readonly ReaderModel[] = [
   {
     name: 'acr122',
@@ -61,6 +88,7 @@ const models: readonly ReaderModel[] = [
       direct(hex('d408633d00')),
       direct(concat(hex('d442'), frame)),
     ],
+    passThrough: throughPn532,
     cardsInField: {
       command: direct(hex('d44a0200')),
       count: (answer) => {
@@ -92,6 +120,8 @@ const models: readonly ReaderModel[] = [
       idle: escaped('00'),
     },
   },
+  // The simulated card behind it plays its reader too, and that as an ACR122U in this.
+  { name: 'virtual pcd', passThrough: throughPn532 },
 ];
 
 /** @returns the row of this reader; null: it is not known to have commands of its own */

@@ -91,19 +91,19 @@ const signals = ['hold', 'done', 'tapAgain', 'refused', 'idle'] as const;
 
 t.test('only a reader that is known to have light and sound gets commands, and only ones that it keeps', async (t) => {
   for (const signal of signals) {
-    const old = readerModel(`${acr} 00 00`)?.signals[signal];
+    const old = readerModel(`${acr} 00 00`)?.signals?.[signal];
     t.equal(old?.way, 'exchange');
     t.match(old?.commands.map(toHex), [/^ff0040[0-9a-f]{2}04[0-9a-f]{8}$/], signal);
     for (const name of [
       'ACS ACR1252 1S CL Reader [ACR1252 Dual Reader PICC] 00 00',
       'ACS ACR1552 CL Reader PICC 00 00',
     ]) {
-      const own = readerModel(name)?.signals[signal];
+      const own = readerModel(name)?.signals?.[signal];
       t.equal(own?.way, 'escape');
       t.match(own?.commands.map(toHex).join(' '), /^e0000029010[0-3]( e000002801(0a|28))?$/, `${name} ${signal}`);
     }
   }
-  t.equal(readerModel('Virtual PCD 00 00'), null);
+  t.equal(readerModel('Virtual PCD 00 00')?.signals, undefined);
   t.equal(readerModel('HID Global OMNIKEY 5422 00 00'), null);
 });
 
@@ -116,6 +116,27 @@ t.test('a polling frame is four commands to an ACR122U, and none to a reader tha
   ]);
   t.equal(readerModel('ACS ACR1252 PICC 00 00')?.polling, undefined);
 });
+
+t.test(
+  'a card’s own command goes through an ACR122U and comes back bare; what is no answer of the card is none',
+  async (t) => {
+    const through = readerModel(`${acr} 00 00`)?.passThrough;
+    t.equal(through && toHex(through.wrap(hex('3C00'))), 'ff00000004d4423c00');
+    const opened = (answer: string) => {
+      const result = through?.open(hex(answer));
+      return result?.ok ? toHex(result.value) : result?.error.code;
+    };
+    t.equal(opened('D54300AABB9000'), 'aabb');
+    t.equal(opened('D543009000'), '');
+    t.equal(opened('D543C0AA9000'), 'aa', 'the two high bits of the status say nothing of an error');
+    for (const silent of ['D543019000', 'D54302AABB9000', 'D5433F9000'])
+      t.equal(opened(silent), 'device.failed', silent);
+    for (const other of ['', '6300', '6A81', '9000', 'D543', 'D5439000', 'D541009000', 'D54300AA6300'])
+      t.equal(opened(other), 'device.unsupported', other);
+    for (const name of ['ACS ACR1252 PICC 00 00', 'ACS ACR1552 CL Reader PICC 00 00'])
+      t.equal(readerModel(name)?.passThrough, undefined, 'no public way is known');
+  },
+);
 
 t.test('how many cards an ACR122U names, and null for every other answer', async (t) => {
   const field = readerModel(`${acr} 00 00`)?.cardsInField;

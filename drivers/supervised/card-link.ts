@@ -32,6 +32,8 @@ interface Exchange {
 }
 
 export class CardLink implements ApduLink {
+  /** Given by a driver whose reader can. */
+  passThrough?: NonNullable<ApduLink['passThrough']>;
   #waiting: Exchange | null = null;
   #dead: DeviceError | null = null;
   #released = false;

@@ -5,7 +5,13 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { Ntag21x, type Type2Misbehaviour, type2Misbehaviours } from '../../drivers/sim/tag/ntag21x.js';
+import {
+  type ChipAnswer,
+  chipAnswers,
+  Ntag21x,
+  type Type2Misbehaviour,
+  type2Misbehaviours,
+} from '../../drivers/sim/tag/ntag21x.js';
 import { Ntag424, type NtagMisbehaviour, ntagMisbehaviours } from '../../drivers/sim/tag/ntag424.js';
 import { walletPhone } from '../../drivers/sim/wallet/wallet-phone.js';
 import { type Held, holdCard, holding } from './wallet.js';
@@ -34,6 +40,7 @@ interface TextOptions extends Held {
   readonly uid: Buffer;
   readonly text: string;
   readonly misbehave: Type2Misbehaviour;
+  readonly chip: ChipAnswer;
 }
 
 export function tagCommand(): Command {
@@ -65,10 +72,16 @@ export function tagCommand(): Command {
     .requiredOption('--uid <hex>', '7 bytes', hexOf(7))
     .requiredOption('--text <text>', 'up to 120 characters of ASCII')
     .addOption(new Option('--misbehave <how>').choices(type2Misbehaviours).default('none'))
+    .addOption(
+      new Option('--chip <how>', "its answer to who asks for its maker's signature")
+        .choices(chipAnswers)
+        .default('signed'),
+    )
     .action((options: TextOptions) => {
       if (!/^[\x20-\x7e]{0,120}$/.test(options.text)) throw new Error('--text: up to 120 characters of ASCII');
       const simulated = new Ntag21x(options.uid, options.text);
       simulated.misbehaviour = options.misbehave;
+      simulated.chip = options.chip;
       const script = walletPhone({ wallet: simulated, pause: () => wait(options.slow), onCommand: said });
       return holdCard({ ...script, atr: simulated.atr }, options);
     });

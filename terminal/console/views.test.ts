@@ -142,8 +142,19 @@ t.test('every view fits the screen and is safe, whatever the box says', async (t
     eventLine({ type: 'inquiry', inquiry: { result: 'refused', code: 'host.unreachable' } }, 'zh'),
     /[\u4e00-\u9fff]/,
   );
+  const tag = { chipGenuine: 'no', messageFresh: 'noProof', productKnown: 'notKnownHere', refused: null } as const;
+  t.equal(
+    eventLine({ type: 'tag', tag }, 'en'),
+    'tag     chip NOT genuine  no message that proves  product not known here',
+  );
+  const tags = (['yes', 'no', 'unread', 'notAsked'] as const).flatMap((chipGenuine) =>
+    ([null, 'tag.notGenuine', 'tag.signatureUnread'] as const).map((refused) => ({
+      ...{ ...tag, chipGenuine, refused, messageFresh: 'hostDecides' as const },
+    })),
+  );
   for (const language of ['en', 'zh'] as const) {
     const screens = [
+      tags.map((each) => eventLine({ type: 'tag', tag: each }, language)),
       statusLines(status, 'CNY', language),
       deviceLines(port.devices(), [unclaimed], language),
       describedLines(described, language),

@@ -10,6 +10,7 @@ import type {
   OfflineView,
   SaleView,
   SyncStatus,
+  TagView,
   TerminalEvent,
   TerminalPort,
   TerminalStatus,
@@ -359,6 +360,16 @@ function inquiryLine(inquiry: InquiryView, language: Language): string {
   return parts.join('  ');
 }
 
+/** Three findings, or why the tag is no credential here. */
+function tagLine(tag: TagView, language: Language): string {
+  const parts = [
+    say(language, `tag.chip.${tag.chipGenuine}`),
+    say(language, `tag.message.${tag.messageFresh}`),
+    say(language, `tag.product.${tag.productKnown}`),
+  ];
+  return [...(tag.refused ? [meaning(tag.refused, language)] : []), ...parts].join('  ');
+}
+
 /** One line for one event. */
 export function eventLine(event: TerminalEvent, language: Language): string {
   const text = (): string => {
@@ -373,6 +384,8 @@ export function eventLine(event: TerminalEvent, language: Language): string {
         return `sync    ${say(language, `sync.${event.sync.state}`)}  ${event.sync.lastError?.code ?? ''}`;
       case 'inquiry':
         return `balance ${inquiryLine(event.inquiry, language)}`;
+      case 'tag':
+        return `tag     ${tagLine(event.tag, language)}`;
       case 'scan':
         return `scan    ${event.device}  ${event.code}  ${event.problem ?? ''}`;
     }

@@ -125,6 +125,18 @@ export const errorTable = {
     'This tag works in LRP mode, which is not supported. Issue it in AES mode.',
     '标签处于 LRP 模式，不受支持，请以 AES 模式发行。',
   ),
+  'tag.notGenuine': row(
+    'warning',
+    'never',
+    'This tag’s chip is not proved to be its maker’s: it may be a copy. Give the member another tag.',
+    '标签芯片未通过原厂签名验证，可能是仿制品，请更换会员标签。',
+  ),
+  'tag.signatureUnread': row(
+    'warning',
+    'later',
+    'The tag’s maker’s signature, which this shop requires, could not be read here. Tap again, or use another reader or tag.',
+    '本店要求验证标签的原厂签名，但未能读取。请重新感应，或更换读卡器或标签。',
+  ),
   'chip.notInserted': row('info', 'later', 'Nobody inserted a bank card in time.', '未在规定时间内插入银行卡。'),
   'chip.noApplication': row(
     'warning',

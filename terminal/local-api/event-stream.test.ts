@@ -120,6 +120,18 @@ t.test('an inquiry’s data is what the API promises, and no more', async (t) =>
   );
 });
 
+t.test('a tag’s findings are what the API promises, and no more', async (t) => {
+  const { open, port } = await start(t);
+  const follower = await open();
+  await follower.until((text) => text.includes(': following'));
+  const found = { chipGenuine: 'no', messageFresh: 'noProof', productKnown: 'notKnownHere' } as const;
+  const tag = { ...found, refused: 'tag.notGenuine' as const, uid: '04958caa5c5e80' };
+  port.publish({ type: 'tag', tag });
+  await follower.until((text) => text.includes('b00t:1'));
+  const data = /event: tag\ndata: (.*)\n/.exec(follower.text)?.[1] ?? '';
+  t.same(JSON.parse(data), { ...found, refused: 'tag.notGenuine' });
+});
+
 t.test('a follower that comes back gets what it missed, and a reset where that is gone', async (t) => {
   const { open, scan } = await start(t);
   for (let number = 1; number <= 5; number++) scan(String(number));

@@ -152,6 +152,10 @@ export function eventBody(event: TerminalEvent): unknown {
       return syncBody(event.sync);
     case 'inquiry':
       return inquiryBody(event.inquiry);
+    case 'tag': {
+      const { chipGenuine, messageFresh, productKnown, refused } = event.tag;
+      return { chipGenuine, messageFresh, productKnown, refused };
+    }
     case 'scan':
       return {
         device: event.device,

@@ -236,15 +236,21 @@ export class CardLinks {
     if (!real || real.transactionId !== null || real.inquiry) return null;
     let isOver = false;
     let underWay: Promise<unknown> = Promise.resolve();
+    /** One of the link's ways of sending, for as long as the inquiry has it. */
+    const whileOurs =
+      (send: ApduLink['transmit']): ApduLink['transmit'] =>
+      async (command, timeout) => {
+        if (isOver) return err({ code: 'device.closed', detail: 'a sale has taken it' });
+        const answer = send(command, timeout);
+        underWay = answer;
+        return answer;
+      };
+    const { passThrough } = real.link;
     const link: ApduLink = {
       id: linkId,
       atr: real.link.atr,
-      transmit: async (command, timeout) => {
-        if (isOver) return err({ code: 'device.closed', detail: 'a sale has taken it' });
-        const answer = real.link.transmit(command, timeout);
-        underWay = answer;
-        return answer;
-      },
+      transmit: whileOurs((command, timeout) => real.link.transmit(command, timeout)),
+      ...(passThrough && { passThrough: whileOurs(passThrough.bind(real.link)) }),
       close: () => Promise.resolve(),
     };
     // What this exchange leaves behind is not the sale's, which begins with a new SELECT.

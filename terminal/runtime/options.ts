@@ -111,6 +111,16 @@ export const terminalOptions = [
   },
 ] as const;
 
+export const tagOptions = [
+  {
+    key: 'originality',
+    type: 'choice',
+    default: 'off',
+    choices: ['off', 'report', 'require'],
+    help: 'Whether the chip of an NTAG21x is asked for the signature that NXP put into it, on readers that can (ACR122U). off: not asked; report: asked with one more command, and `follow` and the tills are told; require: a Type 2 tag whose signature does not hold, or cannot be read at this reader, is no credential. It says that NXP made the chip and can be copied with the UID. Not tried on hardware.',
+  },
+] as const;
+
 const passTypeForm = { pattern: /^[\x21-\x7e]{1,128}$/, says: '1 to 128 printable ASCII characters without spaces' };
 const pathForm = { pattern: /^\/[^\p{Cc}]+$/u, says: 'a path from /' };
 

@@ -77,6 +77,8 @@ export type TerminalEvent =
   | { readonly type: 'sync'; readonly sync: SyncStatus }
   /** A member asked for balances while no sale was open. */
   | { readonly type: 'inquiry'; readonly inquiry: InquiryView }
+  /** A tag was read at the reader; only where `tags.originality` wants its chip asked. */
+  | { readonly type: 'tag'; readonly tag: TagView }
   /** A product code was scanned while no sale was open: tills in this box's series may want it. */
   | {
       readonly type: 'scan';
@@ -87,6 +89,18 @@ export type TerminalEvent =
       /** Not put into the box's own basket. */
       readonly problem?: 'product.expired';
     };
+
+/** What is known of a tag, in three findings that do not follow from one another. Names no tag and no member. */
+export interface TagView {
+  /** Whether its maker signed this UID. `unread`: asked, and no signature came; `notAsked`: no way to ask it here. */
+  readonly chipGenuine: 'yes' | 'no' | 'unread' | 'notAsked';
+  /** `hostDecides`: a secure tag's message, which the host proves; `noProof`: it says the same at each tap. */
+  readonly messageFresh: 'hostDecides' | 'noProof';
+  /** Products are registered elsewhere. */
+  readonly productKnown: 'notKnownHere';
+  /** Why it is no credential here; null: it is one. */
+  readonly refused: 'tag.notGenuine' | 'tag.signatureUnread' | null;
+}
 
 /** What a member may spend, or why nobody could say. Names no member; of a coupon's code the last digits alone. */
 export type InquiryView =

@@ -1,6 +1,7 @@
 /**
  * Shows tags read on the real path: the shipped driver in its child, pcscd, a virtual reader, and the simulated tags that
- * `phone tag` attaches: a secure one and a storage card, torn away at each command, and the next one read after it.
+ * `phone tag` attaches: a secure one and a storage card, torn away at each command, and the next one read after it; a chip's
+ * signature through the reader, good, another chip's and refused.
  */
 import t from 'tap';
 import type { DeviceEvent } from '../../drivers/contract/driver.js';
@@ -9,13 +10,15 @@ import { PcscDriver } from '../../drivers/pcsc/pcsc-driver.js';
 import { openSun } from '../../drivers/protocols/sun/sun.js';
 import { tagId } from '../../drivers/protocols/tag/tag.js';
 import { openPcscRig } from '../../drivers/sim/pcscd.js';
-import { Ntag21x } from '../../drivers/sim/tag/ntag21x.js';
+import { simulatedMaker } from '../../drivers/sim/tag/chip-maker.js';
+import { type ChipAnswer, Ntag21x } from '../../drivers/sim/tag/ntag21x.js';
 import { Ntag424 } from '../../drivers/sim/tag/ntag424.js';
 import { type CardScript, createVirtualCard } from '../../drivers/sim/vpcd.js';
 import { walletPhone } from '../../drivers/sim/wallet/wallet-phone.js';
 import { equalBytes } from '../kernel/bytes.js';
 import { nativeClock, nativeCrypto } from '../kernel/native.js';
-import { Tags } from './tags.js';
+import { nativeChipCrypto } from '../kernel/native-chip.js';
+import { chipMakers, Tags } from './tags.js';
 
 t.setTimeout(300_000);
 const address = 'https://tag.example/m?';
@@ -38,16 +41,25 @@ t.test('through pcscd', async (t) => {
   await driver.start((event: DeviceEvent) => {
     if (event.type === 'cardPresented') waiting?.(event.link);
   });
-  const tags = new Tags({ addresses: [address], crypto: nativeCrypto, clock: nativeClock });
+  const found: string[] = [];
+  const setup = {
+    ...{ addresses: [address], crypto: nativeCrypto, clock: nativeClock },
+    found: ({ chipGenuine }: { readonly chipGenuine: string }) => void found.push(chipGenuine),
+  };
+  const tags = new Tags({ ...setup, originality: null });
+  const originality = { makers: chipMakers(true, simulatedMaker), crypto: nativeChipCrypto };
+  const reporting = new Tags({ ...setup, originality: { ...originality, mode: 'report' } });
+  const requiring = new Tags({ ...setup, originality: { ...originality, mode: 'require' } });
 
   let taps = 0;
   const tag = new Ntag424({ address, uid: Buffer.from(uid, 'hex'), piccKey: key, fileKey: key, counter: 0 });
   const secure = (): CardScript => walletPhone({ wallet: tag, name: `T${process.pid % 10_000}-${taps++}` });
-  const storage = (text: string): CardScript => {
+  const storage = (text: string, chip: ChipAnswer = 'signed'): CardScript => {
     const simulated = new Ntag21x(Buffer.from(uid, 'hex'), text);
+    simulated.chip = chip;
     return { ...walletPhone({ wallet: simulated }), atr: simulated.atr };
   };
-  async function tap(script: CardScript, tearAt?: number) {
+  async function tap(script: CardScript, tearAt?: number, reader: Pick<Tags, 'read'> = tags) {
     const card = createVirtualCard({ script });
     const presented = new Promise<ApduLink>((resolve) => {
       waiting = (link) => equalBytes(link.atr, script.atr) && resolve(link);
@@ -55,7 +67,7 @@ t.test('through pcscd', async (t) => {
     if (tearAt !== undefined) card.tearAt(tearAt, 'after');
     await card.insert();
     const link = await presented;
-    const read = await tags.read(link);
+    const read = await reader.read(link);
     await link.close();
     await card.remove();
     return read.ok ? read.value : read.error.code;
@@ -81,4 +93,16 @@ t.test('through pcscd', async (t) => {
   t.equal(await tap(storage('SLM1234567890128'), 2), 'device.cardRemoved');
   t.equal(counterOf(await tap(secure())), Number(after) + 2);
   t.same(await tap(storage('hello')), { method: 'tagUid', tagId: tagId(nativeCrypto, 'uid', uid) });
+  t.same(found, [], 'nobody asked for a signature');
+
+  const asTag = { method: 'tagUid', tagId: tagId(nativeCrypto, 'uid', uid) };
+  t.same(await tap(storage('hello'), undefined, reporting), asTag);
+  t.same(await tap(storage('hello', 'copied'), undefined, reporting), asTag);
+  t.same(await tap(storage('hello'), undefined, requiring), asTag);
+  t.equal(await tap(storage('hello', 'copied'), undefined, requiring), 'tag.notGenuine');
+  t.equal(await tap(storage('hello', 'silent'), undefined, requiring), 'tag.signatureUnread');
+  for (let time = 0; time < 3; time++)
+    t.equal(await tap(storage('hello', 'unpassed'), undefined, requiring), 'tag.signatureUnread');
+  t.same(await tap(storage('hello'), undefined, reporting), asTag, 'read on');
+  t.same(found, ['yes', 'no', 'yes', 'no', ...Array(4).fill('unread'), 'notAsked'], 'and asked no more');
 });

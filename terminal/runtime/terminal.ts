@@ -60,7 +60,7 @@ import { type DeskOptions, SaleDesk } from './sale-desk.js';
 import { type HostReply, type RunnerPorts, SaleRunner } from './sale-runner.js';
 import { receiptContext, serviceOfBarcode, shopDay, storedView, viewOf } from './sale-view.js';
 import { SlipDesk } from './slip-desk.js';
-import { Tags } from './tags.js';
+import { type Originality, Tags } from './tags.js';
 import { WallClock } from './wall-clock.js';
 import { type WalletPorts, Wallets } from './wallets.js';
 
@@ -106,6 +106,8 @@ export interface TerminalParts {
   readonly siteKey: () => Bytes | null;
   /** What a tap is asked for besides the member application; absent: nothing. */
   readonly wallets?: Pick<WalletPorts, 'settings' | 'crypto'>;
+  /** How the chips of tags are asked for their maker's signature; absent: not at all. */
+  readonly originality?: Originality | null;
   readonly options: DeskOptions & ScannerRights;
   readonly version: string;
   readonly crashed: (error: unknown) => void;
@@ -204,7 +206,11 @@ export class Terminal implements TerminalPort {
       siteKey: parts.siteKey,
       tapOrder: parts.wallets?.settings.tapOrder ?? ['application'],
       tags: parts.wallets
-        ? new Tags({ addresses: parts.wallets.settings.tagAddresses, crypto: parts.wallets.crypto, clock })
+        ? new Tags({
+            ...{ addresses: parts.wallets.settings.tagAddresses, crypto: parts.wallets.crypto, clock },
+            originality: parts.originality ?? null,
+            found: (tag) => this.#publish({ type: 'tag', tag }),
+          })
         : null,
       wallets: parts.wallets ? new Wallets({ ...parts.wallets, random, clock, wallClock: this.#clock }) : null,
       terminalId: () => store.identity()?.terminalId ?? '',

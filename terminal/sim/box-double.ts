@@ -59,6 +59,8 @@ interface BoxWish {
   readonly options?: Partial<DeskOptions & ScannerRights>;
   /** What a tap is asked for; nothing: the member application. */
   readonly wallets?: TerminalParts['wallets'];
+  /** How the chips of tags are asked; nothing: not at all. */
+  readonly originality?: TerminalParts['originality'];
   /** A relay board, and which sales switch it on. */
   readonly relay?: { readonly driver: Driver; readonly opensOn: RelayRule };
   /** A box that never met its host: no identity, no directives. */
@@ -154,6 +156,7 @@ export class BoxDouble {
       unclaimed: () => [],
       siteKey: () => wish.siteKey ?? null,
       ...(wish.wallets && { wallets: wish.wallets }),
+      ...(wish.originality && { originality: wish.originality }),
       options: {
         ...{
           simulated: false,

@@ -11,6 +11,7 @@ import type {
   Schedule,
 } from '../../drivers/contract/driver.js';
 import type { ApduLink, DeviceError, DeviceErrorCode } from '../../drivers/contract/transport.js';
+import { readerModel } from '../../drivers/pcsc/reader-models.js';
 import { type InstructionName, instructionNames, type SimulatedPhone } from '../../drivers/sim/phone/phone.js';
 import type { Bytes } from '../kernel/bytes.js';
 import { err, ok, type Result } from '../kernel/result.js';
@@ -26,6 +27,7 @@ export type FieldPhone = Pick<SimulatedPhone, 'atr' | 'respond' | 'entered' | 'l
 /** One phone in the field. */
 class PhoneLink implements ApduLink {
   readonly atr: Bytes;
+  passThrough?: NonNullable<ApduLink['passThrough']>;
   #gone: DeviceErrorCode | null = null;
   #busy = false;
   #whenGone: (() => void)[] = [];
@@ -38,6 +40,12 @@ class PhoneLink implements ApduLink {
     readonly device: 'reader-1' | 'slot-1' = 'reader-1',
   ) {
     this.atr = phone.atr;
+    const through = reader.passesThrough ? readerModel('Virtual PCD')?.passThrough : undefined;
+    if (through)
+      this.passThrough = async (command, timeout) => {
+        const answer = await this.transmit(through.wrap(command), timeout);
+        return answer.ok ? through.open(answer.value) : answer;
+      };
   }
 
   async transmit(command: Bytes, timeout: number): Promise<Result<Bytes, DeviceError>> {
@@ -99,6 +107,8 @@ export class ReaderDouble implements Driver {
   readonly links: PhoneLink[] = [];
   /** Where card numbers may pass. */
   sensitive = false;
+  /** Passes a card's own commands through, in the form of the virtual reader. */
+  passesThrough = false;
   /** There is a second device, slot-1, for cards with contacts. */
   hasSlot = false;
   /** What the reader says of itself while it is ready. */

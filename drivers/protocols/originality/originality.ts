@@ -22,6 +22,9 @@ export const makerKeys: Readonly<Record<'ntag21x' | 'ntag424', MakerKey>> = {
   },
 };
 
+/** READ_SIG of NTAG21x, to the chip itself: the answer is the signature alone. */
+export const readSigCommand = hex('3c00');
+
 const uidBytes = 7;
 /** r ‖ s, by curve. */
 export const signatureBytes: Readonly<Record<ChipCurve, number>> = { secp128r1: 32, secp224r1: 56 };

@@ -1,8 +1,10 @@
 /**
- * An NTAG213 behind a PC/SC reader, simulated: a Type 2 tag with a text on it, and the reader's READ BINARY for it. Written
- * from the documents and shared with no code of the terminal.
+ * An NTAG213 behind a PC/SC reader, simulated: a Type 2 tag with a text on it and the simulator's signature in its chip, the
+ * reader's READ BINARY for it, and its way for the chip's own commands, as an ACR122U's. Written from the documents and shared
+ * with no code of the terminal.
  */
 import type { Bytes } from '../../../terminal/kernel/bytes.js';
+import { signChip } from './chip-maker.js';
 
 export const type2Misbehaviours = [
   'none',
@@ -17,6 +19,22 @@ export const type2Misbehaviours = [
 ] as const;
 export type Type2Misbehaviour = (typeof type2Misbehaviours)[number];
 
+/** What its chip says when it is asked for its maker's signature. */
+export const chipAnswers = [
+  'signed',
+  /** One bit of the signature is wrong. */
+  'wrong',
+  /** The signature of another chip. */
+  'copied',
+  /** One byte less of it. */
+  'cut',
+  /** It knows of none and falls silent, as an older kind does. */
+  'silent',
+  /** Its reader passes nothing through. */
+  'unpassed',
+] as const;
+export type ChipAnswer = (typeof chipAnswers)[number];
+
 /** ATR of a storage card: ISO 14443A part 3, MIFARE Ultralight (PC/SC part 3 §3.1.3.2.3.2). */
 export const ntag21xAtr = new Uint8Array(Buffer.from('3b8f8001804f0ca0000003060300030000000068', 'hex'));
 
@@ -26,6 +44,7 @@ const dataPages = 36;
 export class Ntag21x {
   readonly atr = ntag21xAtr;
   misbehaviour: Type2Misbehaviour = 'none';
+  chip: ChipAnswer = 'signed';
 
   /** `uid` of 7 bytes; `text` up to 120 characters of ASCII. */
   constructor(
@@ -58,7 +77,21 @@ export class Ntag21x {
 
   powerLost(): void {}
 
+  /** The reader's answer to the chip's READ_SIG: D5 43, the PN532's status (01: nobody answered), the chip's answer. */
+  #signature(): Buffer {
+    const { uid, chip } = this;
+    if (chip === 'silent') return Buffer.from('d543019000', 'hex');
+    const signed = Buffer.from(uid);
+    if (chip === 'copied') signed[6] = (signed[6] ?? 0) ^ 0x01;
+    const signature = Buffer.from(signChip(new Uint8Array(signed)));
+    if (chip === 'wrong') signature[31] = (signature[31] ?? 0) ^ 0x01;
+    const given = chip === 'cut' ? signature.subarray(1) : signature;
+    return Buffer.concat([Buffer.of(0xd5, 0x43, 0x00), given, Buffer.of(0x90, 0x00)]);
+  }
+
   respond(command: Bytes): Bytes {
+    if (this.chip !== 'unpassed' && Buffer.from(command).toString('hex') === 'ff00000004d4423c00')
+      return new Uint8Array(this.#signature());
     const [cla, instruction, , page = 0, length = 0] = command;
     const at = page * 4;
     if (cla !== 0xff || instruction !== 0xb0 || at >= pages * 4) return new Uint8Array([0x6a, 0x81]);
