@@ -156,6 +156,11 @@ t.test('what cannot come about is said, and clashes are said beside values out o
   t.same(problemsOf('[relays]\nopensOn = "sales"\npaths = ["/dev/a"]\n'), []);
   t.same(pathsOf('[readers]\nwalletPolling = true\n'), ['readers.walletPolling']);
   t.same(problemsOf('[readers]\nwalletPolling = true\n[wallet]\npassTypeIds = ["pass.com.example.a"]\n'), []);
+  const tapsTags = '[wallet]\ntapOrder = ["application", "tag"]\n';
+  for (const value of ['off', 'report', 'require'])
+    t.same(problemsOf(`${tapsTags}[tags]\noriginality = "${value}"\n`), [], value);
+  t.same(pathsOf(`${tapsTags}[tags]\noriginality = "always"\n`), ['tags.originality']);
+  t.same(pathsOf('[tags]\noriginality = "require"\n'), ['tags.originality'], 'no tag is read');
   t.same(pathsOf('[readers]\ncontactSlots = ["ICC"]\nignoredNames = ["SAM", "ICC"]\n'), ['readers.contactSlots']);
   t.same(pathsOf('[readers]\ncontactSlots = [""]\n'), ['readers.contactSlots']);
   const nine = Array.from({ length: 9 }, (_, at) => `"/dev/${at}"`).join(', ');

@@ -194,7 +194,12 @@ function crowds(
 }
 
 /** What was asked for and cannot come about by anything else that is configured. */
-function idle({ readers, relays, wallet }: Pick<Config, 'readers' | 'relays' | 'wallet'>): readonly ConfigProblem[] {
+function idle({
+  readers,
+  relays,
+  tags,
+  wallet,
+}: Pick<Config, 'readers' | 'relays' | 'tags' | 'wallet'>): readonly ConfigProblem[] {
   const both = readers.contactSlots.filter((name) => readers.ignoredNames.includes(name));
   return [
     ...(relays.opensOn !== 'never' && relays.paths.length === 0
@@ -203,6 +208,15 @@ function idle({ readers, relays, wallet }: Pick<Config, 'readers' | 'relays' | '
             path: 'relays.opensOn',
             value: shown(relays.opensOn),
             problem: 'opens nothing: relays.paths names no board',
+          },
+        ]
+      : []),
+    ...(tags.originality !== 'off' && !wallet.tapOrder.includes('tag')
+      ? [
+          {
+            path: 'tags.originality',
+            value: shown(tags.originality),
+            problem: 'asks no tag: wallet.tapOrder does not name tag',
           },
         ]
       : []),

@@ -117,7 +117,7 @@ export const tagOptions = [
     type: 'choice',
     default: 'off',
     choices: ['off', 'report', 'require'],
-    help: 'Whether the chip of an NTAG21x is asked for the signature that NXP put into it, on readers that can (ACR122U). off: not asked; report: asked with one more command, and `follow` and the tills are told; require: a Type 2 tag whose signature does not hold, or cannot be read at this reader, is no credential. It says that NXP made the chip and can be copied with the UID. Not tried on hardware.',
+    help: 'Whether the chip of an NTAG21x is asked for NXP’s signature, on readers that can (ACR122U). report: with one more command, and `follow` and tills are told; require: a Type 2 tag whose signature fails or cannot be read here is no credential. Not tried on hardware.',
   },
 ] as const;
 
