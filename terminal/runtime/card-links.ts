@@ -323,9 +323,13 @@ export class CardLinks {
     return { wallets, wallet: card.wallet };
   }
 
-  /** The first membership that the card has of the merchants served here; it says nothing of any other. */
-  async #selectMembership(card: Card): Promise<Selected> {
-    for (const merchantId of this.ports.merchants()) {
+  /**
+   * The first membership that the card has of the merchants served here; it says nothing of any other. For its balance only the
+   * counter's own merchant is asked: a partner's money on the card is nothing to take here, with or without the host.
+   */
+  async #selectMembership(card: Card, key: Question['key']): Promise<Selected> {
+    const served = this.ports.merchants();
+    for (const merchantId of key === 'card' ? served.slice(0, 1) : served) {
       const answer = decodeSelectAnswer(await this.#transmit(card, selectCommand(this.ports.crypto, merchantId)));
       if (answer.ok || answer.error.code !== 'card.noApplication') return value(answer);
     }
@@ -334,8 +338,8 @@ export class CardLinks {
 
   async #presentApplication(card: Card, question: Question): Promise<Presented> {
     card.wallet = null;
-    const selected = await this.#selectMembership(card);
     const { key } = question;
+    const selected = await this.#selectMembership(card, key);
     const keyId = keyIdOf(selected, key);
     if (!keyId) throw new LinkProblem('card.absent');
     if (question.hostOnly) this.#needHost();

@@ -94,6 +94,19 @@ t.test('a box that serves partners asks in its order and takes the first that th
   );
 });
 
+t.test('a partner’s balance on the card is not asked for, also where the box could take it alone', async (t) => {
+  const box = await openBox(t, { siteKey });
+  serves(box, 'M1', 'M3');
+  const partner = new SimulatedPhone({
+    memory: new VolatileMemory(withMembership(newPhoneState('1381'), box.host.membership('1381', 10_000, 'M3'))),
+  });
+  await box.start(card, { purchase: { amountMinor: 4_000 as AmountMinor } });
+  box.reader.tap(partner);
+  await until('tap again', () => box.reader.signals.at(-1) === 'tapAgain');
+  t.same(box.reader.commands, ['select']);
+  t.match(partner.show().memberships, [{ useCounter: 0 }], 'nothing was proved');
+});
+
 t.test(
   'a stranger costs a SELECT for each merchant and no more; what fails otherwise is not asked further',
   async (t) => {
