@@ -128,13 +128,13 @@ export const errorTable = {
   'tag.notGenuine': row(
     'warning',
     'never',
-    'This tag’s chip is not proved to be its maker’s: it may be a copy. Give the member another tag.',
+    'The chip of this tag is not proved to be genuine: it may be a copy. Give the member another tag.',
     '标签芯片未通过原厂签名验证，可能是仿制品，请更换会员标签。',
   ),
   'tag.signatureUnread': row(
     'warning',
     'later',
-    'The tag’s maker’s signature, which this shop requires, could not be read here. Tap again, or use another reader or tag.',
+    'This shop wants the signature of the chip, and it could not be read. Tap again, or use another reader or tag.',
     '本店要求验证标签的原厂签名，但未能读取。请重新感应，或更换读卡器或标签。',
   ),
   'chip.notInserted': row('info', 'later', 'Nobody inserted a bank card in time.', '未在规定时间内插入银行卡。'),

@@ -84,5 +84,7 @@ t.test('the page and the OpenAPI document name the same calls', async (t) => {
   for (const call of calls) t.match(page, call);
   const refs = [...JSON.stringify(document).matchAll(/#\/components\/schemas\/([A-Za-z]+)/g)].map((match) => match[1]);
   const { components } = document as unknown as { components: { schemas: Record<string, unknown> } };
-  t.same([...new Set(refs)].sort(), Object.keys(components.schemas).sort(), 'every name is defined and used');
+  // The data of an event: OpenAPI has no place to refer to it.
+  const used = new Set([...refs, 'Inquiry']);
+  t.same([...used].sort(), Object.keys(components.schemas).sort(), 'every name is defined and used');
 });
