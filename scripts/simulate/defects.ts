@@ -91,7 +91,7 @@ export const defects: readonly Defect[] = [
     file: 'terminal/core/offline.ts',
     find: 'reading.allowances.filter((slice) => nowMs < slice.expiresAtMs)',
     replace: 'reading.allowances.filter((slice) => nowMs < Number.MAX_SAFE_INTEGER || slice)',
-    seeds: 100,
+    seeds: 200,
   },
   {
     name: 'floor limits do not bind',
@@ -127,7 +127,7 @@ export const defects: readonly Defect[] = [
     file: 'host-sync/server/ledger/intake.ts',
     find: '    writes.push(deadLetter(terminal.id, letter, answer.code, answer.detail, context.nowMs));\n',
     replace: '    writes.push();\n',
-    seeds: 100,
+    seeds: 200,
   },
   {
     name: 'a reversal before its original leaves no tombstone',
