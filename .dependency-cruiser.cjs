@@ -3,7 +3,8 @@
 // rules on cycles, unresolved modules and test files hold for them.
 
 const TEST = '\\.test\\.ts$';
-const SIM = '^(?!node_modules/).*/sim/';
+/** Simulated worlds and devices, and the stages of recordings. */
+const SIM = '^(?!node_modules/).*/(sim|vectors/stages)/';
 const OURS = '^(terminal|drivers|host-sync|config|scripts)/';
 const KERNEL = '^terminal/kernel/';
 const NATIVE = '^terminal/kernel/native(-chip)?\\.ts$';

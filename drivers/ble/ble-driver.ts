@@ -8,15 +8,7 @@ import type { Clock } from '../../terminal/kernel/ports.js';
 import { printable } from '../../terminal/kernel/redaction.js';
 import { err, ok, type Result } from '../../terminal/kernel/result.js';
 import { durationMs, type MonotonicMs } from '../../terminal/kernel/units.js';
-import type {
-  ByteDirection,
-  ByteSink,
-  DeviceEvent,
-  DeviceStatus,
-  Driver,
-  Schedule,
-  UnclaimedDevice,
-} from '../contract/driver.js';
+import type { ByteSink, DeviceEvent, DeviceStatus, Driver, Schedule, UnclaimedDevice } from '../contract/driver.js';
 import { DeviceOrders } from '../contract/orders.js';
 import type { DeviceError } from '../contract/transport.js';
 import { emptyLine, endOfGap, readScanLine, type ScanLineState } from '../protocols/scan-line/scan-line.js';
@@ -173,6 +165,7 @@ export class BleDriver implements Driver {
 
   listenIn(identity: string, sink: ByteSink | null): void {
     this.#orders.listenIn(identity, sink);
+    this.#orders.about(identity, () => ({ idleGapMs: this.setup.options.idleGapMs }));
   }
 
   signal(): void {
@@ -219,7 +212,7 @@ export class BleDriver implements Driver {
     });
   }
 
-  #passed(row: BleDevice | null, direction: ByteDirection, data: Bytes): void {
+  #passed(row: BleDevice | null, direction: 'in' | 'out', data: Bytes): void {
     if (row?.identity) this.#orders.passed(row.identity, direction, data);
   }
 

@@ -130,12 +130,28 @@ export interface MemberScreen {
 /** What the member is told at the tap, by LED, buzzer or display: keep holding, done, tap again, refused, or nothing. */
 export type MemberSignal = 'hold' | 'done' | 'tapAgain' | 'refused' | 'idle';
 
+/** What a driver is asked to do with one device, in the words of recordings. */
+export type DeviceOrder =
+  | { readonly print: { readonly lines: readonly string[]; readonly qr: string | null } }
+  | { readonly show: readonly [string, string] }
+  | { readonly pulse: true }
+  | { readonly askPin: { readonly pan: string; readonly timeoutS: number } }
+  | { readonly cancelPin: true }
+  /** A message that a modem took from the folder. */
+  | { readonly send: { readonly id: string; readonly to: string; readonly text: string } }
+  /** A command over a link, in hex, and the link's end, where `out` does not say it. */
+  | { readonly transmit: string }
+  | { readonly release: true }
+  /** Lets the device go, or takes it up. */
+  | { readonly serve: boolean };
+
 /**
- * Takes a copy of the bytes that passed between a device and its driver: `in` from the device, `out` to it; `about` is what
- * the driver had to know to read them (a report descriptor), said first. Must not throw.
+ * Takes a copy of what passed between a device and its driver: the bytes, `in` from the device and `out` to it; that its line was
+ * `opened` or `closed`; each `order` (a DeviceOrder) and what became of it, its `end`. `about` is what the driver had to know: a
+ * report descriptor, its settings; said first. Orders, ends and settings are JSON in UTF-8. Must not throw.
  */
-export type ByteSink = (direction: ByteDirection, bytes: Bytes) => void;
-export type ByteDirection = 'in' | 'out' | 'about';
+export type ByteSink = (what: PassedMoment, bytes: Bytes) => void;
+export type PassedMoment = 'in' | 'out' | 'opened' | 'closed' | 'order' | 'end' | 'about';
 
 export interface Driver {
   /** Which driver this is, for people and for recordings: `serial-scanner`. Unique among the drivers. */

@@ -5,14 +5,19 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { utf8 } from '../../terminal/kernel/bytes.js';
+import type { DeviceEvent, DeviceOrder, DeviceStatus } from './driver.js';
+import { DeviceOrders } from './orders.js';
 import {
   decodeRecording,
   encodeRecordedLine,
   encodeRecordingHead,
+  eventLine,
   type Moment,
+  moments,
   type Recording,
   recordingBytesMax,
 } from './recording.js';
+import type { ApduLink } from './transport.js';
 
 const encode = (recording: Recording): Uint8Array =>
   utf8(encodeRecordingHead(recording) + recording.lines.map(encodeRecordedLine).join(''));
@@ -45,7 +50,7 @@ t.test('an example by hand', async (t) => {
 
 const anyLine = fc.record({
   afterMs: fc.nat(5_000),
-  moment: fc.constantFrom<Moment>('in', 'out', 'about', 'code', 'card', 'cardGone'),
+  moment: fc.constantFrom<Moment>(...moments),
   bytes: fc.uint8Array({ maxLength: 40 }),
 });
 const anyRecording = fc.array(anyLine, { maxLength: 30 }).map((steps): Recording => {
@@ -69,6 +74,43 @@ t.test('what is written is read back, and a cut is never taken for the whole', a
       }),
     ),
   );
+});
+
+t.test('each event but a state has its line', async (t) => {
+  const link = { id: '1', atr: utf8('ATR') } as ApduLink;
+  const events: readonly DeviceEvent[] = [
+    { type: 'codeScanned', device: 'a', code: '4006381333931', aim: ']E0' },
+    { type: 'cardPresented', device: 'a', link },
+    { type: 'cardInserted', device: 'a', link },
+    { type: 'cardRemoved', device: 'a', linkId: '1' },
+    { type: 'stripeRead', device: 'a', tracks: ['B1^T/C^1', null, null] },
+    { type: 'numberKeyed', device: 'a', digits: '42' },
+  ];
+  t.same(
+    events.map(eventLine).map((line) => line && `${line.moment} ${new TextDecoder().decode(line.bytes)}`),
+    ['code 4006381333931', 'card ATR', 'card ATR', 'cardGone ', 'stripe ["B1^T/C^1",null,null]', 'number 42'],
+  );
+  t.equal(eventLine({ type: 'deviceStateChanged', status: {} as DeviceStatus }), null);
+});
+
+t.test('orders are told in their text to who listens in, and to nobody else', async (t) => {
+  const orders = new DeviceOrders();
+  let made = 0;
+  const pulse = (): DeviceOrder => {
+    made += 1;
+    return { pulse: true };
+  };
+  orders.ordered('a', pulse);
+  t.equal(made, 0, 'not even made into a text');
+  const heard: string[] = [];
+  orders.listenIn('a', (what, bytes) => heard.push(`${what} ${new TextDecoder().decode(bytes)}`));
+  orders.ordered('b', pulse);
+  orders.line('a', 'opened');
+  orders.ordered('a', pulse);
+  orders.ended('a', () => ({ switched: 'sent' }));
+  orders.listenIn('a', null);
+  orders.ordered('a', pulse);
+  t.same([made, heard], [1, ['opened ', 'order {"pulse":true}', 'end {"switched":"sent"}']]);
 });
 
 t.test('a flipped bit is refused or gives another recording; it never throws', async (t) => {

@@ -8,23 +8,27 @@
  *   0 in 34303036
  *   12 in 333831333333393331 (any number of lines; time in whole milliseconds since the first, never smaller than before)
  *   12 code 34303036333831333333393331
+ *
+ * A printer's, as an example of what is ordered: `0 opened`, `3 order 7b227072696e74…` (JSON, {"print":…}), `3 out 1004…`,
+ * `5 in 12`, `90 end 7b22…`. drivers/contract/driver.ts has the orders.
  */
 import { type Bytes, decodeHex, decodeUtf8, toHex, utf8 } from '../../terminal/kernel/bytes.js';
 import { type DecodeError, decodeError, ok, type Result } from '../../terminal/kernel/result.js';
-import type { ByteDirection } from './driver.js';
+import type { DeviceEvent, PassedMoment } from './driver.js';
 
 /** Longest recording, in bytes of its text. */
 export const recordingBytesMax = 1_048_576;
 const header = 'shouli-recording 1';
 const timeMaxMs = 86_400_000;
 
-/** in, out, about: bytes that passed. code: a scanned text. card: an ATR. cardGone: no bytes. */
-const moments = ['in', 'out', 'about', 'code', 'card', 'cardGone'] as const satisfies readonly (
-  | ByteDirection
-  | 'code'
-  | 'card'
-  | 'cardGone'
-)[];
+/**
+ * What passed, and what the driver reported. code: a scanned text. card: an ATR. cardGone: no bytes. stripe: the three tracks as a
+ * JSON array. number: keyed digits.
+ */
+export const moments = [
+  ...(['in', 'out', 'opened', 'closed', 'order', 'end', 'about'] satisfies PassedMoment[]),
+  ...(['code', 'card', 'cardGone', 'stripe', 'number'] as const),
+] as const;
 export type Moment = (typeof moments)[number];
 
 export interface RecordedLine {
@@ -44,6 +48,25 @@ export interface Recording {
 /** The first lines of a recording, each ended. Driver and identity hold no line break. */
 export const encodeRecordingHead = ({ driver, identity }: Pick<Recording, 'driver' | 'identity'>): string =>
   `${header}\ndriver ${driver}\nidentity ${identity}\n`;
+
+/** What a recording says of an event; null: nothing. */
+export function eventLine(event: DeviceEvent): Omit<RecordedLine, 'atMs'> | null {
+  switch (event.type) {
+    case 'codeScanned':
+      return { moment: 'code', bytes: utf8(event.code) };
+    case 'cardPresented':
+    case 'cardInserted':
+      return { moment: 'card', bytes: event.link.atr };
+    case 'cardRemoved':
+      return { moment: 'cardGone', bytes: new Uint8Array(0) };
+    case 'stripeRead':
+      return { moment: 'stripe', bytes: utf8(JSON.stringify(event.tracks)) };
+    case 'numberKeyed':
+      return { moment: 'number', bytes: utf8(event.digits) };
+    case 'deviceStateChanged':
+      return null;
+  }
+}
 
 /** One line, ended. */
 export const encodeRecordedLine = ({ atMs, moment, bytes }: RecordedLine): string =>

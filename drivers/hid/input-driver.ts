@@ -31,6 +31,8 @@ export interface HidKind {
   readonly enabled: boolean;
   /** Devices that have a row also while they are away. */
   readonly named: readonly string[];
+  /** What of the configuration changes what is read; for recordings. */
+  readonly settings: unknown;
   readonly judge: (device: HidDevice) => HidVerdict;
 }
 
@@ -123,6 +125,7 @@ export class HidInputDriver implements Driver {
     this.#orders.listenIn(identity, sink);
     const plugged = this.#inputs.find((each) => each.identity === identity)?.plugged;
     if (sink && plugged) sink('about', plugged.descriptor);
+    this.#orders.about(identity, () => this.kind.settings);
   }
 
   signal(): void {

@@ -18,6 +18,7 @@ export class HidScannerDriver extends HidInputDriver {
       {
         ...{ name: 'hid-scanner', counter: 'codes', sensitive: false, enabled: options.enabled },
         named: [...options.devices, ...options.keyboards],
+        settings: options,
         judge: (device) => judgeDevice(device, options),
       },
       ports,
@@ -32,6 +33,7 @@ export class StripeReaderDriver extends HidInputDriver {
       {
         ...{ name: 'hid-stripe', counter: 'swipes', sensitive: true, enabled: options.enabled },
         named: options.devices,
+        settings: options,
         judge: (device) => judgeStripeReader(device, options),
       },
       ports,
@@ -46,6 +48,7 @@ export class KeypadDriver extends HidInputDriver {
       {
         ...{ name: 'hid-keypad', counter: 'numbers', sensitive: true, enabled: options.devices.length > 0 },
         named: options.devices,
+        settings: options,
         judge: (device) => judgeKeypad(device, options),
       },
       ports,

@@ -6,15 +6,7 @@ import type { Bytes } from '../../terminal/kernel/bytes.js';
 import type { Clock } from '../../terminal/kernel/ports.js';
 import { err, ok, type Result } from '../../terminal/kernel/result.js';
 import { durationMs } from '../../terminal/kernel/units.js';
-import type {
-  ByteDirection,
-  ByteSink,
-  DeviceEvent,
-  DeviceStatus,
-  Driver,
-  MemberSignal,
-  Schedule,
-} from '../contract/driver.js';
+import type { ByteSink, DeviceEvent, DeviceStatus, Driver, MemberSignal, Schedule } from '../contract/driver.js';
 import { DeviceOrders } from '../contract/orders.js';
 import type { DeviceError } from '../contract/transport.js';
 import { cardKind } from '../protocols/atr/atr.js';
@@ -139,6 +131,8 @@ export class PcscDriver implements Driver {
 
   listenIn(identity: string, sink: ByteSink | null): void {
     this.#orders.listenIn(identity, sink);
+    const { contactSlots, memberSignals, refuseTwoCards } = this.#options;
+    this.#orders.about(identity, () => ({ contactSlots, memberSignals, refuseTwoCards }));
     const device = this.#devices.find((each) => each.identity === identity);
     if (sink && device && device.reader !== null)
       sink('in', readerFrames.encode({ type: 'readerAdded', reader: device.reader, name: device.name.full }));
@@ -186,7 +180,7 @@ export class PcscDriver implements Driver {
     this.#process.send(frame);
   }
 
-  #passed(device: ReaderDevice | null | undefined, direction: ByteDirection, frame: Frame): void {
+  #passed(device: ReaderDevice | null | undefined, direction: 'in' | 'out', frame: Frame): void {
     if (device) this.#orders.passed(device.identity, direction, readerFrames.encode(frame));
   }
 

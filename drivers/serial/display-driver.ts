@@ -58,6 +58,7 @@ export class CustomerDisplayDriver extends LineDriver<Showing> {
   }
 
   #tell(line: Line<Showing>, text: DisplayText): void {
+    this.orders.ordered(line.identity, () => ({ show: text }));
     line.own.due = text;
     if (line.transport && line.own.writing !== line.transport) void this.#write(line, line.transport);
   }
@@ -91,7 +92,9 @@ export class CustomerDisplayDriver extends LineDriver<Showing> {
     return { due: null, writing: null, shown: 0 };
   }
   protected began(line: Line<Showing>): void {
-    void line.transport?.write(resetDisplay(this.options.chinese));
+    const reset = resetDisplay(this.options.chinese);
+    this.orders.passed(line.identity, 'out', reset);
+    void line.transport?.write(reset);
     this.#tell(line, this.#text);
   }
   protected left({ own }: Line<Showing>): void {
@@ -99,6 +102,10 @@ export class CustomerDisplayDriver extends LineDriver<Showing> {
   }
   protected read(): void {
     // A display sends nothing that anybody asked for.
+  }
+  protected settings(): unknown {
+    const { baud, chinese, commands } = this.options;
+    return { baud, chinese, commands };
   }
   protected counters({ shown }: Showing): Readonly<Record<string, number>> {
     return { shown };

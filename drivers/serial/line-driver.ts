@@ -99,6 +99,8 @@ export abstract class LineDriver<Own> implements Driver {
   protected owesFarewell(_line: Line<Own>): boolean {
     return false;
   }
+  /** What of the configuration changes what is written or read; for recordings. */
+  protected abstract settings(): unknown;
   protected abstract counters(own: Own): Readonly<Record<string, number>>;
 
   async start(emit: (event: DeviceEvent) => void): Promise<void> {
@@ -112,6 +114,7 @@ export abstract class LineDriver<Own> implements Driver {
 
   serve(identity: string, inService: boolean): void {
     if (!this.orders.serve(identity, inService)) return;
+    this.orders.ordered(identity, () => ({ serve: inService }));
     const line = this.lines.find((each) => each.identity === identity);
     if (!line) return;
     if (!inService) this.#letGo(line, true);
@@ -120,6 +123,7 @@ export abstract class LineDriver<Own> implements Driver {
 
   listenIn(identity: string, sink: ByteSink | null): void {
     this.orders.listenIn(identity, sink);
+    this.orders.about(identity, () => this.settings());
   }
 
   signal(): void {
@@ -215,6 +219,7 @@ export abstract class LineDriver<Own> implements Driver {
     line.transport = transport;
     line.isHere = true;
     line.opened += 1;
+    this.orders.line(identity, 'opened');
     transport.onData((chunk) => {
       if (line.transport === transport) this.#read(line, chunk);
     });
@@ -250,6 +255,7 @@ export abstract class LineDriver<Own> implements Driver {
     const farewell = isOpen && transport ? this.farewell(line, transport) : null;
     this.left(line);
     line.transport = null;
+    if (transport) this.orders.line(line.identity, 'closed');
     if (transport) this.#close(transport, farewell ? this.#part(line, farewell) : null);
   }
 

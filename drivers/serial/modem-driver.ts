@@ -75,6 +75,10 @@ export class ModemDriver extends LineDriver<Carrying> {
   protected fresh(): Carrying {
     return { talk: null, wake: () => {}, sent: 0, unsure: 0, unsent: 0, received: 0, refused: 0, later: null };
   }
+  protected settings(): unknown {
+    const { baud, homePrefix, ownNumber } = this.options;
+    return { baud, homePrefix, ownNumber };
+  }
   protected counters({ sent, unsure, unsent, received, refused }: Carrying): Readonly<Record<string, number>> {
     return { sent, unsure, unsent, received, refused };
   }
@@ -133,7 +137,7 @@ export class ModemDriver extends LineDriver<Carrying> {
   }
 
   /** One look: takes what came, then sends what waits. @returns what is wrong, or null */
-  async #carry({ own }: Line<Carrying>, talk: ModemTalk): Promise<string | null> {
+  async #carry({ identity, own }: Line<Carrying>, talk: ModemTalk): Promise<string | null> {
     this.#spool ??= this.#openSpool();
     const listed = await talk.list();
     if (!listed) return 'AT+CMGL: no answer';
@@ -141,9 +145,11 @@ export class ModemDriver extends LineDriver<Carrying> {
       // Bytes were lost on the line: it lies there still, and is listed again.
       if (!pdu) continue;
       const read = decodeDeliverTpdu(pdu);
-      const end = read.ok
-        ? this.#spool.receive({ ...read.value, from: this.#asWritten(read.value.from), to: this.options.ownNumber })
-        : 'unfit';
+      const part = read.ok
+        ? { ...read.value, from: this.#asWritten(read.value.from), to: this.options.ownNumber }
+        : null;
+      const end = part ? this.#spool.receive(part) : 'unfit';
+      this.orders.ended(identity, () => ({ received: part, end }));
       if (end === 'full') continue;
       if (end === 'stored') own.received++;
       if (end === 'unfit') own.refused++;
@@ -152,18 +158,24 @@ export class ModemDriver extends LineDriver<Carrying> {
     while (!talk.isGone) {
       const message = this.#spool.claim();
       if (!message) return null;
-      const trouble = await this.#send(own, talk, message);
+      this.orders.ordered(identity, () => ({ send: message }));
+      const trouble = await this.#send({ identity, own }, talk, message);
       if (trouble !== null) return trouble;
     }
     return null;
   }
 
-  async #send(own: Carrying, talk: ModemTalk, { id, to, text }: NonNullable<ReturnType<ModemSpool['claim']>>) {
+  async #send(
+    { identity, own }: Pick<Line<Carrying>, 'identity' | 'own'>,
+    talk: ModemTalk,
+    { id, to, text }: NonNullable<ReturnType<ModemSpool['claim']>>,
+  ) {
     const spool = this.#spool as ModemSpool;
     this.#reference = (this.#reference + 1) % referencesMax;
     const parts = splitText(text, this.#reference);
     const settle = (end: 'sent' | 'unsure' | 'unsent', reason: string): null => {
       spool.settle(id, end, reason);
+      this.orders.ended(identity, () => ({ end, reason }));
       own[end]++;
       return null;
     };
@@ -178,6 +190,7 @@ export class ModemDriver extends LineDriver<Carrying> {
         if (tries >= laterTriesMax) return settle('unsent', 'not taken, again and again');
         own.later = { id, tries };
         spool.giveBack(id);
+        this.orders.ended(identity, () => ({ end: 'later' }));
         return 'the network or the SIM takes no message now';
       }
       if (end.end !== 'sent') return settle('unsure', `no answer for ${where}`);

@@ -2,6 +2,7 @@
  * Infrared and radio modules on serial lines: a member's device that speaks over one is presented as a card is. Must not
  * know what passes over the link.
  */
+import { toHex } from '../../terminal/kernel/bytes.js';
 import { type Line, LineDriver, type LinePorts, namedLines, type WantedLine } from './line-driver.js';
 import { ModuleTalk } from './module-talk.js';
 
@@ -47,6 +48,8 @@ export class ModuleDriver extends LineDriver<Speaking> {
         this.orders.passed(identity, 'out', bytes);
         void transport?.write(bytes);
       },
+      ordered: (order) => this.orders.ordered(identity, () => order),
+      answered: (answer) => this.orders.ended(identity, () => ({ answer: toHex(answer) })),
       lineMs: (bytes) => Math.ceil((bytes * bitsAByte * 1_000) / this.#baud),
       presented: (link) => this.emit({ type: 'cardPresented', device, link }),
       removed: (linkId) => this.emit({ type: 'cardRemoved', device, linkId }),
@@ -66,6 +69,9 @@ export class ModuleDriver extends LineDriver<Speaking> {
     own.talk?.hear(chunk);
   }
 
+  protected settings(): unknown {
+    return { baud: this.#baud };
+  }
   protected counters({ counts }: Speaking): Readonly<Record<string, number>> {
     return counts;
   }

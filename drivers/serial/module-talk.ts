@@ -2,11 +2,11 @@
  * Module talk: which member's device speaks over an infrared or radio module, and its commands and answers, each command done
  * at most once however often it has to be sent. Must not open the line, nor know what a command means.
  */
-import { type Bytes, concat, uintBE } from '../../terminal/kernel/bytes.js';
+import { type Bytes, concat, toHex, uintBE } from '../../terminal/kernel/bytes.js';
 import type { Clock } from '../../terminal/kernel/ports.js';
 import { err, ok } from '../../terminal/kernel/result.js';
 import { durationMs, type MonotonicMs } from '../../terminal/kernel/units.js';
-import type { Schedule } from '../contract/driver.js';
+import type { DeviceOrder, Schedule } from '../contract/driver.js';
 import type { ApduLink, DeviceError } from '../contract/transport.js';
 import {
   encodeFragments,
@@ -30,6 +30,9 @@ export interface TalkPort {
   readonly schedule: Schedule;
   /** Best effort: what is lost is sent again. */
   readonly write: (bytes: Bytes) => void;
+  /** Told before it is carried out, with the answer of the device after it; for recordings. */
+  readonly ordered: (order: DeviceOrder) => void;
+  readonly answered: (answer: Bytes) => void;
   /** How long so many bytes take on the line, milliseconds. */
   readonly lineMs: (bytes: number) => number;
   readonly presented: (link: ApduLink) => void;
@@ -157,6 +160,7 @@ export class ModuleTalk {
     const served = this.#served;
     if (served?.session !== session) return number;
     this.port.count('exchanges');
+    this.port.ordered({ transmit: toHex(command) });
     if (command.length > messageBytesMax) {
       const error: DeviceError = { code: 'device.failed', detail: `a command over ${messageBytesMax} bytes` };
       this.port.schedule(0, () => served.link.settled(number, err(error)));
@@ -198,12 +202,14 @@ export class ModuleTalk {
     if (!step.ok || !step.value.message || step.value.message.exchange !== (exchange.number & 0xff)) return;
     exchange.cancel();
     served.exchange = null;
+    this.port.answered(step.value.message.bytes);
     served.link.settled(exchange.number, ok(step.value.message.bytes));
   }
 
   /** Said goodbye to; it has to be silent before it is taken again. */
   #letGo(session: number, error: DeviceError): void {
     if (this.#served?.session !== session) return;
+    this.port.ordered({ release: true });
     this.port.write(encodeModuleFrame({ kind: 'bye', session, body: new Uint8Array(0) }));
     if (this.#resting.size < devicesMax) this.#resting.set(session, this.port.clock.monotonicMs());
     this.#end(error);

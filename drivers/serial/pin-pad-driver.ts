@@ -2,6 +2,7 @@
  * PIN pads on lines of bytes, a serial port or the reports of a HID device: has a member key a PIN and gives the block that the pad
  * encrypted. Must not see a PIN, and must not log or keep a card number, a block or a key serial number.
  */
+import { toHex } from '../../terminal/kernel/bytes.js';
 import type { Random } from '../../terminal/kernel/ports.js';
 import type { Bus, PinAsked, PinEnd } from '../contract/driver.js';
 import type { DeviceError } from '../contract/transport.js';
@@ -24,7 +25,13 @@ interface Asking {
 }
 
 const nobody: DeviceError = { code: 'device.absent', detail: 'no PIN pad is ready' };
-const timeoutS = { min: 5, max: 255 } as const;
+const timeoutRangeS = { min: 5, max: 255 } as const;
+
+/** As a recording says it; one is made on a simulated box alone. */
+const recordedEnd = (end: EntryEnd): unknown =>
+  end.result === 'entered'
+    ? { result: 'entered', keySerialNumber: toHex(end.keySerialNumber), pinBlock: toHex(end.pinBlock) }
+    : end;
 
 /** What a person has to see to after an entry; null: nothing. */
 function conditionOf(end: EntryEnd): DeviceError | null {
@@ -60,23 +67,30 @@ export class PinPadDriver extends LineDriver<Asking> {
     const isSound =
       /^[0-9]{8,19}$/.test(asked.pan) &&
       Number.isInteger(asked.timeoutS) &&
-      asked.timeoutS >= timeoutS.min &&
-      asked.timeoutS <= timeoutS.max;
+      asked.timeoutS >= timeoutRangeS.min &&
+      asked.timeoutS <= timeoutRangeS.max;
     if (!isSound) {
-      const detail = `8 to 19 digits of a card, ${timeoutS.min} to ${timeoutS.max} s`;
+      const detail = `8 to 19 digits of a card, ${timeoutRangeS.min} to ${timeoutRangeS.max} s`;
       return { result: 'failed', device, error: { code: 'device.unsupported', detail } };
     }
     if (own.talk.isBusy)
       return { result: 'failed', device, error: { code: 'device.busy', detail: 'a PIN is being keyed' } };
     own.counts.asked += 1;
+    const { pan, timeoutS } = asked;
+    this.orders.ordered(line.identity, () => ({ askPin: { pan, timeoutS } }));
     const end = await own.talk.ask(asked);
+    this.orders.ended(line.identity, () => recordedEnd(end));
     if (end.result === 'entered') own.counts.entered += 1;
     if (line.transport === transport) this.set(line, 'ready', conditionOf(end));
     return { ...end, device };
   }
 
   cancelPin(device: string | null): void {
-    for (const line of this.lines) if (device === null || line.device === device) line.own.talk?.cancel();
+    for (const line of this.lines) {
+      if ((device !== null && line.device !== device) || !line.own.talk?.isBusy) continue;
+      this.orders.ordered(line.identity, () => ({ cancelPin: true }));
+      line.own.talk.cancel();
+    }
   }
 
   /** A pad that is let go while it asks is told first: nobody is to key a PIN for nothing. */
@@ -95,6 +109,9 @@ export class PinPadDriver extends LineDriver<Asking> {
   }
   protected fresh(): Asking {
     return { talk: null, counts: { asked: 0, entered: 0, late: 0, strange: 0, noise: 0 } };
+  }
+  protected settings(): unknown {
+    return { model: this.#model };
   }
   protected counters({ counts }: Asking): Readonly<Record<string, number>> {
     return counts;

@@ -38,6 +38,8 @@ interface Printing {
   paperLow: number;
 }
 
+type Slip = Parameters<typeof encodeJob>[0];
+
 const nobody: DeviceError = { code: 'device.absent', detail: 'no printer is ready' };
 
 export class ReceiptPrinterDriver extends LineDriver<Printing> {
@@ -71,13 +73,20 @@ export class ReceiptPrinterDriver extends LineDriver<Printing> {
     let end: PrintEnd = { printed: 'nothing', device, error: nobody };
     for (const line of this.lines) {
       if (device !== null && line.device !== device) continue;
-      end = { ...(await this.#printOn(line, job)), device: line.device };
+      end = { ...(await this.#printOn(line, { lines, qr }, job)), device: line.device };
       if (end.printed !== 'nothing') return end;
     }
     return end;
   }
 
-  async #printOn(line: Line<Printing>, job: Uint8Array): ReturnType<PrinterTalk['print']> {
+  async #printOn(line: Line<Printing>, slip: Slip, job: Uint8Array): ReturnType<PrinterTalk['print']> {
+    this.orders.ordered(line.identity, () => ({ print: slip }));
+    const end = await this.#endOf(line, job);
+    this.orders.ended(line.identity, () => end);
+    return end;
+  }
+
+  async #endOf(line: Line<Printing>, job: Uint8Array): ReturnType<PrinterTalk['print']> {
     const { own } = line;
     if (!own.talk) return { printed: 'nothing', error: line.error ?? nobody };
     if (own.waiting >= slipsWaitingMax)
@@ -164,6 +173,10 @@ export class ReceiptPrinterDriver extends LineDriver<Printing> {
     own.talk?.hear(chunk);
   }
 
+  protected settings(): unknown {
+    const { answers, baud, cut } = this.#options;
+    return { answers, baud, cut };
+  }
   protected counters({ paperLow, slips, unsure }: Printing): Readonly<Record<string, number>> {
     return { slips, unsure, paperLow };
   }

@@ -37,8 +37,12 @@ export class RelayDriver extends LineDriver<Switching> {
   readonly #off: Uint8Array;
   readonly #pulseMs: number;
 
-  constructor({ board, channel, paths, pulseMs }: RelayOptions, ports: LinePorts) {
+  constructor(
+    private readonly options: RelayOptions,
+    ports: LinePorts,
+  ) {
     super(ports);
+    const { board, channel, paths, pulseMs } = options;
     this.#wanted = namedLines(paths);
     this.#on = encodeRelayOn(board, channel);
     this.#off = encodeRelayOff(board, channel);
@@ -51,9 +55,11 @@ export class RelayDriver extends LineDriver<Switching> {
     const line = this.lines.find((each) => device === null || each.device === device);
     if (!line) return { switched: 'nothing', device, error: nobody };
     const { own } = line;
+    this.orders.ordered(line.identity, () => ({ pulse: true }));
     const end: Pulsed = own.talk ? await own.talk.pulse() : { switched: 'nothing', error: line.error ?? nobody };
     if (end.switched === 'sent') own.pulses += 1;
     else if (end.switched === 'unknown') own.unsure += 1;
+    this.orders.ended(line.identity, () => end);
     return { ...end, device: line.device };
   }
 
@@ -106,6 +112,10 @@ export class RelayDriver extends LineDriver<Switching> {
 
   protected read(): void {
     // What some boards say of themselves differs from make to make: nothing here rests on it.
+  }
+  protected settings(): unknown {
+    const { baud, board, channel, pulseMs } = this.options;
+    return { baud, board, channel, pulseMs };
   }
   protected counters({ pulses, unsure }: Switching): Readonly<Record<string, number>> {
     return { pulses, unsure };

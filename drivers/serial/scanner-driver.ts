@@ -97,6 +97,10 @@ export class SerialScannerDriver extends LineDriver<Reading> {
     });
   }
 
+  protected settings(): unknown {
+    const { baud, idleGapMs, prefixes, suffixes } = this.options;
+    return { baud, idleGapMs, prefixes, suffixes };
+  }
   protected counters({ codes, dropped }: Reading): Readonly<Record<string, number>> {
     return { codes, dropped };
   }

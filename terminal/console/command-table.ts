@@ -59,6 +59,7 @@ export const commandTable = [
       'device disable NAME  out of service, also after a restart              停用',
       'device enable NAME   back into service                                 启用',
       'device record NAME /new/file, then record NAME stop: what passes       录制',
+      'A printer, display, relay or modem: record, then disable and enable, so that it begins with its line.',
       'What a scanner reads and a phone answers is in the file: use test codes, and keep it safe.',
       '录制文件含扫码内容及通信数据，请使用测试码并妥善保管。',
     ],

@@ -10,12 +10,13 @@ import type {
   Schedule,
   UnclaimedDevice,
 } from '../../drivers/contract/driver.js';
+import { eventLine } from '../../drivers/contract/recording.js';
 import type { BankCard } from '../../drivers/protocols/emv/bank-card.js';
 import { bracketed, decodeElementString } from '../../drivers/protocols/gs1/element-string.js';
 import { saysElementString } from '../../drivers/protocols/gs1/product-code.js';
 import { describeSwipe, maskedNumber } from '../../drivers/protocols/magnetic-stripe/track.js';
 import { classifyCode } from '../core/codes.js';
-import { type Bytes, toHex, utf8 } from '../kernel/bytes.js';
+import { toHex } from '../kernel/bytes.js';
 import type { Clock } from '../kernel/ports.js';
 import { err, ok, type Result } from '../kernel/result.js';
 import type { ContactSlots } from './contact-slots.js';
@@ -162,7 +163,7 @@ export class DeviceDesk implements DeviceDeskPort {
     if (!begun.ok) return begun;
     const recorder = begun.value;
     this.#recorder = { recorder, found: found.value };
-    driver.listenIn(identity, (direction, bytes) => recorder.note(direction, bytes));
+    driver.listenIn(identity, (what, bytes) => recorder.note(what, bytes));
     return ok(recorder.view);
   }
 
@@ -215,12 +216,9 @@ export class DeviceDesk implements DeviceDeskPort {
     if (read.ok) read.value.number.wipe();
   }
 
-  #record(event: Exclude<DeviceEvent, { type: 'deviceStateChanged' }>): void {
-    const nothing: Bytes = new Uint8Array(0);
-    const recorder = this.#recorder?.recorder;
-    if (event.type === 'codeScanned') recorder?.note('code', utf8(event.code));
-    else if (event.type === 'cardPresented' || event.type === 'cardInserted') recorder?.note('card', event.link.atr);
-    else if (event.type === 'cardRemoved') recorder?.note('cardGone', nothing);
+  #record(event: DeviceEvent): void {
+    const line = eventLine(event);
+    if (line) this.#recorder?.recorder.note(line.moment, line.bytes);
   }
 
   #supervised(device: string): Result<Found, Refusal> {

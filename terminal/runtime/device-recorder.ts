@@ -3,7 +3,6 @@
  * Must not decide what may be recorded; the device desk does.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
-import type { ByteDirection } from '../../drivers/contract/driver.js';
 import {
   encodeRecordedLine,
   encodeRecordingHead,
@@ -54,7 +53,7 @@ export class DeviceRecorder {
   }
 
   /** Takes the next thing; one that would pass the bound ends the recording instead. Never throws. */
-  note(moment: Moment | ByteDirection, bytes: Bytes): void {
+  note(moment: Moment, bytes: Bytes): void {
     const atMs = Math.floor(this.clock.monotonicMs() - this.#beganMs);
     this.#write(encodeRecordedLine({ atMs, moment, bytes }));
   }
