@@ -67,8 +67,11 @@ const noBoxReason: Readonly<Record<string, string>> = {
   EACCES: 'this user may not open the console: only the user that runs the box may. Try with sudo -u <that user>.',
 };
 
-/** Bytes both ways until the box closes or Ctrl-] is typed; the terminal is left as it was found, whatever happens. */
-function runTerminal(socket: Socket): Promise<number> {
+/**
+ * Bytes both ways until the box closes or Ctrl-] is typed; the terminal is left as it was found, whatever happens.
+ * `pin`, where there is one, is keyed at the box's first question, once.
+ */
+function runTerminal(socket: Socket, pin: string | null): Promise<number> {
   const { stdin, stdout } = process;
   return new Promise((resolve) => {
     const restore = (): void => {
@@ -91,6 +94,8 @@ function runTerminal(socket: Socket): Promise<number> {
         finish();
       }
     });
+    // What the box says first ends with its question.
+    if (pin !== null) socket.once('data', () => socket.write(`${pin}\r`));
     let atLineStart = true;
     socket.on('data', (chunk: Buffer) => {
       atLineStart = chunk.at(-1) === 0x0a;
@@ -221,7 +226,8 @@ async function main(): Promise<number> {
     process.stderr.write(`console: ${noBoxReason[code] ?? `cannot open ${file}: ${code}`}\n`);
     return exitNoBox;
   }
-  if (options.command === undefined && process.stdin.isTTY && process.stdout.isTTY) return runTerminal(socket);
+  if (options.command === undefined && process.stdin.isTTY && process.stdout.isTTY)
+    return runTerminal(socket, options.pinFile === undefined ? null : readPinFile(options.pinFile));
   try {
     return await runPiped(socket, answersOf(options));
   } finally {

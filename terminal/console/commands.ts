@@ -64,7 +64,7 @@ function read(command: Reading, context: CommandContext, output: Output): Comman
   switch (command.name) {
     case 'status': {
       const status = port.status();
-      return show(status, () => statusLines(status, currency, language));
+      return show(status, () => statusLines(status, port.devices(), currency, language));
     }
     case 'offline': {
       const view = port.offline();

@@ -331,6 +331,27 @@ t.test('client: on a terminal it is a terminal, and leaves the terminal as it wa
   t.notMatch(text, pin);
 });
 
+t.test('client: on a terminal the PIN comes from the file, if one is named', async (t) => {
+  const box = await startBox(t);
+  const pinFile = path.join(box.folder, 'pin');
+  writeFileSync(pinFile, `${pin}\n`, { mode: 0o600 });
+  const shell = path.join(box.folder, 'shell');
+  const words = `--socket "${box.socketFile}" --pin-file "${pinFile}"`;
+  writeFileSync(shell, `#!/bin/sh\n"${process.execPath}" "${client}" ${words}\n`, { mode: 0o700 });
+  const terminal = spawn('socat', ['-', `EXEC:${shell},pty,setsid,ctty`]);
+  t.teardown(() => terminal.kill());
+  let text = '';
+  terminal.stdout.on('data', (chunk: Buffer) => {
+    text += chunk.toString('utf8');
+  });
+  await until(
+    () => text.includes('> '),
+    () => text,
+  );
+  t.notMatch(text, pin);
+  terminal.stdin.write('\u001d');
+});
+
 t.test('client: a box that hangs is left with Ctrl-]', async (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'shouli-hang-'));
   const file = path.join(folder, 'console.sock');

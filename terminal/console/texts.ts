@@ -77,6 +77,7 @@ const texts = {
   'label.oldest': ['oldest', '最早'],
   'label.dead': ['dead letters', '死信'],
   'label.rules': ['rules, catalogue', '规则、商品目录'],
+  'label.devices': ['devices', '设备'],
   'label.sale': ['open sale', '当前交易'],
   'label.id': ['id', '交易号'],
   'label.reference': ['reference', '流水号'],

@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import stringWidth from 'string-width';
 import t from 'tap';
-import type { UnclaimedDevice } from '../../drivers/contract/driver.js';
+import type { DeviceState, DeviceStatus, UnclaimedDevice } from '../../drivers/contract/driver.js';
 import { offlineLimitsDefault } from '../../host-sync/protocol/sync.js';
 import type { TransactionId } from '../kernel/ports.js';
 import { wallMs } from '../kernel/units.js';
@@ -48,6 +48,19 @@ const offlineView: OfflineView = {
     { ...slice, state: 'recalled', id: uuid('3'), remaining: 5, expiresAtMs: 1, holds: { unit: 'points', points: 5 } },
   ],
 };
+
+t.test('status names the devices that are not ready, and how many are', async (t) => {
+  const port = new PortDouble();
+  const row = (device: string, state: DeviceState): DeviceStatus => ({
+    ...{ device, state, bus: 'serial', identity: device, sensitive: false, description: device, simulated: false },
+    ...{ sinceWallMs: wallMs(1), error: null, counters: {} },
+  });
+  const away = Array.from({ length: 7 }, (_, index) => row(`scanner-${index + 1}`, 'absent'));
+  const devices = [row('reader-1', 'ready'), row('relay-1', 'failing'), ...away];
+  const text = statusLines(port.status(), devices, 'CNY', 'en').join('\n');
+  t.match(text, /devices +1 ready\n +FAILING {2}relay-1\n +absent {2}scanner-1 .* scanner-5 \+2\n/);
+  t.match(statusLines(port.status(), [], 'CNY', 'zh').join('\n'), /设备 +0 就绪/);
+});
 
 t.test('what works without the host: worth, age, and each slice with its end', async (t) => {
   const lines = offlineLines(offlineView, 'CNY', 'en').join('\n');
@@ -155,7 +168,7 @@ t.test('every view fits the screen and is safe, whatever the box says', async (t
   for (const language of ['en', 'zh'] as const) {
     const screens = [
       tags.map((each) => eventLine({ type: 'tag', tag: each }, language)),
-      statusLines(status, 'CNY', language),
+      statusLines(status, port.devices(), 'CNY', language),
       deviceLines(port.devices(), [unclaimed], language),
       describedLines(described, language),
       [

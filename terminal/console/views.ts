@@ -72,6 +72,23 @@ export const troublePairs = (label: string, trouble: Trouble, language: Language
   ['', meaning(trouble.code, language)],
 ];
 
+type Devices = ReturnType<TerminalPort['devices']>;
+/** Names in one row of what is not ready. */
+const devicesNamedMax = 5;
+
+/** How many devices are ready, then the names of the others by their state. */
+function devicePairs(devices: Devices, language: Language): Pair[] {
+  const inState = (state: Devices[number]['state']) => devices.filter((device) => device.state === state);
+  const states = ['failing', 'flapping', 'absent', 'opening', 'disabled'] as const;
+  const others = states.flatMap((state): Pair[] => {
+    const names = inState(state).map(({ device }) => device);
+    const more = names.length > devicesNamedMax ? ` +${names.length - devicesNamedMax}` : '';
+    const named = `${names.slice(0, devicesNamedMax).join(' ')}${more}`;
+    return names.length === 0 ? [] : [['', `${say(language, `device.${state}`)}  ${named}`]];
+  });
+  return [[say(language, 'label.devices'), `${inState('ready').length} ${say(language, 'device.ready')}`], ...others];
+}
+
 export function syncLines(sync: SyncStatus, language: Language): string[] {
   return renderPairs(syncPairs(sync, language));
 }
@@ -101,7 +118,12 @@ function queuePairs(gauges: Gauges, currency: Currency, language: Language): Pai
   return pairs;
 }
 
-export function statusLines(status: TerminalStatus, currency: Currency, language: Language): string[] {
+export function statusLines(
+  status: TerminalStatus,
+  devices: Devices,
+  currency: Currency,
+  language: Language,
+): string[] {
   const box = `${status.terminalId ?? say(language, 'sync.notEnrolled')}${status.epoch === null ? '' : `  epoch ${status.epoch}`}`;
   const version = (value: number | null): string => (value === null ? say(language, 'none') : String(value));
   const pairs: Pair[] = [
@@ -112,6 +134,7 @@ export function statusLines(status: TerminalStatus, currency: Currency, language
     [say(language, 'label.clock'), say(language, status.clockDoubtful ? 'label.clockDoubtful' : 'label.clockGood')],
     [say(language, 'label.sales'), say(language, status.stopped ? 'stopped' : 'ready')],
     ...(status.stopped ? troublePairs('', status.stopped, language) : []),
+    ...devicePairs(devices, language),
     ...syncPairs(status.sync, language),
     ...queuePairs(status.queue, currency, language),
     [say(language, 'label.rules'), `${version(status.directivesVersion)}, ${version(status.catalogueVersion)}`],
