@@ -9,7 +9,7 @@ import type { BankCardSight, DeviceDescription, PinSight, TerminalPort, TrialSig
 import type { Language } from './grammar.js';
 import { fit, renderPairs, renderTable } from './table.js';
 import { say } from './texts.js';
-import { clockText, durationText, troublePairs } from './views.js';
+import { clockText, durationText, troubleGroups, troublePairs } from './views.js';
 
 type Device = ReturnType<TerminalPort['devices']>[number];
 
@@ -44,10 +44,13 @@ function deviceTable(devices: readonly Device[], language: Language): string[] {
     clockText(device.sinceWallMs),
     whatItIs(device, language),
   ]);
-  const troubles = devices.flatMap(({ device, error }) =>
-    error ? troublePairs(fit(device, 20), error, language) : [],
+  const troubles = devices.flatMap(({ description, device, error }) =>
+    // One that is simply not there: its row has said so.
+    error && !(error.code === 'device.absent' && (error.detail === '' || error.detail === description))
+      ? [{ label: fit(device, 20), trouble: error }]
+      : [],
   );
-  return [...renderTable(columns, rows), ...(troubles.length > 0 ? renderPairs(troubles) : [])];
+  return [...renderTable(columns, rows), ...renderPairs(troubleGroups(troubles, language))];
 }
 
 function unclaimedLines(unclaimed: readonly UnclaimedDevice[], language: Language): string[] {

@@ -49,6 +49,24 @@ const offlineView: OfflineView = {
   ],
 };
 
+t.test('the list says what a trouble means once, and of what is simply away no more than that', async (t) => {
+  const row = (device: string, state: DeviceState, error: DeviceStatus['error']): DeviceStatus => ({
+    ...{ device, state, bus: 'serial', identity: device, sensitive: false, description: `/dev/${device}` },
+    ...{ sinceWallMs: wallMs(1), error, counters: {}, simulated: false },
+  });
+  const away = (device: string) => row(device, 'absent', { code: 'device.absent', detail: `/dev/${device}` });
+  const busy = (device: string) => row(device, 'failing', { code: 'device.busy', detail: `held by ${device}` });
+  const devices = [
+    ...Array.from({ length: 12 }, (_, index) => away(`printer-${index}`)),
+    busy('relay-1'),
+    busy('modem-1'),
+  ];
+  const lines = deviceLines(devices, [], 'en');
+  t.ok(lines.length <= 24, `${lines.length} lines`);
+  t.equal(lines.filter((line) => line.includes('device.absent')).length, 0);
+  t.match(lines.slice(-3).join('\n'), /held by relay-1\n.*held by modem-1\n/);
+});
+
 t.test('status names the devices that are not ready, and how many are', async (t) => {
   const port = new PortDouble();
   const row = (device: string, state: DeviceState): DeviceStatus => ({

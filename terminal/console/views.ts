@@ -89,6 +89,20 @@ function devicePairs(devices: Devices, language: Language): Pair[] {
   return [[say(language, 'label.devices'), `${inState('ready').length} ${say(language, 'device.ready')}`], ...others];
 }
 
+/** Several troubles: those of one code together, what it means under them once. */
+export function troubleGroups(
+  troubles: readonly { readonly label: string; readonly trouble: Trouble }[],
+  language: Language,
+): Pair[] {
+  const codes = [...new Set(troubles.map(({ trouble }) => trouble.code))];
+  return codes.flatMap((code): Pair[] => [
+    ...troubles
+      .filter(({ trouble }) => trouble.code === code)
+      .map(({ label, trouble }): Pair => [label, `${code} ${trouble.detail}`]),
+    ['', meaning(code, language)],
+  ]);
+}
+
 export function syncLines(sync: SyncStatus, language: Language): string[] {
   return renderPairs(syncPairs(sync, language));
 }
