@@ -119,6 +119,19 @@ export type PinEnd =
   | { readonly result: 'cancelled' | 'timedOut' | 'noKeys'; readonly device: string }
   | { readonly result: 'failed' | 'unknown'; readonly device: string | null; readonly error: DeviceError };
 
+/**
+ * What a modem says of its network when asked. network: registered at home or as a guest, still looking, turned away, or not even
+ * looking. signalDbm: −113…−51 in steps of 2, null where it does not say.
+ */
+export type ModemCondition =
+  | {
+      readonly known: true;
+      readonly device: string;
+      readonly network: 'home' | 'roaming' | 'searching' | 'denied' | 'none';
+      readonly signalDbm: number | null;
+    }
+  | { readonly known: false; readonly device: string | null; readonly error: DeviceError };
+
 /** Two lines of 20 columns that face the member. */
 export interface MemberScreen {
   /** Has Chinese characters, each two columns wide; otherwise ASCII alone. */
@@ -137,6 +150,7 @@ export type DeviceOrder =
   | { readonly pulse: true }
   | { readonly askPin: { readonly pan: string; readonly timeoutS: number } }
   | { readonly cancelPin: true }
+  | { readonly askCondition: true }
   /** A message that a modem took from the folder. */
   | { readonly send: { readonly id: string; readonly to: string; readonly text: string } }
   /** A command over a link, in hex, and the link's end, where `out` does not say it. */
@@ -195,6 +209,11 @@ export interface Driver {
    * also where the member was faster: the block is thrown away.
    */
   cancelPin?(device: string | null): void;
+  /**
+   * GSM modems only: asks for network and signal, between two messages. Resolves when it has answered, or has not within 10 s of
+   * its turn; never rejects for a modem's fault. Null: it has no modem.
+   */
+  askCondition?(device: string | null): Promise<ModemCondition | null>;
   /** Bluetooth only: what the driver hears and does not serve, which no look at the system shows. */
   unclaimed?(): readonly UnclaimedDevice[];
   /** Customer's displays only. */

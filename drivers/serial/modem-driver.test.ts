@@ -14,7 +14,7 @@ import { hex } from '../../terminal/kernel/bytes.js';
 import { nativeClock } from '../../terminal/kernel/native.js';
 import { ok } from '../../terminal/kernel/result.js';
 import { driverConformance } from '../contract/conformance.js';
-import { AnswerReader, lineCharactersMax, readEnd, readList } from '../protocols/gsm-modem/answers.js';
+import { AnswerReader, lineCharactersMax, readCondition, readEnd, readList } from '../protocols/gsm-modem/answers.js';
 import { decodeDeliverTpdu, encodeSubmitTpdu } from '../protocols/sms/tpdu.js';
 import { modemOnPty, SimulatedGsmModem } from '../sim/gsm-modem.js';
 import { ManualTime } from '../sim/manual-time.js';
@@ -215,6 +215,52 @@ t.test('a SIM with a PIN and a modem that says nothing are failing, and come bac
   await r.look();
   t.match(r.state(), { state: 'ready' });
   t.same(r.list('sent'), ['1.sms']);
+});
+
+t.test(
+  'asked for its network it answers between two looks, once for all who ask; a silent one is known as that',
+  async (t) => {
+    const r = await rig(t);
+    t.equal(await r.driver.askCondition(null), null, 'no modem yet');
+    await r.driver.start(() => {});
+    await r.turn();
+    const before = r.modem.commands.length;
+    const asked = [r.driver.askCondition(null), r.driver.askCondition('modem-1')];
+    await r.turn();
+    const condition = { known: true, device: 'modem-1', network: 'home', signalDbm: -73 } as const;
+    t.same(await Promise.all(asked), [condition, condition]);
+    t.same(
+      r.modem.commands.slice(before).filter((command) => !command.startsWith('AT+CMGL')),
+      ['AT+CSQ', 'AT+CREG?'],
+    );
+    t.equal(await r.driver.askCondition('modem-2'), null);
+    r.modem.mood.mute = true;
+    const silent = r.driver.askCondition(null);
+    for (let seconds = 0; seconds < 12; seconds++) {
+      r.time.advance(1_000);
+      await r.turn();
+    }
+    t.match(await silent, { known: false, device: 'modem-1', error: { code: 'device.timedOut' } });
+    const torn = r.driver.askCondition(null);
+    r.driver.serve('/dev/modem', false);
+    t.match(await torn, { known: false, error: { code: 'device.closed' } });
+    t.match(await r.driver.askCondition(null), { known: false, error: { code: 'device.closed' } });
+  },
+);
+
+t.test('network and signal: each state, no level, and what is no answer', async (t) => {
+  const condition = (signal: string, network: string) => readCondition([signal], [network]);
+  t.same(condition('+CSQ: 0,99', '+CREG: 0,5'), { network: 'roaming', signalDbm: -113 });
+  t.same(condition('+CSQ: 31,0', '+CREG: 2,2,"00C3","A1"'), { network: 'searching', signalDbm: -51 });
+  t.same(condition('+CSQ: 99,99', '+CREG: 0,3'), { network: 'denied', signalDbm: null });
+  t.same(condition('+CSQ:7,0', '+CREG:0,4'), { network: 'none', signalDbm: -99 });
+  for (const [signal, network] of [
+    ['', '+CREG: 0,1'],
+    ['+CSQ: 7,0', ''],
+    ['+CSQ: 700,0', '+CREG: 0,1'],
+    ['+CSQ: 7,0', '+CREG: 0,9'],
+  ] as const)
+    t.equal(condition(signal, network), null, `${signal} ${network}`);
 });
 
 t.test('codec: a known message, every truncation and flipped bit; lines and their bounds', (t) => {

@@ -2,6 +2,7 @@
  * GSM modems on serial lines: carry messages between the network and the host's message folder. What came is deleted from the
  * modem only when the folder has it; what nobody knows the fate of is never sent again. Must not log a number or a text.
  */
+import type { ModemCondition } from '../contract/driver.js';
 import { splitText } from '../protocols/sms/parts.js';
 import { decodeDeliverTpdu, encodeSubmitTpdu } from '../protocols/sms/tpdu.js';
 import { type Line, LineDriver, type LinePorts, namedLines, type WantedLine } from './line-driver.js';
@@ -36,6 +37,11 @@ const referencesMax = 256;
 /** How often one message is tried that the network does not take now. */
 export const laterTriesMax = 10;
 
+type WithoutDevice<T> = T extends unknown ? Omit<T, 'device'> : never;
+type Asked = WithoutDevice<ModemCondition>;
+const silent: Asked = { known: false, error: { code: 'device.timedOut', detail: 'AT+CSQ, AT+CREG?: no answer' } };
+const gone: Asked = { known: false, error: { code: 'device.closed', detail: 'the line went away' } };
+
 interface Carrying {
   talk: ModemTalk | null;
   /** Ends the pause between two looks. */
@@ -45,6 +51,8 @@ interface Carrying {
   unsent: number;
   received: number;
   refused: number;
+  /** Who asked for network and signal and waits. */
+  asked: ((condition: Asked) => void)[];
   /** The message that was not taken last, and how often. */
   later: { readonly id: string; readonly tries: number } | null;
 }
@@ -69,11 +77,36 @@ export class ModemDriver extends LineDriver<Carrying> {
     this.#wanted = namedLines(options.paths);
   }
 
+  async askCondition(device: string | null): Promise<ModemCondition | null> {
+    const line = this.lines.find((each) => device === null || each.device === device);
+    if (!line) return null;
+    this.orders.ordered(line.identity, () => ({ askCondition: true }));
+    const { own } = line;
+    const condition = own.talk
+      ? await new Promise<Asked>((resolve) => {
+          own.asked.push(resolve);
+          own.wake();
+        })
+      : gone;
+    this.orders.ended(line.identity, () => condition);
+    return { ...condition, device: line.device };
+  }
+
   protected wanted(): readonly WantedLine[] {
     return this.#wanted;
   }
   protected fresh(): Carrying {
-    return { talk: null, wake: () => {}, sent: 0, unsure: 0, unsent: 0, received: 0, refused: 0, later: null };
+    return {
+      talk: null,
+      wake: () => {},
+      sent: 0,
+      unsure: 0,
+      unsent: 0,
+      received: 0,
+      refused: 0,
+      asked: [],
+      later: null,
+    };
   }
   protected settings(): unknown {
     const { baud, homePrefix, ownNumber } = this.options;
@@ -98,6 +131,7 @@ export class ModemDriver extends LineDriver<Carrying> {
   protected left({ own }: Line<Carrying>): void {
     own.talk?.left();
     own.talk = null;
+    for (const answer of own.asked.splice(0)) answer(gone);
     own.wake();
   }
 
@@ -120,6 +154,8 @@ export class ModemDriver extends LineDriver<Carrying> {
         }
       }
       if (talk.isGone) return;
+      await this.#tellCondition(line, talk);
+      if (talk.isGone) return;
       if (problem !== null) isPrepared = false;
       this.set(
         line,
@@ -134,6 +170,13 @@ export class ModemDriver extends LineDriver<Carrying> {
         };
       });
     }
+  }
+
+  /** Asked once for all who wait. */
+  async #tellCondition({ own }: Line<Carrying>, talk: ModemTalk): Promise<void> {
+    if (own.asked.length === 0) return;
+    const said = await talk.condition();
+    for (const answer of own.asked.splice(0)) answer(said ? { known: true, ...said } : silent);
   }
 
   /** One look: takes what came, then sends what waits. @returns what is wrong, or null */

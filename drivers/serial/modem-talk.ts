@@ -7,9 +7,11 @@ import type { Schedule } from '../contract/driver.js';
 import type { ByteTransport } from '../contract/transport.js';
 import {
   AnswerReader,
+  type ConditionText,
   isArrival,
   type ListedMessage,
   meaningOf,
+  readCondition,
   readEnd,
   readList,
 } from '../protocols/gsm-modem/answers.js';
@@ -82,6 +84,14 @@ export class ModemTalk {
     const pin = await this.#ask('AT+CPIN?\r');
     if (pin.end === 'error') return `SIM: error ${pin.code}`;
     return pin.lines.includes('+CPIN: READY') ? null : 'the SIM wants a PIN: take it off in a phone';
+  }
+
+  /** Network and signal (3GPP TS 27.007 7.2, 8.5); null: it did not say. */
+  async condition(): Promise<ConditionText | null> {
+    const signal = await this.#ask('AT+CSQ\r');
+    if (signal.end !== 'ok') return null;
+    const network = await this.#ask('AT+CREG?\r');
+    return network.end === 'ok' ? readCondition(signal.lines, network.lines) : null;
   }
 
   /** All messages that lie there; null: it did not say. */

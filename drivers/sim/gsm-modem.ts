@@ -92,6 +92,8 @@ export class SimulatedGsmModem {
       this.answer('\r\n\r\nOK\r\n');
     } else if (command === 'AT+CPIN?')
       this.answer(`\r\n+CPIN: ${this.mood.pinWanted ? 'SIM PIN' : 'READY'}\r\n\r\nOK\r\n`);
+    else if (command === 'AT+CSQ') this.answer('\r\n+CSQ: 20,99\r\n\r\nOK\r\n');
+    else if (command === 'AT+CREG?') this.answer('\r\n+CREG: 0,1\r\n\r\nOK\r\n');
     else if (/^(ATE0|AT\+CMEE=1|AT\+CMGF=0|AT\+CNMI=2,1,0,0,0)$/.test(command)) {
       if (command === 'ATE0') this.#echo = false;
       this.answer('\r\nOK\r\n');

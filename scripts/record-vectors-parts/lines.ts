@@ -131,8 +131,8 @@ export const lineVectors: readonly Vector[] = [
   {
     name: 'serial-modem',
     remark: [
-      'Preparing, a message that comes, one sent, one in two parts, one that the network',
-      `refuses, one whose fate nobody knows: simulated GSM modem ${overPty}`,
+      'Preparing, a message that comes, one sent, one in two parts, one that the network refuses, one whose fate nobody knows,',
+      `network and signal asked for: simulated GSM modem ${overPty}`,
     ],
     make: (keep) =>
       onPty(async (pair, folder) => {
@@ -163,6 +163,7 @@ export const lineVectors: readonly Vector[] = [
           modem.mood.sends.push('bareOk');
           write('m4', 'nobody knows');
           await ended(4);
+          await driver.askCondition?.('modem-1');
         });
         close();
       }),

@@ -69,7 +69,15 @@ export const keepIn =
       },
     });
     const desk = new DeviceDesk({
-      ...{ supervisor, ...shell, simulated: true, isSaleOpen: () => false, unclaimed: () => [], remember: () => {} },
+      ...{
+        supervisor,
+        ...shell,
+        simulated: true,
+        isSaleOpen: () => false,
+        displaysFreed: () => {},
+        unclaimed: () => [],
+        remember: () => {},
+      },
       bankCards: { holdsCard: () => false, readIn: () => refused('device.unsupported') },
     });
     const is = (state: string) => until(`${device} ${state}`, () => supervisor.find(device)?.status.state === state);

@@ -55,7 +55,7 @@ export const commandTable = [
     more: [
       'device list          all of them, and what is plugged in but not used  列表',
       'device show NAME     driver, identity, counters, last error            详情',
-      'device test NAME     tap, scan; a slip prints, a relay switches        测试',
+      'device test NAME     tap, scan; it prints, shows, switches, answers    测试',
       'device disable NAME  out of service, also after a restart              停用',
       'device enable NAME   back into service                                 启用',
       'device record NAME /new/file, then record NAME stop: what passes       录制',

@@ -2,7 +2,7 @@
  * Views of devices: the list, one in full, what nobody claims, and what a trial showed. Lines for a screen of 80 columns; only
  * lines to be copied into the configuration stay whole. Must not ask the box anything.
  */
-import type { PrintEnd, PulseEnd, UnclaimedDevice } from '../../drivers/contract/driver.js';
+import type { ModemCondition, PrintEnd, PulseEnd, UnclaimedDevice } from '../../drivers/contract/driver.js';
 import { errorTable } from '../kernel/errors.js';
 import { printable } from '../kernel/redaction.js';
 import type { BankCardSight, DeviceDescription, PinSight, TerminalPort, TrialSight } from '../runtime/port.js';
@@ -117,6 +117,13 @@ function pinLine(end: PinSight, language: Language): string {
   return `${say(language, `pin.${end.result}`)}${'code' in end ? end.code : ''}`;
 }
 
+/** What a modem says of its network. */
+function modemLine(condition: ModemCondition, language: Language): string {
+  if (!condition.known) return condition.error.code;
+  const signal = condition.signalDbm === null ? say(language, 'unknown') : `${condition.signalDbm} dBm`;
+  return `${say(language, `network.${condition.network}`)}  ${signal}`;
+}
+
 /** One thing that a device gave while it was tried out. */
 export function sightLine(sight: TrialSight, language: Language): string {
   switch (sight.type) {
@@ -136,5 +143,9 @@ export function sightLine(sight: TrialSight, language: Language): string {
       return slipLine(sight.end, language);
     case 'pulse':
       return pulseLine(sight.end, language);
+    case 'shown':
+      return `${say(language, 'trial.shown')}${sight.lines.map((line) => `[${line}]`).join(' ')}`;
+    case 'modem':
+      return fit(`${say(language, 'trial.modem')}${modemLine(sight.condition, language)}`, 80);
   }
 }

@@ -192,6 +192,15 @@ t.test('every view fits the screen and is safe, whatever the box says', async (t
       [
         sightLine({ type: 'code', text: hostile }, language),
         sightLine({ type: 'card', atr: '3b'.repeat(33) }, language),
+        sightLine({ type: 'shown', lines: ['显示测试DISPLAY TEST', '01234567890123456789'] }, language),
+        sightLine(
+          { type: 'modem', condition: { known: true, device: 'm', network: 'roaming', signalDbm: -73 } },
+          language,
+        ),
+        sightLine(
+          { type: 'modem', condition: { known: true, device: 'm', network: 'none', signalDbm: null } },
+          language,
+        ),
         ...pinSights.map((end) => sightLine({ type: 'pin', end }, language)),
       ],
       queueLines(queue, status.sync, 'CNY', language),

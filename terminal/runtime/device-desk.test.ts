@@ -5,12 +5,15 @@
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import iconv from 'iconv-lite';
 import t from 'tap';
 import type { PinAsked, PinEnd } from '../../drivers/contract/driver.js';
 import { decodeRecording, recordingBytesMax } from '../../drivers/contract/recording.js';
 import { KeySerials } from '../../drivers/protocols/pin-pad/key-serials.js';
+import { CustomerDisplayDriver } from '../../drivers/serial/display-driver.js';
 import { namedLines } from '../../drivers/serial/line-driver.js';
 import { PinPadDriver } from '../../drivers/serial/pin-pad-driver.js';
+import { SimulatedLineDisplay } from '../../drivers/sim/line-display.js';
 import { ManualTime } from '../../drivers/sim/manual-time.js';
 import { SimulatedPinPad } from '../../drivers/sim/pin-pad.js';
 import { hex, toHex, utf8 } from '../kernel/bytes.js';
@@ -205,6 +208,52 @@ t.test('a trial of a PIN pad: what came is named and wiped, and its end is the e
   });
   t.same(box.crashes, []);
   await box.terminal.stop();
+});
+
+t.test('a trial of a display fills it, and the display is as before afterwards; a sale has it at once', async (t) => {
+  const far = new SimulatedLineDisplay();
+  const time = new ManualTime();
+  const driver = new CustomerDisplayDriver(
+    { paths: ['/dev/display'], baud: 9_600, commands: 'cd5220', chinese: true },
+    {
+      ...{ ...time, exists: () => true, isSimulated: () => true },
+      loadEncode: async () => (text) => new Uint8Array(iconv.encode(text, 'gb18030')),
+      open: async () =>
+        ok({
+          write: async (bytes) => {
+            far.feed(bytes);
+            return ok(undefined);
+          },
+          onData: () => {},
+          onClosed: () => {},
+          close: async () => {},
+        }),
+    },
+  );
+  const box = await openBox(t, { time, drivers: [driver] });
+  const seen: TrialSight[] = [];
+  const tryOut = () => {
+    const trial = box.terminal.deviceDesk.tryOut('display-1', 30_000, (sight) => seen.push(sight));
+    if (!trial.ok) throw new Error(trial.error.code);
+    return trial.value;
+  };
+  const full = ['显示测试DISPLAY TEST', '01234567890123456789'];
+  await until('the display', () => far.lines[0] !== undefined);
+  const before = far.lines;
+  const trial = tryOut();
+  t.equal(trial.wants, 'display');
+  await until('the test', () => far.lines[0] === full[0]);
+  t.same([far.lines, far.unknown, seen], [full, [], [{ type: 'shown', lines: full }]]);
+  trial.stop();
+  await until('what it showed before', () => far.lines[0] === before[0]);
+
+  const overtaken = tryOut();
+  await until('the test', () => far.lines[0] === full[0]);
+  const sale = await box.start(earn);
+  t.equal(await overtaken.ended, 'sale');
+  await until('the sale', () => far.lines[0] !== full[0] && far.lines[0] !== before[0]);
+  await box.terminal.cancelSale(sale.transactionId);
+  t.same(box.crashes, []);
 });
 
 t.test('a sale ends a trial and has the device; while one is open there is no trial', async (t) => {

@@ -40,6 +40,8 @@ export interface DeskParts {
   /** A box that is a simulation may record everything. */
   readonly simulated: boolean;
   readonly isSaleOpen: () => boolean;
+  /** Customer's displays are to show again what they do between sales. */
+  readonly displaysFreed: () => void;
   readonly bankCards: Pick<ContactSlots, 'readIn' | 'holdsCard'>;
   readonly unclaimed: (claimed: readonly string[]) => readonly UnclaimedDevice[];
   /** Stores the devices that a person disabled. @throws TerminalError of the store */
@@ -101,8 +103,6 @@ export class DeviceDesk implements DeviceDeskPort {
     const { status } = found.value;
     if (this.parts.isSaleOpen()) return err({ code: 'sale.busy', detail: '' });
     if (this.#trial) return err({ code: 'device.busy', detail: this.#trial.device });
-    const without = withoutTrial(found.value);
-    if (without) return err({ code: 'device.unsupported', detail: without });
     if (status.state === 'disabled' && !status.error)
       return err({ code: 'device.busy', detail: `it is disabled: device enable ${device}` });
     if (status.state !== 'ready')
@@ -118,6 +118,7 @@ export class DeviceDesk implements DeviceDeskPort {
         isOver = true;
         cancel();
         if (isKeying) found.value.driver.cancelPin?.(device);
+        if (found.value.driver.display) this.parts.displaysFreed();
         if (this.#trial?.see === see) this.#trial = null;
         resolve(why);
       };
@@ -126,7 +127,13 @@ export class DeviceDesk implements DeviceDeskPort {
     // Behind what the caller says of the trial.
     const trial = this.#trial;
     queueMicrotask(() => {
-      if (this.#trial === trial) this.#showRemark(status, trial);
+      if (this.#trial !== trial) return;
+      this.#showRemark(status, trial);
+      const { display } = found.value.driver;
+      if (!display) return;
+      const lines = testLines(display.chinese);
+      display.show(lines);
+      see({ type: 'shown', lines });
     });
     if (this.parts.bankCards.holdsCard(device)) void this.#showBankCard(this.#trial);
     // A printer or a relay gives nothing by itself: what it does is what there is to see of it.
@@ -136,6 +143,10 @@ export class DeviceDesk implements DeviceDeskPort {
     });
     found.value.driver.pulse?.(device).then((pulse) => {
       if (pulse && this.#trial?.see === see) see({ type: 'pulse', end: pulse });
+      end('done');
+    });
+    found.value.driver.askCondition?.(device).then((condition) => {
+      if (condition && this.#trial?.see === see) see({ type: 'modem', condition });
       end('done');
     });
     isKeying = found.value.driver.askPin !== undefined;
@@ -242,17 +253,17 @@ function pinSightOf(end: PinEnd): PinSight {
   return { result: 'entered', ...sight };
 }
 
-/** Why there is nothing to hold to it or to see of it; null: there is. */
-function withoutTrial({ driver, status }: Found): string | null {
-  if (driver.display) return 'a display has no trial: look at it during a sale';
-  return driver.name === 'serial-modem'
-    ? `a modem has no trial: device show ${status.device} tells what it sent`
-    : null;
-}
+/** Fills a display of 2 × 20 from edge to edge, so that a wrong command set or a short line is seen. */
+const testLines = (chinese: boolean): readonly [string, string] => [
+  chinese ? '显示测试DISPLAY TEST' : 'DISPLAY TEST       >',
+  '01234567890123456789',
+];
 
 const wantedBy = ({ driver, status }: Found): DeviceTrial['wants'] => {
   if (driver.print) return 'slip';
   if (driver.pulse) return 'pulse';
+  if (driver.display) return 'display';
+  if (driver.askCondition) return 'modem';
   if (driver.isContactSlot?.(status.device)) return 'bankCard';
   if (driver.askPin) return 'pin';
   if (status.bus === 'pcsc' || driver.name === 'serial-module') return 'card';

@@ -1,7 +1,13 @@
 /**
  * Terminal port: what console and local API may ask of the running box. They know nothing else of it.
  */
-import type { DeviceStatus, PrintEnd, PulseEnd, UnclaimedDevice } from '../../drivers/contract/driver.js';
+import type {
+  DeviceStatus,
+  ModemCondition,
+  PrintEnd,
+  PulseEnd,
+  UnclaimedDevice,
+} from '../../drivers/contract/driver.js';
 import type { Scheme } from '../../drivers/protocols/emv/schemes.js';
 import type { InquiryCoupon } from '../../host-sync/protocol/inquiry.js';
 import type { AllowanceRequest, AllowanceResponse, OfflineLimits } from '../../host-sync/protocol/sync.js';
@@ -197,7 +203,10 @@ export type TrialSight =
   | { readonly type: 'unread'; readonly code: ErrorCode }
   | { readonly type: 'slip'; readonly end: PrintEnd }
   | { readonly type: 'pulse'; readonly end: PulseEnd }
-  | { readonly type: 'pin'; readonly end: PinSight };
+  | { readonly type: 'pin'; readonly end: PinSight }
+  /** What stands on a customer's display now. */
+  | { readonly type: 'shown'; readonly lines: readonly [string, string] }
+  | { readonly type: 'modem'; readonly condition: ModemCondition };
 
 /** What an entry on a PIN pad gave: of the block its form alone, of the key serial number its last four hex digits. */
 export type PinSight =
@@ -206,8 +215,8 @@ export type PinSight =
   | { readonly result: 'failed' | 'unknown'; readonly code: ErrorCode };
 
 export interface DeviceTrial {
-  /** What to hold to it; `slip` and `pulse`: nothing, it prints or switches by itself. */
-  readonly wants: 'card' | 'bankCard' | 'code' | 'stripe' | 'number' | 'pin' | 'slip' | 'pulse';
+  /** What to hold to it; `slip`, `pulse`, `display`, `modem`: nothing, it does by itself what there is to see. */
+  readonly wants: 'card' | 'bankCard' | 'code' | 'stripe' | 'number' | 'pin' | 'slip' | 'pulse' | 'display' | 'modem';
   /** Resolves when the time is over, it was stopped, a sale began, or all that was to come has come. */
   readonly ended: Promise<'time' | 'stopped' | 'sale' | 'done'>;
   stop(): void;

@@ -177,6 +177,7 @@ export class Terminal implements TerminalPort {
       ...{ supervisor: this.#supervisor, clock, schedule, simulated: options.simulated, unclaimed: parts.unclaimed },
       bankCards: this.#slots,
       isSaleOpen: () => this.#runner.state.phase !== 'idle',
+      displaysFreed: () => this.#display.show(null),
       remember: (disabled) =>
         store.setSetting(disabledSetting, disabled.length === 0 ? null : JSON.stringify(disabled)),
     });

@@ -64,6 +64,23 @@ export function readList(lines: readonly string[]): readonly ListedMessage[] {
   return found.map(({ index, pdu }) => ({ index, pdu }));
 }
 
+export interface ConditionText {
+  readonly network: 'home' | 'roaming' | 'searching' | 'denied' | 'none';
+  /** −113…−51, in steps of 2; null: it does not know. */
+  readonly signalDbm: number | null;
+}
+/** `stat` of +CREG (TS 27.007 §7.2); 4 is "unknown", taken for none. */
+const networks = ['none', 'home', 'searching', 'denied', 'none', 'roaming'] as const;
+
+/** The answers to AT+CSQ and AT+CREG?; null: neither is one. */
+export function readCondition(signal: readonly string[], network: readonly string[]): ConditionText | null {
+  const [, level] = signal.map((line) => /^\+CSQ: ?([0-9]{1,2}),[0-9]{1,2}$/.exec(line)).find((found) => found) ?? [];
+  const [, stat] = network.map((line) => /^\+CREG: ?[0-9],([0-9])(?:,.*)?$/.exec(line)).find((found) => found) ?? [];
+  const registered = networks[Number(stat)];
+  if (level === undefined || registered === undefined) return null;
+  return { network: registered, signalDbm: Number(level) > 31 ? null : 2 * Number(level) - 113 };
+}
+
 /** A message has come (`+CMTI: "SM",3`). */
 export const isArrival = (line: string): boolean => line.startsWith('+CMTI:');
 

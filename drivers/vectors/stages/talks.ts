@@ -48,7 +48,8 @@ const modemStage: OpenStage = (playing) => {
   const settings = settingsOf(playing.recording, { baud: 115_200, ownNumber: '', homePrefix: '' });
   const spool = recordedSpool(playing);
   const driver = new ModemDriver({ ...settings, paths: [recordedPath] }, { ...ports, openSpool: () => spool });
-  return { driver, identity: recordedPath, plays: { ...plays, ...obeying(driver, () => {}) } };
+  const obey = obeying(driver, (order) => 'askCondition' in order && driver.askCondition(null));
+  return { driver, identity: recordedPath, plays: { ...plays, ...obey } };
 };
 
 const moduleStage: OpenStage = (playing) => {
