@@ -100,10 +100,14 @@ export const lineVectors: readonly Vector[] = [
   },
   {
     name: 'serial-display',
-    remark: ['The opening of the line, a text in Chinese and one in ASCII: simulated CD5220 display', overPty],
+    remark: [
+      'The opening of the line, a text in Chinese and one in ASCII, the cable pulled out and put back: simulated CD5220 display',
+      overPty,
+    ],
     make: (keep) =>
       onPty(async (pair) => {
         const { close, display } = displayOnPty(pair.device);
+        let leave = close;
         const toml = `[displays]\npaths = ["${pair.line}"]\nchinese = true\n`;
         const driver = shipped('serial-display', toml);
         await keep(driver, 'display-1', async () => {
@@ -111,19 +115,33 @@ export const lineVectors: readonly Vector[] = [
           await until('the first text', () => display.lines[1]?.endsWith('100.00'));
           driver.display?.show(['Points      300', 'Thank you']);
           await until('the second text', () => display.lines[1] === 'Thank you');
+          await close();
+          await pair.close();
+          await until('its going', () => driver.statuses()[0]?.state === 'absent');
+          const again = await openPtyPair(pair.line, pair.device);
+          const back = displayOnPty(again.device);
+          await until('the second text again', () => back.display.lines[1] === 'Thank you');
+          leave = () => back.close().then(() => again.close());
         });
-        await close();
+        await leave();
       }),
   },
   {
     name: 'serial-relay',
-    remark: ['Off at the opening of the line, two openings of a gate: simulated LCUS board', overPty],
+    remark: [
+      'Off at the opening of the line, two openings of a gate, the board let go by order and taken up again: simulated LCUS board',
+      overPty,
+    ],
     make: (keep) =>
       onPty(async (pair) => {
         const { close } = relayBoardOnPty(pair.device, new SimulatedRelayBoard());
         const driver = shipped('serial-relay', `[relays]\npaths = ["${pair.line}"]\npulseMs = 500\n`);
         await keep(driver, 'relay-1', async () => {
           for (let times = 0; times < 2; times++) await driver.pulse?.('relay-1');
+          driver.serve(pair.line, false);
+          driver.serve(pair.line, true);
+          await until('its return', () => driver.statuses()[0]?.state === 'ready');
+          await driver.pulse?.('relay-1');
         });
         await close();
       }),
