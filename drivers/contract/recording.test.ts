@@ -11,7 +11,7 @@ import {
   decodeRecording,
   encodeRecordedLine,
   encodeRecordingHead,
-  eventLine,
+  eventLines,
   type Moment,
   moments,
   type Recording,
@@ -87,10 +87,18 @@ t.test('each event but a state has its line', async (t) => {
     { type: 'numberKeyed', device: 'a', digits: '42' },
   ];
   t.same(
-    events.map(eventLine).map((line) => line && `${line.moment} ${new TextDecoder().decode(line.bytes)}`),
-    ['code 4006381333931', 'card ATR', 'card ATR', 'cardGone ', 'stripe ["B1^T/C^1",null,null]', 'number 42'],
+    events.flatMap(eventLines).map(({ bytes, moment }) => `${moment} ${new TextDecoder().decode(bytes)}`),
+    [
+      'code 4006381333931',
+      'aim ]E0',
+      'card ATR',
+      'card ATR',
+      'cardGone ',
+      'stripe ["B1^T/C^1",null,null]',
+      'number 42',
+    ],
   );
-  t.equal(eventLine({ type: 'deviceStateChanged', status: {} as DeviceStatus }), null);
+  t.same(eventLines({ type: 'deviceStateChanged', status: {} as DeviceStatus }), []);
 });
 
 t.test('orders are told in their text to who listens in, and to nobody else', async (t) => {

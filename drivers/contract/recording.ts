@@ -22,12 +22,12 @@ const header = 'shouli-recording 1';
 const timeMaxMs = 86_400_000;
 
 /**
- * What passed, and what the driver reported. code: a scanned text. card: an ATR. cardGone: no bytes. stripe: the three tracks as a
+ * What passed, and what the driver reported. code: a scanned text; aim: its AIM identifier, behind it. card: an ATR. cardGone: no bytes. stripe: the three tracks as a
  * JSON array. number: keyed digits.
  */
 export const moments = [
   ...(['in', 'out', 'opened', 'closed', 'order', 'end', 'about'] satisfies PassedMoment[]),
-  ...(['code', 'card', 'cardGone', 'stripe', 'number'] as const),
+  ...(['code', 'aim', 'card', 'cardGone', 'stripe', 'number'] as const),
 ] as const;
 export type Moment = (typeof moments)[number];
 
@@ -49,22 +49,24 @@ export interface Recording {
 export const encodeRecordingHead = ({ driver, identity }: Pick<Recording, 'driver' | 'identity'>): string =>
   `${header}\ndriver ${driver}\nidentity ${identity}\n`;
 
-/** What a recording says of an event; null: nothing. */
-export function eventLine(event: DeviceEvent): Omit<RecordedLine, 'atMs'> | null {
+/** What a recording says of an event, line by line. */
+export function eventLines(event: DeviceEvent): readonly Omit<RecordedLine, 'atMs'>[] {
   switch (event.type) {
-    case 'codeScanned':
-      return { moment: 'code', bytes: utf8(event.code) };
+    case 'codeScanned': {
+      const code = { moment: 'code', bytes: utf8(event.code) } as const;
+      return event.aim === null ? [code] : [code, { moment: 'aim', bytes: utf8(event.aim) }];
+    }
     case 'cardPresented':
     case 'cardInserted':
-      return { moment: 'card', bytes: event.link.atr };
+      return [{ moment: 'card', bytes: event.link.atr }];
     case 'cardRemoved':
-      return { moment: 'cardGone', bytes: new Uint8Array(0) };
+      return [{ moment: 'cardGone', bytes: new Uint8Array(0) }];
     case 'stripeRead':
-      return { moment: 'stripe', bytes: utf8(JSON.stringify(event.tracks)) };
+      return [{ moment: 'stripe', bytes: utf8(JSON.stringify(event.tracks)) }];
     case 'numberKeyed':
-      return { moment: 'number', bytes: utf8(event.digits) };
+      return [{ moment: 'number', bytes: utf8(event.digits) }];
     case 'deviceStateChanged':
-      return null;
+      return [];
   }
 }
 

@@ -3,7 +3,7 @@
  * under umockdev-run; record-vectors.ts starts it.
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
-import type { DeviceEvent } from '../../drivers/contract/driver.js';
+import type { DeviceEvent, Driver } from '../../drivers/contract/driver.js';
 import { openHidTransport } from '../../drivers/hid/hid-transport.js';
 import { lookAtHidraw } from '../../drivers/hid/hidraw-sysfs.js';
 import { HidScannerDriver, KeypadDriver } from '../../drivers/hid/scanner-driver.js';
@@ -21,7 +21,7 @@ import { padOnReports, padReportBytes } from '../../drivers/sim/pin-pad.js';
 import { type Bytes, concat } from '../../terminal/kernel/bytes.js';
 import { ok } from '../../terminal/kernel/result.js';
 import { configOf } from '../bench/shipped-drivers.js';
-import { shell } from '../rig/guest/scenario.js';
+import { shell, until } from '../rig/guest/scenario.js';
 import { entries, padSetup } from './lines.js';
 import { shipped, type Vector } from './session.js';
 
@@ -29,18 +29,22 @@ export const feigned = {
   scanner: { name: 'hidraw0', hidName: '0003:0C2E:0B87.0001', descriptor: scannerDescriptor },
   keyboard: { name: 'hidraw1', hidName: '0003:0C2E:0B61.0002', descriptor: keyboardDescriptor },
   stripe: { name: 'hidraw2', hidName: '0003:0801:0002.0003', descriptor: magTekDescriptor },
+  keypad: { name: 'hidraw4', hidName: '0003:0C2E:0B62.0005', descriptor: keyboardDescriptor },
   pinPad: { name: 'hidraw3', hidName: '0003:0C2E:0F00.0004', descriptor: padDescriptor },
 } as const satisfies Readonly<Record<string, FeignedDevice>>;
 
 const underUmockdev = 'feigned under umockdev, unmodified node-hid 3.4.0, Debian 12.';
-/** A pseudo-terminal joins reports that follow too closely; hidraw does not. */
-const betweenReportsMs = 20;
+/** Between two reports of a pad, whose driver counts none. */
+const betweenReportsMs = 40;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-async function report(device: FeignedInput, ...reports: readonly Bytes[]): Promise<void> {
+/** Each is read before the next is sent: a pseudo-terminal joins reports that follow too closely; hidraw does not. */
+async function report(device: FeignedInput, driver: Driver, ...reports: readonly Bytes[]): Promise<void> {
+  const read = () => driver.statuses()[0]?.counters['reports'] ?? 0;
   for (const each of reports) {
+    const before = read();
     device.report(each);
-    await pause(betweenReportsMs);
+    await until('the report', () => read() > before);
   }
 }
 
@@ -53,7 +57,10 @@ async function plugged(device: FeignedInput, use: () => Promise<void>): Promise<
 function padAt(device: FeignedInput) {
   let sending = Promise.resolve();
   const { pad, take } = padOnReports(padSetup(100), (each) => {
-    sending = sending.then(() => report(device, each));
+    sending = sending.then(async () => {
+      device.report(each);
+      await pause(betweenReportsMs);
+    });
   });
   const file = openSync(device.cable, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
   const chunk = new Uint8Array(1_024);
@@ -83,9 +90,9 @@ function padAt(device: FeignedInput) {
 
 const long = '0123456789'.repeat(15);
 const come =
-  (type: DeviceEvent['type'], device: FeignedInput, reports: readonly Bytes[]) =>
+  (type: DeviceEvent['type'], device: FeignedInput, driver: Driver, reports: readonly Bytes[]) =>
   async (seen: { come(type: DeviceEvent['type'], count: number): Promise<void> }, count = 1) => {
-    await report(device, ...reports);
+    await report(device, driver, ...reports);
     await seen.come(type, count);
   };
 
@@ -99,12 +106,13 @@ export const hidVectors: readonly Vector[] = [
     ],
     make: (keep) => {
       const device = new FeignedInput(feigned.scanner);
+      const driver = shipped('hid-scanner', '[hidScanners]\nenabled = true\n');
       return plugged(device, () =>
-        keep(shipped('hid-scanner', '[hidScanners]\nenabled = true\n'), 'hid-scanner-1', async (seen) => {
-          await come('codeScanned', device, scanReports(long))(seen);
-          await report(device, scanReport('HALF', { isContinued: true }));
+        keep(driver, 'hid-scanner-1', async (seen) => {
+          await come('codeScanned', device, driver, scanReports(long))(seen);
+          await report(device, driver, scanReport('HALF', { isContinued: true }));
           await pause(1_000);
-          await come('codeScanned', device, [scanReport('GOOD')])(seen, 2);
+          await come('codeScanned', device, driver, [scanReport('GOOD')])(seen, 2);
         }),
       );
     },
@@ -124,8 +132,8 @@ export const hidVectors: readonly Vector[] = [
       });
       return plugged(device, () =>
         keep(driver, 'hid-scanner-1', async (seen) => {
-          await come('codeScanned', device, typed('6901234567892'))(seen);
-          await come('codeScanned', device, typed('SLM1234567890128'))(seen, 2);
+          await come('codeScanned', device, driver, typed('6901234567892'))(seen);
+          await come('codeScanned', device, driver, typed('SLM1234567890128'))(seen, 2);
         }),
       );
     },
@@ -135,11 +143,12 @@ export const hidVectors: readonly Vector[] = [
     remark: ['A test card’s swipe, one that cannot be read, another: a MagTek-like reader', underUmockdev],
     make: (keep) => {
       const device = new FeignedInput(feigned.stripe);
+      const driver = shipped('hid-stripe', '[stripeReaders]\nenabled = true\n');
       return plugged(device, () =>
-        keep(shipped('hid-stripe', '[stripeReaders]\nenabled = true\n'), 'hid-stripe-1', async (seen) => {
-          await come('stripeRead', device, [magTekReport()])(seen);
-          await report(device, magTekReport(['%E?', ';E?', ''], [1, 1, 0]));
-          await come('stripeRead', device, [magTekReport()])(seen, 2);
+        keep(driver, 'hid-stripe-1', async (seen) => {
+          await come('stripeRead', device, driver, [magTekReport()])(seen);
+          await report(device, driver, magTekReport(['%E?', ';E?', ''], [1, 1, 0]));
+          await come('stripeRead', device, driver, [magTekReport()])(seen, 2);
         }),
       );
     },
@@ -151,17 +160,17 @@ export const hidVectors: readonly Vector[] = [
       underUmockdev,
     ],
     make: (keep) => {
-      const device = new FeignedInput(feigned.keyboard);
+      const device = new FeignedInput(feigned.keypad);
       const number = (text: string) => [...typeReports('us', text), enterReport];
       // umockdev has no input layer to be silenced.
-      const driver = new KeypadDriver(configOf('[keypads]\ndevices = ["0c2e:0b61:S1"]\n').keypads, {
+      const driver = new KeypadDriver(configOf('[keypads]\ndevices = ["0c2e:0b62:S1"]\n').keypads, {
         ...{ ...shell, look: lookAtHidraw, open: openHidTransport, silence: () => ok(undefined) },
       });
       return plugged(device, () =>
         keep(driver, 'hid-keypad-1', async (seen) => {
-          await come('numberKeyed', device, number('13800138000'))(seen);
-          await report(device, ...number('12a'));
-          await come('numberKeyed', device, number('42'))(seen, 2);
+          await come('numberKeyed', device, driver, number('13800138000'))(seen);
+          await report(device, driver, ...number('12a'));
+          await come('numberKeyed', device, driver, number('42'))(seen, 2);
         }),
       );
     },

@@ -10,7 +10,7 @@ import type {
   Schedule,
   UnclaimedDevice,
 } from '../../drivers/contract/driver.js';
-import { eventLine } from '../../drivers/contract/recording.js';
+import { eventLines } from '../../drivers/contract/recording.js';
 import type { BankCard } from '../../drivers/protocols/emv/bank-card.js';
 import { bracketed, decodeElementString } from '../../drivers/protocols/gs1/element-string.js';
 import { saysElementString } from '../../drivers/protocols/gs1/product-code.js';
@@ -228,8 +228,7 @@ export class DeviceDesk implements DeviceDeskPort {
   }
 
   #record(event: DeviceEvent): void {
-    const line = eventLine(event);
-    if (line) this.#recorder?.recorder.note(line.moment, line.bytes);
+    for (const { bytes, moment } of eventLines(event)) this.#recorder?.recorder.note(moment, bytes);
   }
 
   #supervised(device: string): Result<Found, Refusal> {

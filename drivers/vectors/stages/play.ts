@@ -3,7 +3,7 @@
  * the recorded times.
  */
 import { toHex } from '../../../terminal/kernel/bytes.js';
-import { eventLine, type Moment, type RecordedLine, type Recording } from '../../contract/recording.js';
+import { eventLines, type Moment, type RecordedLine, type Recording } from '../../contract/recording.js';
 import type { ApduLink } from '../../contract/transport.js';
 import { ManualTime } from '../../sim/manual-time.js';
 import { bleStages } from './ble.js';
@@ -77,8 +77,7 @@ export async function play(recording: Recording): Promise<Played> {
   const { driver } = stage;
   driver.listenIn(stage.identity, (moment, bytes) => note({ moment, bytes }));
   const started = driver.start((event) => {
-    const line = eventLine(event);
-    if (line) note(line);
+    for (const line of eventLines(event)) note(line);
     if (event.type === 'cardPresented' || event.type === 'cardInserted')
       link = stage.answersIn ? listened(event.link, answers) : event.link;
   });
