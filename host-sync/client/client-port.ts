@@ -5,6 +5,7 @@
 import type { ErrorCode } from '../../terminal/kernel/errors.js';
 import type { Clock, Random, TransactionId } from '../../terminal/kernel/ports.js';
 import type { InquiryRequest, InquiryResponse } from '../protocol/inquiry.js';
+import type { SmartTapRequest, SmartTapResponse } from '../protocol/smart-tap.js';
 import type {
   AllowanceRequest,
   AllowanceResponse,
@@ -72,6 +73,8 @@ export interface SyncClient {
    * or store the answer.
    */
   inquire(request: InquiryRequest, deadlineMs: number): Promise<HostResult<InquiryResponse>>;
+  /** Asks the host to sign a session with Google Wallet. Beside everything else, as `inquire`. */
+  signSmartTap(request: SmartTapRequest, deadlineMs: number): Promise<HostResult<SmartTapResponse>>;
   /** Asks for slices that this terminal may spend without the host; they come with the directives. */
   requestAllowance(request: AllowanceRequest): Promise<HostResult<AllowanceResponse>>;
   /** False after a contact that failed, and while not started or not enrolled: then nothing need be asked. */

@@ -7,6 +7,7 @@ import type { TransactionId } from '../../terminal/kernel/ports.js';
 import { err, ok } from '../../terminal/kernel/result.js';
 import { monotonicMs, wallMs } from '../../terminal/kernel/units.js';
 import type { InquiryResponse } from '../protocol/inquiry.js';
+import type { SmartTapResponse } from '../protocol/smart-tap.js';
 import {
   type AuthoriseResponse,
   type Directives,
@@ -59,6 +60,7 @@ function build(more: Partial<SyncClientOptions> = {}, queued = 0) {
   const authorisations: Held<AuthoriseResponse>[] = [];
   const sessions: Held<SessionResponse>[] = [];
   const inquiries: Held<InquiryResponse>[] = [];
+  const signatures: Held<SmartTapResponse>[] = [];
   const fetches: Held<Directives>[] = [];
   const newestSeen: (TransactionId | null)[] = [];
   const hold = <Answer>(list: Held<Answer>[], ids: readonly string[]) =>
@@ -72,6 +74,7 @@ function build(more: Partial<SyncClientOptions> = {}, queued = 0) {
     authorise: (record) => hold(authorisations, [idOfBody(record.body)]),
     openSession: () => hold(sessions, []),
     inquire: () => hold(inquiries, []),
+    signSmartTap: () => hold(signatures, []),
     directives: () => hold(fetches, []),
     bell: () => Promise.resolve(err(lost)),
     requestAllowance: () => Promise.resolve(err(lost)),
@@ -110,6 +113,7 @@ function build(more: Partial<SyncClientOptions> = {}, queued = 0) {
     authorisations,
     sessions,
     inquiries,
+    signatures,
     fetches,
     newestSeen,
     answers,
@@ -515,6 +519,24 @@ t.test('an inquiry is asked for beside everything else, and its failure says not
   t.match(await world.client.inquire(request, 1_000), { ok: false });
   t.equal(world.inquiries.length, 0, 'a host that is not there is not asked');
 });
+
+t.test(
+  'a session with a wallet is signed for beside everything else, and silence says nothing of the host',
+  async (t) => {
+    const world = await rested();
+    const request = { collectorId: 1, terminalNonce: '00'.repeat(32), deviceNonce: '00'.repeat(32) };
+    const refused = world.client.signSmartTap(request, 500);
+    world.signatures.shift()?.answer(ok({ outcome: 'refused', code: 'pass.unknownKey' }));
+    t.match(await refused, { ok: true, value: { code: 'pass.unknownKey' } });
+    const missed = world.client.signSmartTap(request, 500);
+    world.signatures.shift()?.answer(err(lost));
+    t.match(await missed, { ok: false, error: { code: 'host.noAnswer' } });
+    t.ok(world.client.reachable());
+    world.client.stop();
+    t.match(await world.client.signSmartTap(request, 500), { ok: false });
+    t.equal(world.signatures.length, 0);
+  },
+);
 
 t.test('a host restored from a backup is sent again what it lost, settled or not, and is told of once', async (t) => {
   const told: unknown[] = [];

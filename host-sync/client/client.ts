@@ -8,6 +8,7 @@ import type { ErrorCode } from '../../terminal/kernel/errors.js';
 import { TerminalError } from '../../terminal/kernel/errors.js';
 import type { TransactionId } from '../../terminal/kernel/ports.js';
 import type { InquiryRequest, InquiryResponse } from '../protocol/inquiry.js';
+import type { SmartTapRequest, SmartTapResponse } from '../protocol/smart-tap.js';
 import type {
   AllowanceRequest,
   AllowanceResponse,
@@ -144,6 +145,11 @@ class Shell implements SyncClient {
     const host = this.#host;
     if (!host || this.#state.phase === 'offline') return { ok: false, error: closedFailure };
     return host.inquire(request, deadlineMs);
+  }
+  async signSmartTap(request: SmartTapRequest, deadlineMs: number): Promise<HostResult<SmartTapResponse>> {
+    const host = this.#host;
+    if (!host || this.#state.phase === 'offline') return { ok: false, error: closedFailure };
+    return host.signSmartTap(request, deadlineMs);
   }
   requestAllowance(request: AllowanceRequest): Promise<HostResult<AllowanceResponse>> {
     return this.#askBeside((host) => host.requestAllowance(request));

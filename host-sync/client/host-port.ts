@@ -8,6 +8,7 @@ import type { ErrorCode } from '../../terminal/kernel/errors.js';
 import type { TransactionId } from '../../terminal/kernel/ports.js';
 import type { Result } from '../../terminal/kernel/result.js';
 import type { InquiryRequest, InquiryResponse } from '../protocol/inquiry.js';
+import type { SmartTapRequest, SmartTapResponse } from '../protocol/smart-tap.js';
 import type {
   AllowanceRequest,
   AllowanceResponse,
@@ -76,6 +77,8 @@ export interface HostPort {
   openSession(request: SessionRequest, deadlineMs: number): Promise<HostResult<SessionResponse>>;
   /** The answer may hold session keys: never log or store it. */
   inquire(request: InquiryRequest, deadlineMs: number): Promise<HostResult<InquiryResponse>>;
+  /** One session with Google Wallet, while the phone waits. Never log or store the answer. */
+  signSmartTap(request: SmartTapRequest, deadlineMs: number): Promise<HostResult<SmartTapResponse>>;
   /** `catalogueVersion`: the one the box holds, so that an unchanged catalogue is not sent again; null: none. */
   directives(catalogueVersion: number | null): Promise<HostResult<Directives>>;
   /** Resolves when the directives are another version than `known`, or after about `waitMs`: with the version that holds then. */

@@ -129,6 +129,7 @@ t.test('every request goes out as the protocol says, under the box’s certifica
       allowances: [],
     },
     '/v1/inquiry': { outcome: 'refused', code: 'credential.unknown' },
+    '/v1/smart-tap': { outcome: 'refused', code: 'pass.unknownKey' },
     '/v1/directives/bell': { version: 3 },
     '/v1/allowances': { granted: 1, refusedBecause: null },
     '/v1/epoch': { epoch: 2, previous: watermarkAt(1) },
@@ -153,6 +154,8 @@ t.test('every request goes out as the protocol says, under the box’s certifica
   t.match(await http.openSession(sessionRequest, 1_000), { ok: true, value: { outcome: 'granted' } });
   const credential = { method: 'screenCode', code: 'SLR123456789461192462' } as const;
   t.match(await http.inquire({ transactionId: idOf(1), credential }, 1_000), { value: { code: 'credential.unknown' } });
+  const nonces = { terminalNonce: '00'.repeat(32), deviceNonce: '00'.repeat(32) };
+  t.match(await http.signSmartTap({ collectorId: 1, ...nonces }, 1_000), { value: { code: 'pass.unknownKey' } });
   t.match(await http.directives(7), { ok: true, value: { version: 2 } });
   t.match(await http.directives(null), { ok: true });
   t.match(await http.bell(2, 25_000), { ok: true, value: 3 });
@@ -166,6 +169,7 @@ t.test('every request goes out as the protocol says, under the box’s certifica
       'POST /v1/records',
       'POST /v1/member-session',
       'POST /v1/inquiry',
+      'POST /v1/smart-tap',
       'GET /v1/directives?catalogueVersion=7',
       'GET /v1/directives',
       'GET /v1/directives/bell?known=2&waitMs=25000',

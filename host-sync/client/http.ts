@@ -7,6 +7,7 @@ import { Socket } from 'node:net';
 import { buildConnector, Pool } from 'undici';
 import { err, ok } from '../../terminal/kernel/result.js';
 import { inquiryResponseSchema } from '../protocol/inquiry.js';
+import { smartTapResponseSchema } from '../protocol/smart-tap.js';
 import {
   allowanceResponseSchema,
   authoriseResponseSchema,
@@ -173,6 +174,7 @@ export function createHostHttp(options: HostHttpOptions): HostHttp {
     },
     openSession: (request, deadlineMs) => post(paths.session, request, sessionResponseSchema, { deadlineMs }),
     inquire: (request, deadlineMs) => post(paths.inquiry, request, inquiryResponseSchema, { deadlineMs }),
+    signSmartTap: (request, deadlineMs) => post(paths.smartTap, request, smartTapResponseSchema, { deadlineMs }),
     directives: (catalogueVersion) =>
       ask({
         method: 'GET',

@@ -23,6 +23,7 @@ export const assuranceOfMethod: Readonly<Record<Credential['method'], Assurance>
   screenCode: 'fresh',
   walletPass: 'fresh',
   sealedPass: 'fresh',
+  sealedSmartTap: 'fresh',
   sunTag: 'fresh',
   tap: 'proven',
 };

@@ -8,6 +8,7 @@ import { parseJson } from '../../terminal/kernel/json.js';
 import type { Crypto, TransactionId } from '../../terminal/kernel/ports.js';
 import { type DecodeError, decodeError, ok, type Result } from '../../terminal/kernel/result.js';
 import { amountMinorMax, currencies, pointsMax, quantityMax } from '../../terminal/kernel/units.js';
+import { sessionTokenSchema } from './smart-tap.js';
 
 export const protocolVersion = 1;
 /** A stored body is at most this many bytes of UTF-8. */
@@ -100,13 +101,24 @@ export const credentialSchema = z.discriminatedUnion('method', [
     answeredAtMs: z.int().min(0).nullable(),
   }),
   z.strictObject({
-    /** A pass that the box could not open: the host holds the key. Apple's alone can be held back so. */
+    /** A pass in Apple's wallet that the box could not open: the host holds the key. */
     method: z.literal('sealedPass'),
     /** The pass type id. */
     issuer: z.string().regex(/^[\x21-\x7e]{1,128}$/),
     answer: hexOf(16),
     /** The answer as the phone sent it, in hex. */
     sealed: z.string().regex(/^([0-9a-f]{2}){56,120}$/),
+  }),
+  z.strictObject({
+    /** A pass in Google's wallet, out of a session that the host signed and alone can open (docs/protocols/smart-tap.md). */
+    method: z.literal('sealedSmartTap'),
+    answer: hexOf(16),
+    /** The session's token, as the host gave it to this terminal. */
+    token: sessionTokenSchema,
+    /** The device's ephemeral key, compressed. */
+    deviceKey: hexOf(33),
+    /** The record bundle as the phone sent it, in hex. */
+    bundle: z.string().regex(/^([0-9a-f]{2}){1,2048}$/),
   }),
   z.strictObject({
     /** A secure unique message: the address that an NTAG 424 gave at this tap, proved by the host alone (docs/protocols/tags.md). */
@@ -120,7 +132,9 @@ export type Credential = z.infer<typeof credentialSchema>;
 export type TapCredential = Extract<Credential, { method: 'tap' }>;
 /** What a tag in the field gives: its message, the member code that is written on it, or its UID. */
 export type TagCredential = Extract<Credential, { method: 'sunTag' | 'memberCode' | 'tagUid' }>;
-export type PassCredential = Extract<Credential, { method: 'walletPass' | 'sealedPass' }>;
+/** A pass that was held back: only the host can open it. */
+export type HeldPass = Extract<Credential, { method: 'sealedPass' | 'sealedSmartTap' }>;
+export type PassCredential = Extract<Credential, { method: 'walletPass' }> | HeldPass;
 
 /**
  * A scanned or typed code as a credential, by its first letters, or a typed phone number; null: it is none. Check digits are

@@ -26,6 +26,7 @@ export const paths = {
   records: '/v1/records',
   session: '/v1/member-session',
   inquiry: '/v1/inquiry',
+  smartTap: '/v1/smart-tap',
   directives: '/v1/directives',
   bell: '/v1/directives/bell',
   allowances: '/v1/allowances',

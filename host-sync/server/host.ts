@@ -21,9 +21,10 @@ import { createMerchants } from './service/merchants.js';
 import { createOffers } from './service/offers.js';
 import { createAlarms, createConsumption, createDeadLetters, readRisk, verifyLedger } from './service/review.js';
 import { planContext, putSetting, type Standing, setting } from './service/settings.js';
+import { createSmartTap } from './service/smart-tap.js';
 import { createTerminalFacing } from './service/terminal-facing.js';
 import { createTerminals } from './service/terminals.js';
-import type { Host, HostOptions, LedgerReport } from './service/types.js';
+import type { Host, HostOptions, LedgerReport, SignSmartTap } from './service/types.js';
 
 export type * from './service/types.js';
 
@@ -52,6 +53,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const coupons = createCoupons({ store, standing, random, clock });
   return {
     ...createTerminalFacing({ store, gatherer, standing, clock, alarm: alarms.alarm }),
+    ...createSmartTap({ store, clock, alarm: alarms.alarm, sign: options.signSmartTap ?? signsNothing }),
     ...createDirectives({ store, standing, sign }),
     ...createAllowanceRequests({ store, clock, random }),
     ...alarms,
@@ -96,6 +98,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
 
 /** A host without the merchant's pass keys: it opens none. */
 const opensNothing: OpenPass = () => ({ ok: false, code: 'pass.unknownKey' });
+/** A host without a collector's key. */
+const signsNothing: SignSmartTap = () => null;
 /** A host without tag keys: no message proves anything. */
 const provesNothing: OpenTag = () => ({ ok: false, code: 'tag.wrongKey' });
 

@@ -20,6 +20,7 @@ import { MessageSpool } from '../spool/message-spool.js';
 import { createCommands } from './admin/commands.js';
 import { isSocketAnswering, openAdminSocket } from './admin/server.js';
 import { hostLayout } from './backup.js';
+import { collectorKey } from './collector-key.js';
 import { createHost, type Host, type Realm } from './host.js';
 import { createTerminalServer, type TerminalServerLimits } from './http/server.js';
 import { openLogger } from './logger.js';
@@ -293,6 +294,8 @@ export async function startHost(options: StartOptions): Promise<RunningHost> {
       deviceValidMs,
     });
     const vault = openVault(keys, nativeKeyAgreement, !existsSync(database));
+    const openApple = passOpener(settings.walletKeyFiles);
+    const collector = collectorKey(settings, vault);
     // 3. Store and host.
     const store = openSqliteStore(database);
     closers.push(() => store.close());
@@ -306,7 +309,8 @@ export async function startHost(options: StartOptions): Promise<RunningHost> {
       merchantId: settings.merchantId,
       soon: (task) => void setImmediate(task),
       sign: (data) => authority.sign(data),
-      openPass: passOpener(settings.walletKeyFiles),
+      openPass: (pass) => (pass.method === 'sealedPass' ? openApple(pass) : collector.open(pass)),
+      signSmartTap: collector.sign,
       openTag: tagOpener(settings.tagKeyFiles),
     });
     await publishFirstRules(host, settings);

@@ -4,10 +4,12 @@
  */
 import path from 'node:path';
 import { openPassAnswer, type PassKey, passKey, passTypeHash } from '../../drivers/protocols/vas/pass-answer.js';
-import { passId } from '../../drivers/protocols/wallet-pass/wallet-pass.js';
+import { answerName, passId } from '../../drivers/protocols/wallet-pass/wallet-pass.js';
+import { hex } from '../../terminal/kernel/bytes.js';
 import { TerminalError } from '../../terminal/kernel/errors.js';
 import { nativeCrypto, nativeKeyAgreement, nativeWalletCrypto, privateKeyOfPem } from '../../terminal/kernel/native.js';
-import type { OpenPass } from './ledger/context.js';
+import type { Credential } from '../protocol/record.js';
+import type { PassOpening } from './ledger/context.js';
 import { readPrivateFile } from './pki/key-files.js';
 
 const crypto = { ...nativeCrypto, ...nativeKeyAgreement, ...nativeWalletCrypto };
@@ -22,16 +24,22 @@ function readKey(file: string): PassKey {
   return key;
 }
 
-/** What opens passes with the keys in these files. @throws TerminalError config.invalid as readKey does */
-export function passOpener(files: readonly string[]): OpenPass {
+/** What opens Apple's passes with the keys in these files. @throws TerminalError config.invalid as readKey does */
+export function passOpener(
+  files: readonly string[],
+): (pass: Extract<Credential, { method: 'sealedPass' }>) => PassOpening {
   const keys = files.map(readKey);
-  return (issuer, sealed) => {
+  return (pass) => {
+    const { issuer } = pass;
+    const sealed = hex(pass.sealed);
     const opened = openPassAnswer(crypto, keys, passTypeHash(crypto, issuer), sealed);
     if (opened.ok)
       return {
         ok: true,
         passId: passId(crypto, 'apple', issuer, opened.value.message),
+        answer: answerName(crypto, sealed),
         answeredAtMs: opened.value.atMs,
+        terminalId: null,
       };
     return { ok: false, code: opened.error.code === 'pass.unknownKey' ? 'pass.unknownKey' : 'pass.forged' };
   };

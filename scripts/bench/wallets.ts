@@ -45,12 +45,14 @@ export async function benchWallets(count: number): Promise<readonly Figure[]> {
   const wallets = new Wallets({
     crypto,
     random: nativeRandom,
+    host: { reachable: () => false, signSmartTap: async () => null },
     clock: nativeClock,
     wallClock: new WallClock(nativeClock, 0),
     settings: {
       tapOrder: ['vas', 'smartTap'],
       apple: { passTypeIds: ['pass.bench'], keys: [key], mode: 'vasOnly', signUpUrl: null },
       google: { collectorId: 1, keyVersion: 1, privateKey: merchant.privateKey },
+      hostSignatureMs: 500,
       tagAddresses: [],
     },
   });

@@ -12,6 +12,7 @@ const methodTexts: Readonly<Record<keyof typeof assuranceOfMethod, string>> = {
   screenCode: 'rotating code from the member’s page',
   walletPass: 'pass in Apple or Google Wallet, opened on the box',
   sealedPass: 'pass in Apple Wallet, opened at the host (held back)',
+  sealedSmartTap: 'pass in Google Wallet, signed for and opened at the host (held back)',
   sunTag: 'secure unique message of an NTAG 424, proved at the host',
   tap: 'the member application on phone or card',
 };

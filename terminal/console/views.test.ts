@@ -173,6 +173,11 @@ t.test('every view fits the screen and is safe, whatever the box says', async (t
     eventLine({ type: 'inquiry', inquiry: { result: 'refused', code: 'host.unreachable' } }, 'zh'),
     /[\u4e00-\u9fff]/,
   );
+  const google = (googleWallet: typeof status.googleWallet) =>
+    statusLines({ ...status, googleWallet }, port.devices(), 'CNY', 'en').find((line) => line.startsWith('Google'));
+  t.same([google('off'), google('here')], [undefined, undefined]);
+  t.match(google('withHost'), /read with the host/);
+  t.match(google('notAsked'), /the host is away: not asked/);
   const tag = { chipGenuine: 'no', messageFresh: 'noProof', productKnown: 'notKnownHere', refused: null } as const;
   t.equal(
     eventLine({ type: 'tag', tag }, 'en'),
@@ -187,6 +192,7 @@ t.test('every view fits the screen and is safe, whatever the box says', async (t
     const screens = [
       tags.map((each) => eventLine({ type: 'tag', tag: each }, language)),
       statusLines(status, port.devices(), 'CNY', language),
+      statusLines({ ...status, googleWallet: 'notAsked' }, port.devices(), 'CNY', language),
       deviceLines(port.devices(), [unclaimed], language),
       describedLines(described, language),
       [

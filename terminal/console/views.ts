@@ -132,6 +132,12 @@ function queuePairs(gauges: Gauges, currency: Currency, language: Language): Pai
   return pairs;
 }
 
+/** Said only where it depends on the host whether Google's wallet is asked. */
+function googlePairs(state: TerminalStatus['googleWallet'], language: Language): [string, string][] {
+  if (state !== 'withHost' && state !== 'notAsked') return [];
+  return [[say(language, 'label.google'), say(language, `google.${state}`)]];
+}
+
 export function statusLines(
   status: TerminalStatus,
   devices: Devices,
@@ -152,6 +158,7 @@ export function statusLines(
     ...syncPairs(status.sync, language),
     ...queuePairs(status.queue, currency, language),
     [say(language, 'label.rules'), `${version(status.directivesVersion)}, ${version(status.catalogueVersion)}`],
+    ...googlePairs(status.googleWallet, language),
     [say(language, 'label.sale'), status.sale ? saleSummary(status.sale, language) : say(language, 'none')],
   ];
   return renderPairs(pairs);

@@ -112,6 +112,12 @@ export const errorTable = {
     'The wallet refused this terminal. Check collector id, key and key version.',
     '钱包拒绝本终端，请检查商户编号、密钥及其版本。',
   ),
+  'pass.hostSilent': row(
+    'warning',
+    'later',
+    'This wallet is read with the host, which does not answer. Use another way, or tap again later.',
+    '读取该钱包需联网，主机无应答。请用其他方式或稍后重试。',
+  ),
   'tag.wrongKey': row(
     'warning',
     'never',

@@ -287,6 +287,7 @@ export const statusSchema = z.object({
   queue: gauges,
   directivesVersion: z.int().nullable(),
   catalogueVersion: z.int().nullable(),
+  googleWallet: z.enum(['off', 'here', 'withHost', 'notAsked']),
   stopped: trouble.nullable(),
 });
 export type StatusBody = z.infer<typeof statusSchema>;

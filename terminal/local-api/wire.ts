@@ -123,6 +123,7 @@ export function statusBody(status: TerminalStatus): StatusBody {
     clockDoubtful,
     directivesVersion,
     catalogueVersion,
+    googleWallet,
   } = status;
   return {
     terminalId,
@@ -137,6 +138,7 @@ export function statusBody(status: TerminalStatus): StatusBody {
     queue: gaugesBody(status.queue),
     directivesVersion,
     catalogueVersion,
+    googleWallet,
     stopped: status.stopped && { code: status.stopped.code, detail: status.stopped.detail },
   };
 }

@@ -13,6 +13,7 @@ import { enrol, renew, renewalDue } from '../../host-sync/client/enrolment.js';
 import { createHostHttp, type HostHttp, httpsOrigin } from '../../host-sync/client/http.js';
 import type { SyncLimits } from '../../host-sync/client/sync-state.js';
 import type { InquiryRequest, InquiryResponse } from '../../host-sync/protocol/inquiry.js';
+import type { SmartTapRequest, SmartTapResponse } from '../../host-sync/protocol/smart-tap.js';
 import type {
   AllowanceRequest,
   AllowanceResponse,
@@ -149,6 +150,11 @@ export class HostConnection implements HostLink {
 
   async inquire(request: InquiryRequest, deadlineMs: number): Promise<InquiryResponse | null> {
     const response = await this.#client.inquire(request, deadlineMs);
+    return response.ok ? response.value : null;
+  }
+
+  async signSmartTap(request: SmartTapRequest, deadlineMs: number): Promise<SmartTapResponse | null> {
+    const response = await this.#client.signSmartTap(request, deadlineMs);
     return response.ok ? response.value : null;
   }
 

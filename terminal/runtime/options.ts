@@ -173,7 +173,7 @@ export const walletOptions = [
     type: 'text',
     default: '',
     form: pathForm,
-    help: 'Private key (PEM, P-256, mode 0600) whose public half is registered for the collector id.',
+    help: 'Private key (PEM, P-256, mode 0600) whose public half is registered for the collector id. Empty: the host has it (host.collectorKeyFile), signs each session in mid-tap and opens what the phone says; Google Wallet is then not asked without the host.',
   },
   {
     key: 'collectorKeyVersion',
@@ -181,7 +181,16 @@ export const walletOptions = [
     default: 1,
     min: 0,
     max: 4_294_967_295,
-    help: 'Version under which that key is registered with Google.',
+    help: 'Version under which that key is registered with Google; the host’s own where the host has the key.',
+  },
+  {
+    key: 'hostSignatureMs',
+    type: 'integer',
+    default: 500,
+    min: 100,
+    max: 1_500,
+    unit: 'ms',
+    help: 'Without a collector key here: how long a phone in the field waits for the host’s signature. Past it Google Wallet is not asked in that tap.',
   },
   {
     key: 'tagAddresses',

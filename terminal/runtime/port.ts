@@ -157,6 +157,8 @@ export interface TerminalStatus {
   readonly queue: QueueGauges;
   readonly directivesVersion: number | null;
   readonly catalogueVersion: number | null;
+  /** `withHost`: the collector's key is the host's; `notAsked`: so it is, and the host is away. */
+  readonly googleWallet: 'off' | 'here' | 'withHost' | 'notAsked';
   /** Storage trouble that stops sales; null when all is well. */
   readonly stopped: { readonly code: ErrorCode; readonly detail: string } | null;
 }

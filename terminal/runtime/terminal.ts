@@ -14,6 +14,7 @@ import type {
 import { expiryDay, type ProductCode } from '../../drivers/protocols/gs1/product-code.js';
 import type { InquiryRequest, InquiryResponse } from '../../host-sync/protocol/inquiry.js';
 import { type Credential, credentialOfCode } from '../../host-sync/protocol/record.js';
+import type { SmartTapRequest, SmartTapResponse } from '../../host-sync/protocol/smart-tap.js';
 import type {
   AllowanceRequest,
   AllowanceResponse,
@@ -71,6 +72,8 @@ export interface HostLink extends DeviceKeys {
   openSession(request: SessionRequest, deadlineMs: number): Promise<SessionResponse | null>;
   /** Null: no answer within the deadline. */
   inquire(request: InquiryRequest, deadlineMs: number): Promise<InquiryResponse | null>;
+  /** Null: no answer within the deadline. */
+  signSmartTap(request: SmartTapRequest, deadlineMs: number): Promise<SmartTapResponse | null>;
   reachable(): boolean;
   recordsQueued(): void;
   syncNow(): Promise<SyncStatus>;
@@ -213,7 +216,7 @@ export class Terminal implements TerminalPort {
             found: (tag) => this.#publish({ type: 'tag', tag }),
           })
         : null,
-      wallets: parts.wallets ? new Wallets({ ...parts.wallets, random, clock, wallClock: this.#clock }) : null,
+      wallets: parts.wallets ? new Wallets({ ...parts.wallets, random, clock, host, wallClock: this.#clock }) : null,
       terminalId: () => store.identity()?.terminalId ?? '',
       merchants: () => store.directives()?.merchants ?? [],
       siteSpentMinor: (cardKeyId) => {
@@ -426,8 +429,16 @@ export class Terminal implements TerminalPort {
       queue: store.gauges(),
       directivesVersion: directives?.version ?? null,
       catalogueVersion: directives?.catalogueVersion ?? null,
+      googleWallet: this.#googleWallet(),
       stopped: this.#stopped ?? this.#waiting,
     };
+  }
+
+  #googleWallet(): TerminalStatus['googleWallet'] {
+    const { host, wallets } = this.#parts;
+    const google = wallets?.settings.tapOrder.includes('smartTap') ? wallets.settings.google : null;
+    if (!google) return 'off';
+    return google.privateKey ? 'here' : host.reachable() ? 'withHost' : 'notAsked';
   }
 
   devices(): readonly DeviceStatus[] {

@@ -23,11 +23,19 @@ export interface WalletSettings {
     readonly mode: VasMode;
     readonly signUpUrl: string | null;
   } | null;
-  readonly google: Collector | null;
+  /** Null: not asked. `privateKey` null: the host signs in mid-tap, within `hostSignatureMs`, and opens the answer. */
+  readonly google: (Omit<Collector, 'privateKey'> & { readonly privateKey: Bytes | null }) | null;
+  readonly hostSignatureMs: number;
   /** What the addresses of the merchant's secure tags begin with. */
   readonly tagAddresses: readonly string[];
 }
-export const noWallets: WalletSettings = { tapOrder: ['application'], apple: null, google: null, tagAddresses: [] };
+export const noWallets: WalletSettings = {
+  tapOrder: ['application'],
+  apple: null,
+  google: null,
+  hostSignatureMs: 500,
+  tagAddresses: [],
+};
 
 /** The section `wallet` as the configuration has it: one field for each row of walletOptions. */
 export interface WalletOptions {
@@ -39,6 +47,7 @@ export interface WalletOptions {
   readonly collectorId: number;
   readonly collectorKeyFile: string;
   readonly collectorKeyVersion: number;
+  readonly hostSignatureMs: number;
   readonly tagAddresses: readonly string[];
 }
 
@@ -82,8 +91,6 @@ export function walletSettings(options: WalletOptions): WalletSettings {
   if (new Set(wished).size !== wished.length) problems.push('wallet.tapOrder: a method stands twice');
   if (options.passTypeIds.length > passTypesMax) problems.push(`wallet.passTypeIds: at most ${passTypesMax}`);
   const { collectorId, collectorKeyFile, collectorKeyVersion: keyVersion } = options;
-  if (collectorId > 0 && collectorKeyFile === '')
-    problems.push('wallet.collectorKeyFile: a collector id needs its key');
   const privateKey = collectorId > 0 && collectorKeyFile !== '' ? keyOf(collectorKeyFile) : null;
   if (problems.length > 0) throw new TerminalError('config.invalid', problems.join('; '));
   return {
@@ -93,6 +100,7 @@ export function walletSettings(options: WalletOptions): WalletSettings {
         ? null
         : { passTypeIds: options.passTypeIds, keys, mode: options.passMode, signUpUrl: options.signUpUrl || null },
     tagAddresses: options.tagAddresses,
-    google: privateKey && { collectorId, keyVersion, privateKey },
+    google: collectorId > 0 ? { collectorId, keyVersion, privateKey } : null,
+    hostSignatureMs: options.hostSignatureMs,
   };
 }

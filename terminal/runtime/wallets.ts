@@ -5,8 +5,8 @@
 import type { ApduLink } from '../../drivers/contract/transport.js';
 import { type Dialogue, type DialogueError, dialogueFault } from '../../drivers/protocols/card-dialogue.js';
 import { decodeOseAnswer, selectOseCommand, type Wallet } from '../../drivers/protocols/ose/ose.js';
-import { signedBytes } from '../../drivers/protocols/smart-tap/channel.js';
-import { readServiceObjects } from '../../drivers/protocols/smart-tap/session.js';
+import { holdServiceObjects, readServiceObjects, selectSmartTap } from '../../drivers/protocols/smart-tap/session.js';
+import { sessionName } from '../../drivers/protocols/smart-tap/session-name.js';
 import {
   freshnessDefault,
   judgeFreshness,
@@ -17,7 +17,8 @@ import { openPassAnswer, passTypeHash } from '../../drivers/protocols/vas/pass-a
 import { askForPasses, type SealedPass } from '../../drivers/protocols/vas/session.js';
 import { answerName, passId } from '../../drivers/protocols/wallet-pass/wallet-pass.js';
 import type { PassCredential } from '../../host-sync/protocol/record.js';
-import { toHex } from '../kernel/bytes.js';
+import type { SmartTapRequest, SmartTapResponse } from '../../host-sync/protocol/smart-tap.js';
+import { type Bytes, hex, toHex } from '../kernel/bytes.js';
 import type { Clock, Crypto, KeyAgreement, Random, WalletCrypto } from '../kernel/ports.js';
 import { ok, type Result } from '../kernel/result.js';
 import { runDialogue } from './run-dialogue.js';
@@ -30,8 +31,15 @@ export interface WalletPorts {
   readonly random: Random;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly wallClock: Pick<WallClock, 'now'>;
+  /** Asked where the collector's key is the host's. */
+  readonly host: {
+    reachable(): boolean;
+    /** Null: no answer within the deadline. */
+    signSmartTap(request: SmartTapRequest, deadlineMs: number): Promise<SmartTapResponse | null>;
+  };
 }
 type Read = Promise<Result<PassCredential, DialogueError>>;
+const hostSilent = (why: string) => dialogueFault('pass.hostSilent', null, why);
 const noPass = dialogueFault('pass.none', null, 'not asked for here');
 
 export class Wallets {
@@ -98,8 +106,10 @@ export class Wallets {
   /** The phone's pass for this collector; comes after `select` said google. */
   async readGoogle(link: ApduLink, wallet: Extract<Wallet, { wallet: 'google' }>): Read {
     const { settings, crypto, clock, random } = this.ports;
-    const { google: collector } = settings;
-    if (!collector) return noPass;
+    const { google } = settings;
+    if (!google) return noPass;
+    if (!google.privateKey) return this.#holdGoogle(link, wallet.deviceNonce, google);
+    const collector = { ...google, privateKey: google.privateKey };
     const secrets = { nonce: random.bytes(32), sessionId: random.bytes(8), ephemeral: crypto.generateKeyPair() };
     const request = { crypto, collector, secrets, wanted: 'loyalty' } as const;
     const found = await runDialogue(link, readServiceObjects(request, wallet.deviceNonce), clock);
@@ -110,9 +120,43 @@ export class Wallets {
       method: 'walletPass',
       wallet: 'google',
       passId: passId(crypto, 'google', String(collector.collectorId), object.number),
-      // The session's own nonces: the answer opens under no others, so this name can come once only.
-      answer: answerName(crypto, signedBytes(secrets, secrets.nonce, collector.collectorId)),
+      answer: sessionName(crypto, secrets, collector.collectorId),
       answeredAtMs: null,
+    });
+  }
+
+  /**
+   * The same where the host has the key: it signs while the phone waits, and what the phone then gives only it can open. Where
+   * it is away or does not answer in time, the phone is asked for nothing.
+   */
+  async #holdGoogle(
+    link: ApduLink,
+    givenNonce: Bytes | null,
+    { collectorId }: NonNullable<WalletSettings['google']>,
+  ): Read {
+    const { settings, crypto, clock, random, host } = this.ports;
+    if (!host.reachable()) return hostSilent('away');
+    const selected = givenNonce ? ok(givenNonce) : await runDialogue(link, selectSmartTap(), clock);
+    if (!selected.ok) return selected;
+    const nonce = random.bytes(32);
+    const request = { collectorId, terminalNonce: toHex(nonce), deviceNonce: toHex(selected.value) };
+    const signed = await host.signSmartTap(request, settings.hostSignatureMs);
+    if (!signed) return hostSilent('no signature in time');
+    if (signed.outcome === 'refused')
+      return signed.code === 'pass.unknownKey'
+        ? dialogueFault('pass.unknownKey', null, 'the host has no such collector')
+        : hostSilent(signed.code);
+    const secrets = { nonce, sessionId: random.bytes(8), ephemeral: { publicKey: hex(signed.ephemeralKey) } };
+    const collector = { collectorId, keyVersion: signed.keyVersion };
+    const held = { collector, secrets, signature: hex(signed.signature), wanted: 'loyalty' } as const;
+    const found = await runDialogue(link, holdServiceObjects(held), clock);
+    if (!found.ok) return found;
+    return ok({
+      method: 'sealedSmartTap',
+      answer: sessionName(crypto, secrets, collectorId),
+      token: signed.token,
+      deviceKey: toHex(found.value.deviceKey),
+      bundle: toHex(found.value.bundle),
     });
   }
 }

@@ -21,6 +21,7 @@ import {
 } from '../../drivers/sim/phone/phone-state.js';
 import type { InquiryRequest, InquiryResponse } from '../../host-sync/protocol/inquiry.js';
 import { decodeRecord, type RecordBody, type RecordOf, transactionIdBytes } from '../../host-sync/protocol/record.js';
+import type { SmartTapRequest, SmartTapResponse } from '../../host-sync/protocol/smart-tap.js';
 import type {
   Balances,
   FinalAnswer,
@@ -55,6 +56,11 @@ export class HostDouble implements HostLink {
   /** What it says to an inquiry; null: nothing within the deadline. */
   decideInquiry: (request: InquiryRequest) => InquiryResponse | null = (request) => this.tellBalances(request);
   readonly inquired: InquiryRequest[] = [];
+  /** What it says to a session with Google Wallet; null: nothing within the deadline. */
+  decideSignature: (request: SmartTapRequest) => SmartTapResponse | null = () => ({
+    ...{ outcome: 'refused', code: 'pass.unknownKey' },
+  });
+  readonly signaturesAsked: SmartTapRequest[] = [];
   readonly asked: RecordBody[] = [];
   readonly sessionsAsked: SessionRequest[] = [];
   /** How often it was told that records wait. */
@@ -112,6 +118,13 @@ export class HostDouble implements HostLink {
     this.inquired.push(request);
     await this.#gate;
     const answer = this.decideInquiry(request);
+    return answer ?? new Promise((resolve) => this.schedule(deadlineMs, () => resolve(null)));
+  }
+
+  async signSmartTap(request: SmartTapRequest, deadlineMs: number): Promise<SmartTapResponse | null> {
+    if (!this.up) return null;
+    this.signaturesAsked.push(request);
+    const answer = this.decideSignature(request);
     return answer ?? new Promise((resolve) => this.schedule(deadlineMs, () => resolve(null)));
   }
 

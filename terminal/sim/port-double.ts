@@ -127,6 +127,7 @@ export class PortDouble implements TerminalPort {
       merchant: '测试商家',
       uptimeMs: 3_723_000,
       clockDoubtful: false,
+      googleWallet: 'off',
       sale: this.#sales.find(({ view }) => view.phase !== 'ended')?.view ?? null,
       sync: this.sync,
       queue: this.#gauges(),

@@ -37,12 +37,20 @@ export interface TerminalSecrets {
   readonly sessionId: Bytes;
   readonly ephemeral: KeyPair;
 }
+/** Of these what the phone gets to see: all that a box knows of a session that its host signs and opens. */
+export type SessionFace = Pick<TerminalSecrets, 'nonce' | 'sessionId'> & {
+  readonly ephemeral: Pick<KeyPair, 'publicKey'>;
+};
 
 /** The collector id as records and signature carry it. */
 export const collectorIdBytes = (collectorId: number): Bytes => uintBE(collectorId, collectorBytes);
 
 /** terminal nonce(32) ‖ device nonce(32) ‖ collector(4) ‖ terminal's ephemeral key(33): what the merchant's key signs. */
-export function signedBytes(secrets: TerminalSecrets, deviceNonce: Bytes, collectorId: number): Bytes {
+export function signedBytes(
+  secrets: Pick<SessionFace, 'nonce' | 'ephemeral'>,
+  deviceNonce: Bytes,
+  collectorId: number,
+): Bytes {
   assert(
     secrets.nonce.length === smartTapNonceBytes && deviceNonce.length === smartTapNonceBytes,
     'nonces of 32 bytes',
@@ -58,7 +66,7 @@ export interface ChannelKeys {
 /** @returns the session's keys; null when the phone's key is no point of the curve */
 export function channelKeys(
   crypto: SmartTapCrypto,
-  secrets: TerminalSecrets,
+  secrets: Pick<TerminalSecrets, 'ephemeral'>,
   deviceKey: Bytes,
   signed: Bytes,
   signature: Bytes,

@@ -5,7 +5,7 @@
 import { type Bytes, concat, decodeUtf8, equalBytes, toHex, uintBE, utf8 } from '../../../terminal/kernel/bytes.js';
 import { type DecodeError, decodeError, ok, type Result } from '../../../terminal/kernel/result.js';
 import { decodeNdef, encodeNdef, type NdefRecord } from '../ndef/ndef.js';
-import { type Collector, collectorIdBytes, pointBytes, smartTapNonceBytes, type TerminalSecrets } from './channel.js';
+import { type Collector, collectorIdBytes, pointBytes, type SessionFace, smartTapNonceBytes } from './channel.js';
 
 const external = 0x04;
 const wellKnown = 0x01;
@@ -37,7 +37,12 @@ const session = (id: Bytes, sequence: number): NdefRecord =>
 const collector = (collectorId: number): NdefRecord => record('cld', binary(collectorIdBytes(collectorId)));
 
 /** NEGOTIATE's data: ngr{version, ses, cpr{nonce, live, key, key version, sig, cld}}. `signature` is DER. */
-export function encodeNegotiate(secrets: TerminalSecrets, from: Collector, signature: Bytes, sequence: number): Bytes {
+export function encodeNegotiate(
+  secrets: SessionFace,
+  from: Pick<Collector, 'collectorId' | 'keyVersion'>,
+  signature: Bytes,
+  sequence: number,
+): Bytes {
   const liveAuthentication = uintBE(0x01, 1);
   const parameters = concat(secrets.nonce, liveAuthentication, secrets.ephemeral.publicKey, uintBE(from.keyVersion, 4));
   const proof = encodeNdef([record('sig', binary(signature)), collector(from.collectorId)]);

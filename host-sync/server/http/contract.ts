@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { inquiryRequestSchema, inquiryResponseSchema } from '../../protocol/inquiry.js';
+import { smartTapRequestSchema, smartTapResponseSchema } from '../../protocol/smart-tap.js';
 import {
   allowanceRequestSchema,
   allowanceResponseSchema,
@@ -55,6 +56,7 @@ export interface Operation {
     | 'records'
     | 'session'
     | 'inquiry'
+    | 'smartTap'
     | 'directives'
     | 'bell'
     | 'allowances'
@@ -160,6 +162,18 @@ export const operations: readonly Operation[] = [
     query: null,
     request: inquiryRequestSchema,
     response: inquiryResponseSchema,
+    bodyBytesMax: smallBodyBytesMax,
+    problems: [],
+  },
+  {
+    name: 'smartTap',
+    method: 'POST',
+    path: paths.smartTap,
+    access: 'active',
+    summary: 'Signs one session with Google Wallet, in mid-tap, for a box without the collector’s key.',
+    query: null,
+    request: smartTapRequestSchema,
+    response: smartTapResponseSchema,
     bodyBytesMax: smallBodyBytesMax,
     problems: [],
   },

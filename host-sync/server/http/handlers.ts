@@ -3,10 +3,12 @@
  * Must not check who is calling (access.ts has) nor read a body that no schema has passed.
  */
 
+import type { FastifyBaseLogger } from 'fastify';
 import type { z } from 'zod';
 import { toHex } from '../../../terminal/kernel/bytes.js';
 import type { Result } from '../../../terminal/kernel/result.js';
 import type { InquiryRequest } from '../../protocol/inquiry.js';
+import type { SmartTapRequest } from '../../protocol/smart-tap.js';
 import {
   type AllowanceRequest,
   type AuthoriseRequest,
@@ -29,6 +31,7 @@ export interface HandlerOptions {
   readonly host: Host;
   readonly authority: Authority;
   readonly schedule: Schedule;
+  readonly logger: Pick<FastifyBaseLogger, 'info'>;
 }
 
 /** What a handler gets: the checked terminal, the checked input, and where the request came from. */
@@ -49,7 +52,7 @@ async function answered<T>(result: Promise<Result<T, Refusal>>): Promise<T> {
 }
 
 /** The handlers of one host. Each trusts `call.body` and `call.query` to have passed the operation's schemas. */
-export function createHandlers({ host, authority, schedule }: HandlerOptions): Handlers {
+export function createHandlers({ host, authority, schedule, logger }: HandlerOptions): Handlers {
   const certify = async (
     terminalId: string,
     requestKey: Parameters<typeof authority.issueDevice>[1],
@@ -97,6 +100,13 @@ export function createHandlers({ host, authority, schedule }: HandlerOptions): H
     authorise: ({ body, terminalId }) => answered(host.authorise(terminalId, body as AuthoriseRequest)),
     records: ({ body, terminalId }) => answered(host.intake(terminalId, body as RecordsRequest)),
     session: ({ body, terminalId }) => answered(host.openSession(terminalId, body as SessionRequest)),
+    smartTap: async ({ body, terminalId }) => {
+      const { collectorId, ...nonces } = body as SmartTapRequest;
+      const response = await answered(host.signSmartTap(terminalId, { collectorId, ...nonces }));
+      const { outcome } = response;
+      logger.info({ terminalId, collectorId, outcome }, 'asked to sign a Smart Tap session');
+      return response;
+    },
     inquiry: ({ body, terminalId }) => answered(host.inquire(terminalId, body as InquiryRequest)),
     directives: ({ query, terminalId }) => {
       const { catalogueVersion } = query as z.infer<typeof directivesQuerySchema>;

@@ -4,6 +4,7 @@
  */
 import type { Bytes } from '../../../terminal/kernel/bytes.js';
 import type { Crypto } from '../../../terminal/kernel/ports.js';
+import type { HeldPass } from '../../protocol/record.js';
 import type { Rules } from '../../protocol/sync.js';
 
 /** Simulated sales never mix with real ledgers: a store is one or the other for life. */
@@ -65,10 +66,18 @@ export const policyDefault: Policy = {
 
 /** What a pass said that the host opened, or why it does not open. */
 export type PassOpening =
-  | { readonly ok: true; readonly passId: string; readonly answeredAtMs: number }
+  | {
+      readonly ok: true;
+      readonly passId: string;
+      /** The answer's name, as it follows from what was opened. */
+      readonly answer: string;
+      readonly answeredAtMs: number;
+      /** For which terminal alone it was made; null: an answer of the phone's own, bound to none. */
+      readonly terminalId: string | null;
+    }
   | { readonly ok: false; readonly code: 'pass.unknownKey' | 'pass.forged' };
 /** Opens a pass that a box held back, with the merchant's keys. Pure: the same answer comes to the same. */
-export type OpenPass = (issuer: string, sealed: Bytes) => PassOpening;
+export type OpenPass = (pass: HeldPass) => PassOpening;
 
 /** What a secure tag's message proved, or why it does not hold. */
 export type TagOpening =

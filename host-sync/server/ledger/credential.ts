@@ -7,7 +7,6 @@ import { encodeContext, type Operation, type PresentationContext } from '../../.
 import { cardKey, type Transcript, verifyPhoneProof } from '../../../drivers/protocols/member/proof.js';
 import { handleOf, screenCodeHolds } from '../../../drivers/protocols/screen-code/screen-code.js';
 import { freshnessDefault, isInTime } from '../../../drivers/protocols/vas/freshness.js';
-import { answerName } from '../../../drivers/protocols/wallet-pass/wallet-pass.js';
 import { type Bytes, hex } from '../../../terminal/kernel/bytes.js';
 import type { Situation } from '../../protocol/assurance.js';
 import {
@@ -36,6 +35,7 @@ export function usedKey(credential: Credential, { openTag }: Pick<Openers, 'open
       return `screen:${credential.code}`;
     case 'walletPass':
     case 'sealedPass':
+    case 'sealedSmartTap':
       return `pass:${credential.answer}`;
     case 'sunTag':
       return messageKey(openTag(credential.address));
@@ -47,7 +47,7 @@ export function usedKey(credential: Credential, { openTag }: Pick<Openers, 'open
 /** The pass's id, as the box or the host itself read it; null where it does not open. */
 function passIdOf(credential: PassCredential, openPass: OpenPass): string | null {
   if (credential.method === 'walletPass') return credential.passId;
-  const opened = openPass(credential.issuer, hex(credential.sealed));
+  const opened = openPass(credential);
   return opened.ok ? opened.passId : null;
 }
 
@@ -55,7 +55,8 @@ function passIdOf(credential: PassCredential, openPass: OpenPass): string | null
 export function planCredential(need: Collector, credential: Credential, openers: Openers): string | null {
   switch (credential.method) {
     case 'walletPass':
-    case 'sealedPass': {
+    case 'sealedPass':
+    case 'sealedSmartTap': {
       const used = usedKey(credential, openers) ?? '';
       need.find('record', 'tap', used);
       need.get('inquiryUse', used);
@@ -216,11 +217,14 @@ function wasUsed(facts: Facts, occasion: Occasion, used: string): boolean {
 function identifyPass(facts: Facts, record: Occasion, pass: PassCredential, context: ApplyContext): Identified {
   const opened: PassOpening =
     pass.method === 'walletPass'
-      ? { ok: true, passId: pass.passId, answeredAtMs: pass.answeredAtMs ?? record.atWallMs }
-      : context.openPass(pass.issuer, hex(pass.sealed));
+      ? {
+          ...{ ok: true, passId: pass.passId, answer: pass.answer, terminalId: null },
+          answeredAtMs: pass.answeredAtMs ?? record.atWallMs,
+        }
+      : context.openPass(pass);
   if (!opened.ok) return refusal(opened.code, true);
-  if (pass.method === 'sealedPass' && answerName(context.crypto, hex(pass.sealed)) !== pass.answer)
-    return refusal('pass.forged', true);
+  const isElsewhere = opened.terminalId !== null && opened.terminalId !== record.terminalId;
+  if (opened.answer !== pass.answer || isElsewhere) return refusal('pass.forged', true);
   const key = facts.get('memberKey', opened.passId);
   if (key?.kind !== 'pass') return refusal('credential.unknown');
   if (key.state === 'blocked' && !wasBefore(record, key.blockedAtMs)) return refusal('credential.blocked');

@@ -35,7 +35,10 @@ function withPass(name: string, run: (t: Test, opened: Opened) => Promise<void>)
     writeFileSync(file, pem, { mode: 0o600 });
     const key = nativeWalletCrypto.publicKeyOf(privateKeyOfPem(pem) ?? hex(''));
     if (!key) throw new Error('a key');
-    const world = await openWorld({ openPass: passOpener([file]) });
+    const openApple = passOpener([file]);
+    const world = await openWorld({
+      openPass: (pass) => (pass.method === 'sealedPass' ? openApple(pass) : { ok: false, code: 'pass.unknownKey' }),
+    });
     t.teardown(() => world.close());
     const { memberCode } = must(await world.host.members.enlist({ phone: '13800000000', name: 'Wang' }));
     must(await world.host.members.bind(memberCode, 'pass', id));

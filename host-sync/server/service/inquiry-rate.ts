@@ -21,6 +21,7 @@ interface Window {
 
 export class InquiryRate {
   readonly #windows = new Map<string, Window>();
+  constructor(private readonly perWindowMax = inquiriesPerWindowMax) {}
 
   /**
    * Counts one inquiry, as refused until `notRefused` says otherwise. `again`: too many; `first`: too many, for the first time
@@ -36,11 +37,11 @@ export class InquiryRate {
       const [oldest] = this.#windows.keys();
       if (this.#windows.size > terminalsMax && oldest !== undefined) this.#windows.delete(oldest);
     }
-    if (window.asked > inquiriesPerWindowMax) return 'again';
-    if (window.refused >= refusedPerWindowMax) window.asked = inquiriesPerWindowMax;
+    if (window.asked > this.perWindowMax) return 'again';
+    if (window.refused >= refusedPerWindowMax) window.asked = this.perWindowMax;
     window.asked += 1;
-    if (window.asked <= inquiriesPerWindowMax) window.refused += 1;
-    return window.asked > inquiriesPerWindowMax ? 'first' : 'may';
+    if (window.asked <= this.perWindowMax) window.refused += 1;
+    return window.asked > this.perWindowMax ? 'first' : 'may';
   }
 
   /** The inquiry asked at this time was answered, or failed for another reason. */

@@ -9,6 +9,7 @@ import type { Clock, Crypto, KeyPair, Random } from '../../../terminal/kernel/po
 import type { Result } from '../../../terminal/kernel/result.js';
 import type { Currency } from '../../../terminal/kernel/units.js';
 import type { InquiryRequest, InquiryResponse } from '../../protocol/inquiry.js';
+import type { SignedSession, SmartTapRequest, SmartTapResponse } from '../../protocol/smart-tap.js';
 import type {
   AllowanceRequest,
   AllowanceResponse,
@@ -35,6 +36,9 @@ import type { AllowancePolicy } from './settings.js';
 
 export type { KeyVault, Policy, Realm, Tier } from '../ledger/context.js';
 
+/** The collector's signature for one session; null: this host holds no key of that collector. */
+export type SignSmartTap = (terminalId: string, nowMs: number, request: SmartTapRequest) => SignedSession | null;
+
 export interface HostOptions {
   readonly store: HostStore;
   readonly crypto: Crypto;
@@ -47,6 +51,8 @@ export interface HostOptions {
   readonly merchantId: string;
   /** Opens passes that boxes held back; absent: none opens here. */
   readonly openPass?: OpenPass;
+  /** Signs sessions with Google Wallet; absent: none is signed here. */
+  readonly signSmartTap?: SignSmartTap;
   /** Proves tags' messages; absent: none holds here. */
   readonly openTag?: OpenTag;
   /** Runs a task soon but after the requests already waiting (setImmediate); groups concurrent requests into one commit. */
@@ -152,6 +158,8 @@ export interface TerminalFacing {
   openSession(terminalId: string, request: SessionRequest): Answered<SessionResponse>;
   /** What the member behind a tap or code may spend. Moves nothing, makes no record; what was asked with is used up. */
   inquire(terminalId: string, request: InquiryRequest): Answered<InquiryResponse>;
+  /** One session with Google Wallet for this terminal, in mid-tap. */
+  signSmartTap(terminalId: string, request: SmartTapRequest): Answered<SmartTapResponse>;
   /** `rules.unknown` until rules are published. The catalogue is null when the version named is current, else what changed since. */
   directives(terminalId: string, catalogueVersion: number | null): Answered<Directives>;
   /** Changes whenever something of this terminal's directives does. */

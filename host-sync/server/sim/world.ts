@@ -23,6 +23,7 @@ import {
 import type { AuthoriseResponse, Envelope, RecordAnswer, RecordsResponse } from '../../protocol/sync.js';
 import { createHost, type Host } from '../host.js';
 import type { KeyVault, OpenPass, OpenTag, Realm } from '../ledger/context.js';
+import type { SignSmartTap } from '../service/types.js';
 import type { HostStore } from '../storage/port.js';
 import { openSqliteStore } from '../storage/sqlite.js';
 
@@ -90,6 +91,7 @@ export async function openWorld(
     rules?: boolean;
     seed?: number;
     openPass?: OpenPass;
+    signSmartTap?: SignSmartTap;
     openTag?: OpenTag;
   } = {},
 ): Promise<World> {
@@ -107,6 +109,7 @@ export async function openWorld(
     soon: (task) => void setImmediate(task),
     sign: (data) => hostSigner.sign(data),
     ...(options.openPass && { openPass: options.openPass }),
+    ...(options.signSmartTap && { signSmartTap: options.signSmartTap }),
     ...(options.openTag && { openTag: options.openTag }),
   });
   if (options.rules !== false && !(await host.rules.current())) must(await host.rules.publish(testRules));

@@ -280,6 +280,10 @@ class Link implements HostLink {
     const response = await this.run.client.inquire(...words);
     return response.ok ? response.value : null;
   }
+  async signSmartTap(...words: Parameters<SyncClient['signSmartTap']>): ReturnType<HostLink['signSmartTap']> {
+    const response = await this.run.client.signSmartTap(...words);
+    return response.ok ? response.value : null;
+  }
   async requestAllowance(
     ...words: Parameters<SyncClient['requestAllowance']>
   ): ReturnType<HostLink['requestAllowance']> {

@@ -62,6 +62,7 @@ export class Network {
         call(batchDeadlineMs, (host) => host.intake(terminalId, { records: [...records], newestSeen })),
       openSession: (request, deadlineMs) => call(deadlineMs, (host) => host.openSession(terminalId, request)),
       inquire: (request, deadlineMs) => call(deadlineMs, (host) => host.inquire(terminalId, request)),
+      signSmartTap: (request, deadlineMs) => call(deadlineMs, (host) => host.signSmartTap(terminalId, request)),
       directives: (catalogueVersion) => call(batchDeadlineMs, (host) => host.directives(terminalId, catalogueVersion)),
       bell: async () => err(failure('host.noAnswer')),
       requestAllowance: (request) => call(batchDeadlineMs, (host) => host.requestAllowance(terminalId, request)),
