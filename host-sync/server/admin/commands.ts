@@ -163,7 +163,7 @@ function memberCommands({ host, registration }: AdminContext): readonly Command[
           if (!set.ok) return set;
         }
         // A lost phone has the member's pages open as well.
-        if (state === 'blocked') await host.pages.closeAll(member.memberCode);
+        if (state === 'blocked') await host.pages.closeAll(member.phone);
         return ok({ memberCode: member.memberCode, state, keys: keys.map(({ keyId }) => keyId) });
       },
     ),

@@ -44,9 +44,10 @@ export function phoneCommands({ host, registration, refresh }: PhoneCommandParts
         // Blocked first and whole; a message that cannot leave then is sent again by the same command.
         const lost = await host.members.lose(member.memberCode, number);
         if (!lost.ok) return lost;
-        let sessions = 0;
-        for (const { memberCode } of lost.value.memberships) sessions += await host.pages.closeAll(memberCode);
         const phone = number ?? member.phone;
+        // Those of the old number, and of what has just left it for the new one.
+        let sessions = 0;
+        for (const each of new Set([member.phone, phone])) sessions += await host.pages.closeAll(each);
         const messageIds: string[] = [];
         let expiresAtMs = 0;
         for (const { name, merchant } of lost.value.memberships) {

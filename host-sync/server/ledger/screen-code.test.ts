@@ -12,7 +12,8 @@ const number = '13800000000';
 /** What a member's page shows, after a log-in. */
 async function openPage(world: World) {
   const drawn = await world.host.pages.drawCode(number);
-  const { token, handle, seed } = must(await world.host.pages.open(number, drawn?.code ?? ''));
+  const { token, codes } = must(await world.host.pages.open(number, drawn?.code ?? ''));
+  const [{ handle, seed } = { handle: '', seed: '' }] = codes;
   const codeAt = (atMs: number): string =>
     screenCode(handle, nativeCrypto.hmacSha256(hex(seed), stepBytes(stepAt(atMs))));
   return { token, codeAt, code: () => codeAt(world.clock.nowMs) };

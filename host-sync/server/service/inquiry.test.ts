@@ -153,7 +153,9 @@ inWorld(t, 'a rotating code is used up, but for one sale at the same box', async
   const phone = await world.phone(number);
   const other = await world.box('other');
   const drawn = await world.host.pages.drawCode(number);
-  const { handle, seed } = must(await world.host.pages.open(number, drawn?.code ?? ''));
+  const [{ handle, seed } = { handle: '', seed: '' }] = must(
+    await world.host.pages.open(number, drawn?.code ?? ''),
+  ).codes;
   const now = (): Credential => ({
     method: 'screenCode',
     code: screenCode(handle, nativeCrypto.hmacSha256(hex(seed), stepBytes(stepAt(world.clock.nowMs)))),

@@ -7,7 +7,7 @@ import { equalBytes, toHex, utf8 } from '../../../terminal/kernel/bytes.js';
 import type { Clock, Crypto, Random } from '../../../terminal/kernel/ports.js';
 import { ok } from '../../../terminal/kernel/result.js';
 import type { KeyVault } from '../ledger/context.js';
-import { type Collector, type Facts, put, remove, type Write } from '../ledger/facts.js';
+import { type Collector, type Facts, put, remove, type WorkingSet, type Write } from '../ledger/facts.js';
 import type { Row } from '../ledger/tables.js';
 import type { HostStore } from '../storage/port.js';
 import { isPhone } from './inputs.js';
@@ -15,7 +15,8 @@ import { mainMembership } from './members.js';
 import { nameOf, planName } from './merchants.js';
 import { offersFor, planOffers } from './offers.js';
 import { refusal } from './paging.js';
-import type { CouponAdmin, MemberAdmin, MemberPages } from './types.js';
+import { setting } from './settings.js';
+import type { CouponAdmin, MemberAdmin, MemberPages, ScreenCodes } from './types.js';
 
 const minuteMs = 60_000;
 export const loginValidMs = 5 * minuteMs;
@@ -32,6 +33,8 @@ const codeDigits = 6;
 /** Of rotating codes: 9 digits each, a few drawn at once so that one that is taken costs nothing. */
 const handleDigits = 9;
 const handlesDrawn = 4;
+/** Memberships of one number that its page shows: as many as a phone carries. */
+export const membershipsShown = 16;
 const couponsShown = 50;
 const linesShown = 30;
 
@@ -64,6 +67,20 @@ function endOf(facts: Facts, session: Row<'pageSession'>, nowMs: number): readon
   ];
 }
 
+/** The memberships of one number, the one that a bare number means first. */
+function membershipsOf(facts: Pick<Facts, 'find'>, phone: string): readonly Row<'member'>[] {
+  const main = mainMembership(facts, phone);
+  const others = facts.find('member', 'phone', phone).filter(({ id }) => id !== main?.id);
+  return main ? [main, ...others].slice(0, membershipsShown) : [];
+}
+
+/** Drawn ahead for one membership: a seed, wrapped, and handles of which the first free one is taken. */
+interface DrawnKey {
+  readonly seed: Uint8Array;
+  readonly wrapped: Uint8Array;
+  readonly handles: readonly string[];
+}
+
 export function createMemberPages(parts: MemberPagesParts): MemberPages {
   const { store, vault, crypto, random, clock, members, coupons } = parts;
   const digest = (...words: readonly string[]): string => toHex(crypto.sha256(utf8(words.join('\n'))));
@@ -73,21 +90,76 @@ export function createMemberPages(parts: MemberPagesParts): MemberPages {
     return member;
   };
 
+  /** A row for each membership of a log-in, under one token; that of `membership` null stands for the whole. */
+  const rowId = (token: string, membership: string | null): string =>
+    membership === null ? digest(token) : digest(token, membership);
+  const drawKeys = (): readonly DrawnKey[] =>
+    Array.from({ length: membershipsShown }, () => {
+      const seed = random.bytes(seedBytes);
+      const handles = Array.from({ length: handlesDrawn }, () => digitsOf(random.bytes(8), handleDigits));
+      return { seed, wrapped: vault.wrap(seed), handles };
+    });
+  const planKeys = (need: Collector, token: string, phone: string, drawn: readonly DrawnKey[]): void => {
+    for (const { id } of membershipsOf(need, phone)) {
+      for (const { handle } of need.find('pageSession', 'memberId', id)) need.get('screenKey', handle);
+      need.find('screenKey', 'memberId', id);
+      need.get('pageSession', rowId(token, id));
+    }
+    for (const { handles } of drawn) for (const handle of handles) need.get('screenKey', handle);
+    need.get('pageSession', rowId(token, null));
+  };
+
+  /** One membership under this token until `expiresAtMs`: its row and its own rotating codes. Null: no free handle was drawn. */
+  const grant = (
+    facts: Facts,
+    memberId: string,
+    session: Pick<Row<'pageSession'>, 'id' | 'openedAtMs' | 'expiresAtMs'>,
+    { seed, wrapped, handles }: DrawnKey,
+  ): { readonly codes: ScreenCodes; readonly writes: readonly Write[] } | null => {
+    const nowMs = session.openedAtMs;
+    const handle = handles.find((drawn) => !facts.get('screenKey', drawn));
+    if (handle === undefined) return null;
+    const sessions = [...facts.find('pageSession', 'memberId', memberId)].sort((a, b) => b.openedAtMs - a.openedAtMs);
+    const ended = sessions.filter((each, i) => nowMs >= each.expiresAtMs || i >= sessionsMax - 1);
+    const keys = facts.find('screenKey', 'memberId', memberId);
+    const forgotten = keys.filter(({ endsAtMs }) => nowMs - endsAtMs >= endedKeysKeptMs);
+    return {
+      codes: { memberCode: memberId, handle, seed: toHex(seed) },
+      writes: [
+        ...ended.flatMap((each) => endOf(facts, each, nowMs)),
+        ...forgotten.map(({ id }) => remove('screenKey', id)),
+        put('pageSession', { ...session, memberId, handle }),
+        put('screenKey', { id: handle, memberId, wrapped, endsAtMs: session.expiresAtMs }),
+      ],
+    };
+  };
+
+  /** Grants each of these memberships that can be. */
+  const grantAll = (
+    facts: WorkingSet,
+    token: string,
+    session: Pick<Row<'pageSession'>, 'openedAtMs' | 'expiresAtMs'>,
+    memberships: readonly { readonly memberId: string; readonly isWhole: boolean }[],
+    drawn: readonly DrawnKey[],
+  ): readonly ScreenCodes[] =>
+    memberships.flatMap(({ memberId, isWhole }, i) => {
+      const key = drawn[i];
+      const id = rowId(token, isWhole ? null : memberId);
+      const granted = key && grant(facts, memberId, { ...session, id }, key);
+      if (!granted) return [];
+      facts.write(granted.writes);
+      return [granted.codes];
+    });
+
   const open = async (phone: string, code: string): ReturnType<MemberPages['open']> => {
     const wrong = refusal('access.denied', 'wrong or used');
     if (!isPhone(phone) || !/^[0-9]{6}$/.test(code)) return wrong;
     const token = toHex(random.bytes(tokenBytes));
-    const seed = random.bytes(seedBytes);
-    const handles = Array.from({ length: handlesDrawn }, () => digitsOf(random.bytes(8), handleDigits));
-    const wrapped = vault.wrap(seed);
+    const drawn = drawKeys();
     const nowMs = clock.wallMs();
     const plan = (need: Collector): void => {
-      const member = planLogin(need, phone);
-      if (member)
-        for (const { handle } of need.find('pageSession', 'memberId', member.id)) need.get('screenKey', handle);
-      if (member) need.find('screenKey', 'memberId', member.id);
-      for (const handle of handles) need.get('screenKey', handle);
-      need.get('pageSession', digest(token));
+      planLogin(need, phone);
+      planKeys(need, token, phone, drawn);
     };
     return store.transact(plan, (facts) => {
       const member = mainMembership(facts, phone);
@@ -99,27 +171,25 @@ export function createMemberPages(parts: MemberPagesParts): MemberPages {
         facts.write([put('pageLogin', { ...login, failures: login.failures + 1 })]);
         return wrong;
       }
-      const sessions = [...facts.find('pageSession', 'memberId', member.id)].sort(
-        (a, b) => b.openedAtMs - a.openedAtMs,
-      );
-      const ended = sessions.filter((session, i) => nowMs >= session.expiresAtMs || i >= sessionsMax - 1);
-      const handle = handles.find((drawn) => !facts.get('screenKey', drawn));
-      if (handle === undefined) return refusal('host.busy', 'no free handle was drawn');
       const expiresAtMs = nowMs + sessionValidMs;
-      const session = { id: digest(token), memberId: member.id, handle, openedAtMs: nowMs, expiresAtMs };
-      const keys = facts.find('screenKey', 'memberId', member.id);
-      const forgotten = keys.filter(({ endsAtMs }) => nowMs - endsAtMs >= endedKeysKeptMs);
-      facts.write([
-        // Used up: the end of a code is its first right use.
-        put('pageLogin', { ...login, expiresAtMs: 0 }),
-        ...ended.flatMap((session) => endOf(facts, session, nowMs)),
-        ...forgotten.map(({ id }) => remove('screenKey', id)),
-        put('pageSession', session),
-        put('screenKey', { id: handle, memberId: member.id, wrapped, endsAtMs: expiresAtMs }),
-      ]);
-      return ok({ token, memberCode: member.id, expiresAtMs, handle, seed: toHex(seed) });
+      const all = membershipsOf(facts, phone).map(({ id }, i) => ({ memberId: id, isWhole: i === 0 }));
+      const codes = grantAll(facts, token, { openedAtMs: nowMs, expiresAtMs }, all, drawn);
+      if (codes[0]?.memberCode !== member.id) return refusal('host.busy', 'no free handle was drawn');
+      // Used up: the end of a code is its first right use.
+      facts.write([put('pageLogin', { ...login, expiresAtMs: 0 })]);
+      return ok({ token, expiresAtMs, codes });
     });
   };
+
+  /** The session of a whole log-in that runs, with the number that it is for; null: none. Called by plans as well. */
+  const standing = (facts: Pick<Facts, 'get' | 'find'>, token: string, nowMs: number) => {
+    const session = facts.get('pageSession', rowId(token, null));
+    const member = session && facts.get('member', session.memberId);
+    return session && member && nowMs < session.expiresAtMs ? { session, phone: member.phone } : null;
+  };
+
+  const sessionsOf = (facts: Pick<Facts, 'find'>, phone: string): readonly Row<'pageSession'>[] =>
+    facts.find('member', 'phone', phone).flatMap(({ id }) => facts.find('pageSession', 'memberId', id));
 
   return {
     drawCode: async (phone) => {
@@ -153,43 +223,61 @@ export function createMemberPages(parts: MemberPagesParts): MemberPages {
       );
     },
     open,
-    memberOf: async (token) => {
-      const id = digest(token);
+    membersOf: async (token) => {
       const nowMs = clock.wallMs();
-      return store.read(
-        (need) => {
-          need.get('pageSession', id);
-        },
-        (facts) => {
-          const session = facts.get('pageSession', id);
-          return session && nowMs < session.expiresAtMs ? session.memberId : null;
-        },
-      );
+      const found = (facts: Pick<Facts, 'get' | 'find'>): readonly string[] | null => {
+        const login = standing(facts, token, nowMs);
+        return login && membershipsOf(facts, login.phone).map(({ id }) => id);
+      };
+      return store.read((need) => void found(need), found);
+    },
+    moreCodes: async (token) => {
+      const nowMs = clock.wallMs();
+      const drawn = drawKeys();
+      const plan = (need: Collector): void => {
+        const login = standing(need, token, nowMs);
+        if (login) planKeys(need, token, login.phone, drawn);
+      };
+      return store.transact(plan, (facts) => {
+        const login = standing(facts, token, nowMs);
+        if (!login) return null;
+        const { session, phone } = login;
+        const lacking = membershipsOf(facts, phone)
+          .filter(({ id }) => id !== session.memberId && !facts.get('pageSession', rowId(token, id)))
+          .map(({ id }) => ({ memberId: id, isWhole: false }));
+        return grantAll(facts, token, { openedAtMs: nowMs, expiresAtMs: session.expiresAtMs }, lacking, drawn);
+      });
     },
     close: async (token) => {
-      const id = digest(token);
       const nowMs = clock.wallMs();
+      const rows = (facts: Pick<Facts, 'get' | 'find'>): readonly Row<'pageSession'>[] => {
+        const whole = facts.get('pageSession', rowId(token, null));
+        const member = whole && facts.get('member', whole.memberId);
+        const others = member ? membershipsOf(facts, member.phone) : [];
+        return [whole, ...others.map(({ id }) => facts.get('pageSession', rowId(token, id)))].flatMap(
+          (row) => row ?? [],
+        );
+      };
       await store.transact(
         (need) => {
-          const session = need.get('pageSession', id);
-          if (session) need.get('screenKey', session.handle);
+          for (const { handle } of rows(need)) need.get('screenKey', handle);
         },
-        (facts) => {
-          const session = facts.get('pageSession', id);
-          if (session) facts.write(endOf(facts, session, nowMs));
-        },
+        (facts) => facts.write(rows(facts).flatMap((session) => endOf(facts, session, nowMs))),
       );
     },
-    closeAll: async (memberCode) => {
+    closeAll: async (phone) => {
       const nowMs = clock.wallMs();
       return store.transact(
         (need) => {
-          for (const { handle } of need.find('pageSession', 'memberId', memberCode)) need.get('screenKey', handle);
+          for (const { handle } of sessionsOf(need, phone)) need.get('screenKey', handle);
         },
         (facts) => {
-          const sessions = facts.find('pageSession', 'memberId', memberCode);
+          const sessions = sessionsOf(facts, phone);
           facts.write(sessions.flatMap((session) => endOf(facts, session, nowMs)));
-          return sessions.length;
+          // A log-in has one row for each membership at most: it counts once.
+          const rowsOf = new Map<string, number>();
+          for (const { memberId } of sessions) rowsOf.set(memberId, (rowsOf.get(memberId) ?? 0) + 1);
+          return Math.max(0, ...rowsOf.values());
         },
       );
     },
@@ -202,6 +290,7 @@ export function createMemberPages(parts: MemberPagesParts): MemberPages {
       return store.read(
         (need) => {
           planOffers(need);
+          need.get('setting', 'ownMerchant');
           planName(need, member.merchant);
         },
         (facts) => ({
@@ -215,7 +304,8 @@ export function createMemberPages(parts: MemberPagesParts): MemberPages {
           pointsReserved: member.pointsReserved,
           coupons: held.rows,
           statement: statement.rows,
-          offers: offersFor(facts, member.earnedPoints, nowMs),
+          // Offers are the host's own merchant's: nobody else's members are shown them as their merchant's.
+          offers: member.merchant === setting(facts, 'ownMerchant') ? offersFor(facts, member.earnedPoints, nowMs) : [],
         }),
       );
     },

@@ -393,6 +393,13 @@ export interface MemberOverview {
   readonly offers: readonly Row<'offer'>[];
 }
 
+/** Of the rotating codes that a session's page shows for one membership: handle, and seed in hex. */
+export interface ScreenCodes {
+  readonly memberCode: string;
+  readonly handle: string;
+  readonly seed: string;
+}
+
 export interface MemberPages {
   /** A code for this number's member, to be sent there; null: no such member, or too many were sent. Callers answer both alike. */
   drawCode(phone: string): Promise<{ readonly to: string; readonly code: string; readonly merchant: string } | null>;
@@ -402,18 +409,18 @@ export interface MemberPages {
     code: string,
   ): Answered<{
     readonly token: string;
-    readonly memberCode: string;
     readonly expiresAtMs: number;
-    /** Of the rotating codes that this session's page shows: handle, and seed in hex, given this once. */
-    readonly handle: string;
-    readonly seed: string;
+    /** One for each membership of the number, its main one first. Given this once. */
+    readonly codes: readonly ScreenCodes[];
   }>;
-  /** The member code behind a session's token; null: none, or it ended. */
-  memberOf(token: string): Promise<string | null>;
+  /** The memberships behind a session's token, as at the log-in or joined since, the main one first; null: none, or it ended. */
+  membersOf(token: string): Promise<readonly string[] | null>;
+  /** Rotating codes of memberships that have joined the number since; null: no session. */
+  moreCodes(token: string): Promise<readonly ScreenCodes[] | null>;
   /** Idempotent. */
   close(token: string): Promise<void>;
-  /** Ends all sessions of a member (a lost phone). @returns how many there were */
-  closeAll(memberCode: string): Promise<number>;
+  /** Ends all sessions of a number (a lost phone), whichever membership it is known by. @returns how many log-ins there were */
+  closeAll(phone: string): Promise<number>;
   overview(memberCode: string): Promise<MemberOverview | null>;
 }
 

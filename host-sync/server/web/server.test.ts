@@ -5,6 +5,9 @@ import path from 'node:path';
 import { pino } from 'pino';
 import t from 'tap';
 import { Client } from 'undici';
+import { screenCode, stepAt, stepBytes } from '../../../drivers/protocols/screen-code/screen-code.js';
+import { hex } from '../../../terminal/kernel/bytes.js';
+import { nativeCrypto, nativeKeyAgreement } from '../../../terminal/kernel/native.js';
 import {
   loginFailuresMax,
   loginSendsMax,
@@ -12,10 +15,12 @@ import {
   sessionsMax,
   sessionValidMs,
 } from '../service/member-pages.js';
-import { inWorld, must, openWorld, type World } from '../sim/world.js';
+import type { MemberOverview, ScreenCodes } from '../service/types.js';
+import { type Box, inWorld, keyed, must, openWorld, type World } from '../sim/world.js';
 import { createMemberPagesServer } from './server.js';
 
 const phone = '13800138000';
+const cafeKeys = nativeKeyAgreement.generateKeyPair();
 
 interface Answer {
   readonly status: number;
@@ -116,17 +121,22 @@ inWorld(t, 'a member logs in by the code on the phone and sees the own accounts'
     status: 200,
     headers: { 'cache-control': 'no-store' },
     body: {
-      merchant: '好味餐厅',
-      memberCode,
-      points: 0,
-      coupons: [{ balanceMinor: 30_000 }],
-      offers: [{ title: '下午茶' }],
+      memberships: [
+        {
+          merchant: '好味餐厅',
+          memberCode,
+          points: 0,
+          coupons: [{ balanceMinor: 30_000 }],
+          offers: [{ title: '下午茶' }],
+        },
+      ],
     },
   });
-  t.equal((seen.body['offers'] as unknown[]).length, 1, 'the offers of the own tier');
+  const offersIn = ({ body }: Answer) => (body['memberships'] as readonly MemberOverview[])[0]?.offers;
+  t.equal(offersIn(seen)?.length, 1, 'the offers of the own tier');
   world.clock.nowMs = expiresAtMs;
   const later = await call('GET', '/v1/overview', undefined, { ...own, cookie });
-  t.same(later.body['offers'], [], 'an offer ends');
+  t.same(offersIn(later), [], 'an offer ends');
   t.equal((await call('POST', '/v1/session', { phone, code })).status, 403, 'a code counts once');
   t.equal((await call('DELETE', '/v1/session', undefined, { ...own, cookie })).status, 204);
   t.equal((await call('GET', '/v1/overview', undefined, { ...own, cookie })).status, 403, 'logged out');
@@ -209,16 +219,111 @@ inWorld(t, 'sessions end: in time, one too many, and all with a lost phone', asy
     const drawn = await pages.drawCode(phone);
     tokens.push(must(await pages.open(phone, drawn?.code ?? '')).token);
   }
-  t.equal(await pages.memberOf(tokens[0] ?? ''), null, 'the oldest made room');
-  t.equal(await pages.memberOf(tokens[1] ?? ''), memberCode);
-  t.equal(await pages.closeAll(memberCode), sessionsMax);
-  t.equal(await pages.memberOf(tokens[1] ?? ''), null);
+  t.equal(await pages.membersOf(tokens[0] ?? ''), null, 'the oldest made room');
+  t.same(await pages.membersOf(tokens[1] ?? ''), [memberCode]);
+  t.equal(await pages.closeAll(phone), sessionsMax);
+  t.equal(await pages.membersOf(tokens[1] ?? ''), null);
   const drawn = await pages.drawCode(phone);
   const { token } = must(await pages.open(phone, drawn?.code ?? ''));
   world.clock.nowMs += sessionValidMs - 1;
-  t.equal(await pages.memberOf(token), memberCode);
+  t.same(await pages.membersOf(token), [memberCode]);
   world.clock.nowMs += 1;
-  t.equal(await pages.memberOf(token), null);
+  t.equal(await pages.membersOf(token), null);
+});
+
+/** A second merchant of the host, and whether an earn by this page's code counts at a counter of a merchant's. */
+async function openCafe(world: World) {
+  must(await world.host.merchants.add({ id: 'CAFE', name: 'Café', location: 'Street 2' }, cafeKeys));
+  const codeOf = ({ handle, seed }: ScreenCodes): string =>
+    screenCode(handle, nativeCrypto.hmacSha256(hex(seed), stepBytes(stepAt(world.clock.nowMs))));
+  const earnAt = async (box: Box, codes: ScreenCodes | undefined) =>
+    box.tell({
+      kind: 'pointsEarn',
+      ...{ reference: null, bill: keyed(10_000), rulesVersion: 1, points: 100, typed: false },
+      credential: { method: 'screenCode', code: codes ? codeOf(codes) : '' },
+    });
+  return { earnAt };
+}
+
+inWorld(
+  t,
+  'one number, several memberships: each with its own code, coupons and statement',
+  async (t, { world, box }) => {
+    const { earnAt } = await openCafe(world);
+    const cafeBox = await world.box('cafe', 'CAFE');
+    const { memberCode } = must(await world.host.members.enlist({ phone, name: '王芳' }));
+    const cafe = must(await world.host.members.enlist({ phone, name: 'Wang', merchantId: 'CAFE' }));
+    const stranger = must(await world.host.members.enlist({ phone: '13900139000', name: 'Li', merchantId: 'CAFE' }));
+    const issue = (to: string, amountMinor: number) =>
+      world.host.coupons.issue({ holder: 'host', memberCode: to, currency: 'CNY', amountMinor, expiresAtMs: null });
+    const own = must(await issue(memberCode, 1_000));
+    const cafes = must(await issue(cafe.memberCode, 2_000));
+    const strangers = must(await issue(stranger.memberCode, 3_000));
+    const expiresAtMs = world.clock.nowMs + 86_400_000;
+    must(await world.host.offers.publish({ title: 'of the host', text: 'x', tier: null, expiresAtMs }));
+    const pages = await openPages(t, world);
+    const { cookie, answer } = await pages.logIn();
+    const codes = answer.body['codes'] as readonly ScreenCodes[];
+    t.same(
+      codes.map((each) => each.memberCode),
+      [memberCode, cafe.memberCode],
+      'the host’s own merchant first',
+    );
+    t.equal(
+      new Set(codes.flatMap(({ handle, seed }) => [handle, seed])).size,
+      4,
+      'nothing of one code is of the other',
+    );
+    t.match(await earnAt(box, codes[0]), { outcome: 'accepted', balances: { points: 100 } });
+    t.match(await earnAt(cafeBox, codes[1]), { outcome: 'accepted', balances: { points: 100 } });
+    t.match(await earnAt(cafeBox, codes[0]), { outcome: 'refused' }, 'one merchant’s code is nothing at the other’s');
+    const seen = await pages.call('GET', '/v1/overview', undefined, { ...pages.own, cookie });
+    const [first, second, ...more] = seen.body['memberships'] as readonly MemberOverview[];
+    t.same(more, []);
+    t.match(first, { memberCode, name: '王芳', points: 100, coupons: [{ code: own.code }] });
+    t.match(second, { merchant: 'Café', memberCode: cafe.memberCode, name: 'Wang', points: 100 });
+    t.match(second, { coupons: [{ code: cafes.code }] });
+    t.same([first?.coupons.length, second?.coupons.length], [1, 1]);
+    t.same([first?.statement.length, second?.statement.length], [1, 1]);
+    t.same([first?.offers.length, second?.offers.length], [1, 0], 'an offer is the merchant’s that made it');
+    t.notOk(JSON.stringify(seen.body).includes(strangers.code), 'another member of the same merchant is not seen');
+    t.same((await pages.call('POST', '/v1/codes', {}, { ...pages.own, cookie })).body, { codes: [] }, 'each once');
+    t.equal((await pages.call('DELETE', '/v1/session', undefined, { ...pages.own, cookie })).status, 204);
+    t.equal((await pages.call('GET', '/v1/overview', undefined, { ...pages.own, cookie })).status, 403);
+    world.clock.nowMs += 60_000;
+    for (const [at, code] of [
+      [box, codes[0]],
+      [cafeBox, codes[1]],
+    ] as const)
+      t.match(
+        await earnAt(at, code),
+        { outcome: 'refused', code: 'credential.blocked' },
+        'all codes end with the log-in',
+      );
+  },
+);
+
+inWorld(t, 'a membership that joins later, and a lost phone known by any of them', async (t, { world }) => {
+  await openCafe(world);
+  const { memberCode } = must(await world.host.members.enlist({ phone, name: '王芳' }));
+  const pages = await openPages(t, world);
+  const { cookie, answer } = await pages.logIn();
+  const cafe = must(await world.host.members.enlist({ phone, name: 'Wang', merchantId: 'CAFE' }));
+  const ask = (headers: Record<string, string> = { ...pages.own, cookie }) =>
+    pages.call('POST', '/v1/codes', {}, headers);
+  const joined = await ask();
+  t.match(joined.body, { codes: [{ memberCode: cafe.memberCode, handle: /^[0-9]{9}$/, seed: /^[0-9a-f]{40,64}$/ }] });
+  t.same((await ask()).body, { codes: [] }, 'given once');
+  t.equal((await ask(pages.own)).status, 403, 'not without a session');
+  t.equal((await ask({ ...pages.own, origin: 'https://evil.example', cookie })).status, 403, 'nor to another site');
+  t.equal((answer.body['codes'] as readonly unknown[]).length, 1);
+  const other = await pages.logIn();
+  t.equal((other.answer.body['codes'] as readonly unknown[]).length, 2);
+  t.equal(await world.host.pages.closeAll(phone), 2, 'both log-ins');
+  for (const each of [cookie, other.cookie])
+    t.equal((await pages.call('GET', '/v1/overview', undefined, { ...pages.own, cookie: each })).status, 403);
+  const rows = await world.store.page({ table: 'pageSession', where: null, after: null, limit: 10 });
+  t.same(rows, [], `no row is left of ${memberCode}`);
 });
 
 inWorld(t, 'offers are checked, bounded, and withdrawn for good', async (t, { world }) => {

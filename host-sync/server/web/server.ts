@@ -1,5 +1,5 @@
 /**
- * The member's pages over HTTP: the page's own files and five calls for it. A session is a cookie that scripts cannot read.
+ * The member's pages over HTTP: the page's own files and six calls for it. A session is a cookie that scripts cannot read.
  * Must not show a stranger whether a number is a member's, and must not serve another site's page.
  */
 import { readFileSync } from 'node:fs';
@@ -37,6 +37,7 @@ export const loginAnswerMs = 400;
 const drawsMax = 64;
 const bodyBytesMax = 1_024;
 const cookieName = 'shouli';
+const notLoggedIn = (): ProblemError => new ProblemError('access.denied', 'log in first');
 
 /** The page's files by path; they lie beside this file once built. */
 const files = {
@@ -172,10 +173,17 @@ export async function createMemberPagesServer(options: MemberPagesOptions): Prom
     });
     app.get('/v1/overview', async (request) => {
       const token = tokenOf(request);
-      const memberCode = token === null ? null : await pages.memberOf(token);
-      const overview = memberCode === null ? null : await pages.overview(memberCode);
-      if (!overview) throw new ProblemError('access.denied', 'log in first');
-      return overview;
+      const memberCodes = token === null ? null : await pages.membersOf(token);
+      if (!memberCodes) throw notLoggedIn();
+      const overviews = await Promise.all(memberCodes.map((memberCode) => pages.overview(memberCode)));
+      return { memberships: overviews.filter((overview) => overview !== null) };
+    });
+    app.post('/v1/codes', { onRequest: limit }, async (request) => {
+      parse(z.strictObject({}), request.body);
+      const token = tokenOf(request);
+      const codes = token === null ? null : await pages.moreCodes(token);
+      if (!codes) throw notLoggedIn();
+      return { codes };
     });
   }
 }

@@ -9,12 +9,13 @@ import { stepSeconds } from '../../../../drivers/protocols/screen-code/screen-co
 import {
   type Coupon,
   closeSession,
-  fetchOverview,
+  fetchOverviews,
   forget,
   hostNowMs,
-  keepOverview,
-  keepScreenKey,
-  keptOverview,
+  keepChoice,
+  keepOverviews,
+  keptChoice,
+  keptOverviews,
   keptScreenKey,
   type Overview,
   openSession,
@@ -60,7 +61,7 @@ const stepMs = stepSeconds * 1_000;
 function useMemberCode(memberCode: string): Pick<Shown, 'code' | 'endsAtMs'> {
   const [shown, setShown] = useState<Pick<Shown, 'code' | 'endsAtMs'>>({ code: memberCode, endsAtMs: null });
   useEffect(() => {
-    const screenKey = keptScreenKey();
+    const screenKey = keptScreenKey(memberCode);
     if (!screenKey) return;
     let timer: ReturnType<typeof setTimeout>;
     const next = async (): Promise<void> => {
@@ -72,7 +73,7 @@ function useMemberCode(memberCode: string): Pick<Shown, 'code' | 'endsAtMs'> {
     };
     void next();
     return () => clearTimeout(timer);
-  }, []);
+  }, [memberCode]);
   return shown;
 }
 
@@ -129,7 +130,7 @@ function Login({ spoken, onOpened }: { spoken: Spoken; onOpened: () => Promise<v
         setSent(true);
         return;
       }
-      keepScreenKey(await openSession(phone.trim(), code.trim()));
+      await openSession(phone.trim(), code.trim());
       await onOpened();
     });
   };
@@ -228,6 +229,37 @@ function Section({ title, empty, children }: { title: string; empty: string; chi
   );
 }
 
+/** Whose points and coupons are shown: one choice among the number's memberships, with arrow keys and by its name. */
+function Chooser({
+  overviews,
+  chosen,
+  words,
+  onChoose,
+}: {
+  overviews: readonly Overview[];
+  chosen: string;
+  words: Words;
+  onChoose: (memberCode: string) => void;
+}) {
+  return (
+    <fieldset class="memberships">
+      <legend>{words.memberships}</legend>
+      {overviews.map(({ memberCode, merchant, points }) => (
+        <label key={memberCode}>
+          <input type="radio" name="membership" checked={memberCode === chosen} onChange={() => onChoose(memberCode)} />
+          <span>
+            {merchant}
+            <br />
+            <small>
+              {points} {words.points}
+            </small>
+          </span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
 function Account({ overview, offline, spoken }: { overview: Overview; offline: boolean; spoken: Spoken }) {
   const { words, language } = spoken;
   const [shown, setShown] = useState<Shown | 'member' | null>(null);
@@ -301,7 +333,9 @@ function Page() {
     return kept === 'zh' || kept === 'en' ? kept : navigator.language.startsWith('zh') ? 'zh' : 'en';
   });
   const words = wordsOf(language);
-  const [overview, setOverview] = useState<Overview | null>(keptOverview);
+  const [overviews, setOverviews] = useState<readonly Overview[]>(keptOverviews);
+  const [choice, setChoice] = useState<string | null>(keptChoice);
+  const overview = overviews.find(({ memberCode }) => memberCode === choice) ?? overviews[0] ?? null;
   const [offline, setOffline] = useState(false);
   useEffect(() => {
     document.documentElement.lang = language;
@@ -309,15 +343,15 @@ function Page() {
   }, [language, overview, words]);
   const refresh = useCallback(async (): Promise<void> => {
     try {
-      const fresh = await fetchOverview();
-      keepOverview(fresh);
-      setOverview(fresh);
+      const fresh = await fetchOverviews();
+      keepOverviews(fresh);
+      setOverviews(fresh);
       setOffline(false);
     } catch (error) {
       // Only the host's own word ends a session here; anything else is a network that is away.
       if (error instanceof Refused && error.code === 'access.denied') {
         forget();
-        setOverview(null);
+        setOverviews([]);
       } else setOffline(true);
     }
   }, []);
@@ -334,7 +368,7 @@ function Page() {
   const logOut = async (): Promise<void> => {
     await closeSession().catch(() => {});
     forget();
-    setOverview(null);
+    setOverviews([]);
   };
   return (
     <>
@@ -356,7 +390,18 @@ function Page() {
       <main>
         {overview ? (
           <>
-            <Account overview={overview} offline={offline} spoken={{ language, words }} />
+            {overviews.length > 1 && (
+              <Chooser
+                overviews={overviews}
+                chosen={overview.memberCode}
+                words={words}
+                onChoose={(memberCode) => {
+                  keepChoice(memberCode);
+                  setChoice(memberCode);
+                }}
+              />
+            )}
+            <Account key={overview.memberCode} overview={overview} offline={offline} spoken={{ language, words }} />
             <div class="ends">
               <button type="button" class="plain" onClick={() => void refresh()}>
                 {words.refresh}

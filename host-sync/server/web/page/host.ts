@@ -2,7 +2,7 @@
  * What the page asks of the host, and what it keeps for when there is no network. Must not draw anything.
  */
 import { screenCode, stepAt, stepBytes } from '../../../../drivers/protocols/screen-code/screen-code.js';
-import type { CouponView, MemberOverview } from '../../service/types.js';
+import type { CouponView, MemberOverview, ScreenCodes } from '../../service/types.js';
 
 export type Coupon = CouponView;
 export type Overview = MemberOverview;
@@ -31,18 +31,26 @@ async function call<T>(method: string, path: string, body?: object): Promise<T> 
 }
 
 export const sendCode = (phone: string): Promise<void> => call('POST', '/v1/code', { phone });
-/** Of the rotating codes that this page shows: handle, and seed in hex. */
-export interface ScreenKey {
-  readonly handle: string;
-  readonly seed: string;
+export type ScreenKey = Pick<ScreenCodes, 'handle' | 'seed'>;
+type Codes = { readonly codes: readonly ScreenCodes[] };
+/** Logs in, and keeps what the rotating codes of each membership are made of. */
+export async function openSession(phone: string, code: string): Promise<void> {
+  forget();
+  keepScreenKeys(await call<Codes>('POST', '/v1/session', { phone, code }));
 }
-export const openSession = (phone: string, code: string): Promise<ScreenKey> =>
-  call('POST', '/v1/session', { phone, code });
 export const closeSession = (): Promise<void> => call('DELETE', '/v1/session');
-export const fetchOverview = (): Promise<Overview> => call('GET', '/v1/overview');
+/** All memberships of the number, and the codes of those that have joined it since the log-in. */
+export async function fetchOverviews(): Promise<readonly Overview[]> {
+  const { memberships } = await call<{ readonly memberships: readonly Overview[] }>('GET', '/v1/overview');
+  if (memberships.some(({ memberCode }) => !keptScreenKey(memberCode)))
+    await call<Codes>('POST', '/v1/codes', {}).then(keepScreenKeys, () => {});
+  return memberships;
+}
 
-const overviewKey = 'overview';
-const screenKeyKey = 'screenKey';
+const overviewsKey = 'overviews';
+const screenKeysKey = 'screenKeys';
+/** Which membership was looked at last. */
+const chosenKey = 'chosen';
 /** By how much the host's clock is ahead of this phone's, milliseconds: codes go by the host's. */
 const aheadKey = 'aheadMs';
 
@@ -55,17 +63,24 @@ function kept<T>(key: string): T | null {
 }
 const keep = (key: string, value: unknown): void => localStorage.setItem(key, JSON.stringify(value));
 
-/** What was last seen; null: nobody is logged in. */
-export const keptOverview = (): Overview | null => kept(overviewKey);
-export function keepOverview(overview: Overview): void {
-  keep(overviewKey, overview);
-  keep(aheadKey, overview.atMs - Date.now());
+/** What was last seen of each membership; none: nobody is logged in. */
+export const keptOverviews = (): readonly Overview[] => kept(overviewsKey) ?? [];
+export function keepOverviews(overviews: readonly Overview[]): void {
+  keep(overviewsKey, overviews);
+  const [first] = overviews;
+  if (first) keep(aheadKey, first.atMs - Date.now());
 }
-export const keptScreenKey = (): ScreenKey | null => kept(screenKeyKey);
-export const keepScreenKey = ({ handle, seed }: ScreenKey): void => keep(screenKeyKey, { handle, seed });
+const keptScreenKeys = (): Readonly<Record<string, ScreenKey>> => kept(screenKeysKey) ?? {};
+export const keptScreenKey = (memberCode: string): ScreenKey | null => keptScreenKeys()[memberCode] ?? null;
+function keepScreenKeys({ codes }: Codes): void {
+  const added = codes.map(({ memberCode, handle, seed }) => [memberCode, { handle, seed }]);
+  keep(screenKeysKey, { ...keptScreenKeys(), ...Object.fromEntries(added) });
+}
+export const keptChoice = (): string | null => kept(chosenKey);
+export const keepChoice = (memberCode: string): void => keep(chosenKey, memberCode);
 export const hostNowMs = (): number => Date.now() + (kept<number>(aheadKey) ?? 0);
 export function forget(): void {
-  for (const key of [overviewKey, screenKeyKey, aheadKey]) localStorage.removeItem(key);
+  for (const key of [overviewsKey, screenKeysKey, chosenKey, aheadKey]) localStorage.removeItem(key);
 }
 
 /** The code to show now; null where this browser cannot compute one (no TLS). */
