@@ -49,6 +49,8 @@ interface Sum {
   readonly faults: Map<string, number>;
   readonly pairs: Set<string>;
   readonly authorities: Map<string, number>;
+  shared: number;
+  settlements: number;
   readonly failed: Outcome[];
 }
 
@@ -61,6 +63,8 @@ function add(sum: Sum, outcome: Outcome): void {
   for (const pair of outcome.pairs) sum.pairs.add(pair);
   for (const [who, count] of Object.entries(outcome.authorities))
     sum.authorities.set(who, (sum.authorities.get(who) ?? 0) + count);
+  sum.shared += outcome.shared.spends;
+  sum.settlements += outcome.shared.settlements;
   if (outcome.problem !== null) sum.failed.push(outcome);
 }
 
@@ -113,7 +117,8 @@ function report(sum: Sum, elapsedMs: number, words: Words): boolean {
   const missing = faultKinds.filter((kind) => !sum.faults.has(kind));
   const unmet = handledPairs.filter((pair) => !sum.pairs.has(pair));
   const met = handledPairs.length - unmet.length;
-  const isWide = missing.length === 0 && met >= handledPairs.length * pairsCoveredMin;
+  const isShared = sum.shared > 0 && sum.settlements > 0;
+  const isWide = missing.length === 0 && isShared && met >= handledPairs.length * pairsCoveredMin;
   const isCovered = sum.seeds < coverageSeeds || isWide;
   const stepsPerMinute = Math.round((60_000 * sum.events) / elapsedMs);
   const clean = sum.failed.length === 0 && isCovered;
@@ -121,13 +126,26 @@ function report(sum: Sum, elapsedMs: number, words: Words): boolean {
   if (words.json) {
     const faults = Object.fromEntries(sum.faults);
     const authorities = Object.fromEntries(sum.authorities);
-    const counts = { seeds, events, sales, accepted, authorities, faults, missing, stepsPerMinute };
+    const { shared, settlements } = sum;
+    const counts = {
+      seeds,
+      events,
+      sales,
+      accepted,
+      authorities,
+      shared,
+      settlements,
+      faults,
+      missing,
+      stepsPerMinute,
+    };
     console.log(JSON.stringify({ ...counts, pairs: sum.pairs.size, handled: handledPairs.length, unmet, ok: clean }));
     return clean;
   }
   console.log(`${seeds} seeds, ${events} events, ${sales} sales announced, ${accepted} of them accepted`);
   console.log(`faults: ${[...sum.faults].map(([kind, count]) => `${kind} ${count}`).join(', ')}`);
   console.log(`decided by: ${[...sum.authorities].map(([who, count]) => `${who} ${count}`).join(', ')}`);
+  console.log(`between merchants: ${sum.shared} spends paid by a partner, ${sum.settlements} settlements`);
   console.log(
     `(phase, event) pairs met: ${sum.pairs.size}; of ${handledPairs.length} that the table handles ${met}, not ${unmet.join(', ') || 'one'}`,
   );
@@ -185,6 +203,8 @@ async function main(): Promise<number> {
     faults: new Map(),
     pairs: new Set(),
     authorities: new Map(),
+    shared: 0,
+    settlements: 0,
     failed: [],
   };
   let given = 0;

@@ -224,4 +224,25 @@ export const defects: readonly Defect[] = [
       "  if (!isPosted) postTopUp(draft, original);\n  const lacking = Math.max(0, original.coveredMinor - coveredMinor);\n  draft.post('topUpVoid', [move(balance, reserved, original.coveredMinor - lacking), move(riskBorne(original.currency), reserved, lacking)]);",
     seeds: 100,
   },
+  {
+    name: 'a refund gives a partner’s points back at the rate of its own part',
+    file: 'host-sync/server/ledger/federation.ts',
+    find: 'const points = issuerPointsFor(agreement, paidBefore) - issuerPointsFor(agreement, paidAfter);',
+    replace: 'const points = issuerPointsFor(agreement, paidBefore - paidAfter);',
+    seeds: 100,
+  },
+  {
+    name: 'a settlement takes what is in the air for settled',
+    file: 'host-sync/server/service/federation.ts',
+    find: 'post(facts, clearing, last ?? nothingYet, {',
+    replace: 'post(facts, clearing, clearing, {',
+    seeds: 100,
+  },
+  {
+    name: 'a void leaves the partner’s claim standing',
+    file: 'host-sync/server/ledger/federation.ts',
+    find: '  if (!between || entry === undefined || (points === 0 && share === 0)) return;\n',
+    replace: '  if (!between || entry === undefined || points <= 0) return;\n',
+    seeds: 100,
+  },
 ];

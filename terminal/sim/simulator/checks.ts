@@ -15,10 +15,10 @@ import type { TransactionId } from '../../kernel/ports.js';
 import type { SaleView } from '../../runtime/port.js';
 import type { SaleRow } from '../../store/port.js';
 import { type SimBox, worldStartMs } from './box.js';
+import { spentOf } from './federation-checks.js';
 import type { MemoryHostStore } from './memory-host-store.js';
+import { Violation } from './violation.js';
 
-/** Something that may never be was. */
-export class Violation extends Error {}
 const must = (holds: boolean, what: () => string): void => {
   if (!holds) throw new Violation(what());
 };
@@ -277,9 +277,9 @@ function checkCard({ cards, store }: Rest, coupon: Row<'coupon'>): void {
 function checkMember(store: MemoryHostStore, memberId: string): void {
   let expected = 0;
   for (const sale of store.rows('sale')) {
-    if (sale.memberId !== memberId || !standing.has(sale.state)) continue;
-    if (sale.kind === 'pointsEarn') expected += sale.points - sale.undone;
-    if (sale.kind === 'pointsSpend') expected -= sale.points - sale.undone - sale.riskMinor;
+    if (!standing.has(sale.state)) continue;
+    if (sale.kind === 'pointsEarn' && sale.memberId === memberId) expected += sale.points - sale.undone;
+    if (sale.kind === 'pointsSpend') expected -= spentOf(store, sale, memberId);
   }
   const owed = balance(store, `member/${memberId}/owed`);
   const points = balance(store, `member/${memberId}/points`);

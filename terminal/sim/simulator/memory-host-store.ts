@@ -19,7 +19,7 @@ type Table = Map<string, AnyRow>;
 export type HostSnapshot = ReadonlyMap<TableName, ReadonlyMap<string, AnyRow>>;
 
 /** Columns whose values no two rows may share, as the engines' indexes say. */
-const unique: Partial<Record<TableName, readonly string[]>> = { record: ['position', 'tap'], member: ['phone'] };
+const unique: Partial<Record<TableName, readonly string[]>> = { record: ['position', 'tap'] };
 const countMax = 10_000;
 
 export class MemoryHostStore implements HostStore {
@@ -138,6 +138,7 @@ export class MemoryHostStore implements HostStore {
       const row = write.row as AnyRow;
       if (write.table === 'account' && Number(row['balance']) < 0)
         throw new Error(`constraint: balance of ${row.id} is negative`);
+      if (write.table === 'member') this.#checkNumber(row, gone);
       for (const column of unique[write.table] ?? []) {
         const value = row[column];
         if (typeof value !== 'string') continue;
@@ -146,6 +147,13 @@ export class MemoryHostStore implements HostStore {
             throw new Error(`constraint: ${write.table}.${column} ${value} stands twice`);
       }
     }
+  }
+
+  /** A number is one member of each merchant. */
+  #checkNumber(row: AnyRow, gone: ReadonlySet<string>): void {
+    for (const id of this.#ids('member', 'phone').get(String(row['phone'])) ?? [])
+      if (id !== row.id && !gone.has(`member ${id}`) && this.row('member', id)?.merchantId === row['merchantId'])
+        throw new Error(`constraint: ${row['phone']} is two members of one merchant`);
   }
 
   #put(write: Write): void {

@@ -20,6 +20,8 @@ export interface PeopleWorld {
   readonly chance: Chance;
   readonly faults: Faults;
   readonly members: readonly Member[];
+  /** Members come to this counter with points of a partner rather than to earn. */
+  readonly isPartners: (box: SimBox) => boolean;
   readonly log: (text: string) => void;
   readonly bug: (error: unknown) => void;
 }
@@ -82,7 +84,11 @@ export class Clerk {
     const { chance } = this.world;
     // A till that is not sure asks again under the same reference.
     if (this.#last && chance.happens(0.05)) return this.#last;
-    const service = this.#service(member);
+    const drawn = this.#service(member);
+    const service: ServiceCommand =
+      drawn.service === 'pointsEarn' && this.world.isPartners(this.box) && chance.happens(0.7)
+        ? { service: 'pointsSpend', points: chance.between(1, 150) as Points }
+        : drawn;
     const isUndo = service.service === 'void' || service.service === 'refund';
     const command: SaleCommand = {
       command: service,

@@ -6,9 +6,10 @@ import { type CardRecord, currentSlot, verifyCardRecord } from '../../../drivers
 import { recordKey } from '../../../drivers/protocols/member/proof.js';
 import { outcomeOf } from '../../core/outcome.js';
 import { hex } from '../../kernel/bytes.js';
-import { checkRest, Violation } from './checks.js';
+import { checkRest } from './checks.js';
 import { simCrypto } from './keys.js';
 import { boxNames, type CardHolder, type TearingWorld } from './tearing-world.js';
+import { Violation } from './violation.js';
 
 const must = (holds: boolean, what: () => string): void => {
   if (!holds) throw new Violation(what());

@@ -18,6 +18,8 @@ import { monotonicMs, wallMs } from '../../kernel/units.js';
 import { type BoxWorld, PowerLost, patienceMs, SimBox, worldStartMs } from './box.js';
 import { checkCommit, checkRest, checkShown, checkStrangers } from './checks.js';
 import { type FaultKind, Faults } from './faults.js';
+import { Federation, partnerId, sharedIn } from './federation.js';
+import { checkFederation } from './federation-checks.js';
 import { drawSigner, type Signer, simCrypto } from './keys.js';
 import { type HostSnapshot, MemoryHostStore } from './memory-host-store.js';
 import { Clerk, type Member } from './people.js';
@@ -61,6 +63,8 @@ export interface Outcome {
   readonly pairs: readonly string[];
   /** Sales that were shown as accepted, by who decided. */
   readonly authorities: Readonly<Record<string, number>>;
+  /** Spends that a partner's points paid in part, and settlements, at rest. */
+  readonly shared: { readonly spends: number; readonly settlements: number };
   /** Null: clean. */
   readonly problem: string | null;
   /** The last things that happened, for a person to read. */
@@ -108,6 +112,7 @@ class World implements BoxWorld {
   problem: string | null = null;
   sales = 0;
   readonly #authority: Signer;
+  readonly #federation: Federation;
   #host: Host | null = null;
   #life = 0;
   #snapshot: HostSnapshot | null = null;
@@ -115,6 +120,7 @@ class World implements BoxWorld {
 
   constructor(readonly wish: Wish) {
     this.chance = new Chance(wish.seed);
+    this.#federation = new Federation(wish.seed, merchantId);
     this.#authority = drawSigner(this.chance);
     this.faults = new Faults(this.chance, wish.without ?? new Set(), (kind, about) => this.log(`! ${kind}: ${about}`));
     this.store.onDecide = (begins) => {
@@ -140,6 +146,8 @@ class World implements BoxWorld {
   };
   readonly host = (): { readonly host: Host; readonly life: number } | null =>
     this.#host && { host: this.#host, life: this.#life };
+  readonly isPartners = (box: SimBox): boolean =>
+    this.#federation.isHere && box.terminalId === this.boxes.at(-1)?.terminalId;
   readonly stepped = (phase: string, event: string): void => void this.pairs.add(`${phase} ${event}`);
   /** When each open sale began, by box and life. */
   readonly #begun = new Map<string, number>();
@@ -213,12 +221,14 @@ class World implements BoxWorld {
     value(await host.rules.setPolicy({ siteKeyOnBoxes: this.chance.happens(0.5) }));
     if (this.chance.happens(0.7)) value(await host.allowances.setPolicy(allowancePolicy));
     if (this.chance.happens(0.3)) value(await host.rules.setOfflineLimits(floorLimits));
+    await this.#federation.open(host);
     for (let index = 0; index < membersPerWorld; index++) this.members.push(await this.#member(host, index));
     for (let index = 0; index < boxesPerWorld; index++) {
       const { code } = await host.terminals.drawEnrolmentCode(`till ${index + 1}`);
       const claimed = value(await host.terminals.claimEnrolmentCode({ code, source: 'sim', realm: 'real' }));
       const box = new SimBox(this, `box-${index + 1}`, claimed.terminalId, claimed.siteKey);
       value(await host.terminals.setCertificate(claimed.terminalId, '', worldStartMs, box.signer.publicKey));
+      await this.#federation.assign(host, claimed.terminalId, index === boxesPerWorld - 1);
       this.boxes.push(box);
     }
     this.#snapshot = this.store.snapshot();
@@ -304,10 +314,11 @@ class World implements BoxWorld {
       key: toHex(card.cardKey),
       slots: [toHex(card.record), '00'.repeat(96)] as [string, string],
     };
+    const joined = await this.#federation.join(host, number, `member ${index + 1}`);
     const state: PhoneState = {
       version: 2,
       number,
-      memberships: [elsewhere, { ...membership, card: held }],
+      memberships: [elsewhere, { ...membership, card: held }, ...joined],
       packages: [],
     };
     return { memberCode, couponCodes, phone: newPhone(`phone-${index + 1}`, state, this.chance) };
@@ -400,6 +411,8 @@ class World implements BoxWorld {
           this.members.map(({ phone }) => membershipOf(phone.memory.state, elsewhere.merchantId)),
           elsewhere,
         );
+        const host = this.#host;
+        if (host && this.#federation.isHere) await checkFederation(store, host, merchantId, partnerId);
         checkRest({ store, boxes, shown, setBack, isBounded, isPlain, nowMs: this.time.nowMs, cards: this.#cards() });
       } catch (error) {
         this.bug(error);
@@ -426,6 +439,7 @@ class World implements BoxWorld {
   /** An operator asks slices back, or takes one without the box's word. */
   async #operate(): Promise<void> {
     const host = this.#host;
+    if (host && !this.#isHealed) await this.#federation.operate(host, worldStartMs + this.time.nowMs);
     const open = this.store.rows('allowance').filter(({ state }) => state === 'open');
     if (!host || open.length === 0 || this.#isHealed) return;
     const { id } = this.chance.pick(open);
@@ -481,6 +495,7 @@ export async function simulate(wish: Wish): Promise<Outcome> {
       faults: Object.fromEntries(world.faults.done),
       pairs: [...world.pairs],
       authorities: Object.fromEntries(world.authorities),
+      shared: sharedIn(world.store),
       problem: world.problem,
       trace: world.trace,
     };
@@ -491,6 +506,7 @@ export async function simulate(wish: Wish): Promise<Outcome> {
         faults: Object.fromEntries(world.faults.done),
         pairs: [...world.pairs],
         authorities: Object.fromEntries(world.authorities),
+        shared: sharedIn(world.store),
         trace: world.trace,
       },
       problem: error instanceof Error ? `${error.message}\n${error.stack ?? ''}` : String(error),
