@@ -35,7 +35,9 @@ function handSchedule() {
   return {
     schedule: (_delayMs: number, run: () => void) => {
       waiting.push(run);
-      return () => void waiting.splice(waiting.indexOf(run), 1);
+      return () => {
+        if (waiting.includes(run)) waiting.splice(waiting.indexOf(run), 1);
+      };
     },
     waiting,
     fire: () => waiting.shift()?.(),
@@ -280,6 +282,54 @@ t.test('after silence the next request takes a fresh connection', async (t) => {
   deadlines.fire();
   t.equal(codeOf(await waiting), 'host.noAnswer');
   t.equal(codeOf(await http.authorise(record, null, 1_000)), 'ok');
+});
+
+t.test('a signature that comes too late costs the next tap nothing: its connection stays', async (t) => {
+  const deadlines = handSchedule();
+  const held: ServerResponse[] = [];
+  let arrived: () => void = () => {};
+  let connections = 0;
+  const signed = json({ outcome: 'refused', code: 'pass.unknownKey' });
+  let isSlow = true;
+  const host = await fakeHost(t, (request, response, body) => {
+    if (!isSlow) return signed(request, response, body);
+    held.push(response);
+    arrived();
+  });
+  host.server.on('secureConnection', () => {
+    connections += 1;
+  });
+  const http = connectTo(host.origin, deadlines);
+  t.teardown(() => http.close());
+  const ask = { collectorId: 1, terminalNonce: '00'.repeat(32), deviceNonce: '00'.repeat(32) };
+  const late = async () => {
+    const reached = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    const before = deadlines.waiting.length;
+    const waiting = http.signSmartTap(ask, 500);
+    await reached;
+    // The last to be set is the tap's own; another is of the request that goes on.
+    const fire = deadlines.waiting.splice(-1)[0];
+    fire?.();
+    t.equal(codeOf(await waiting), 'host.noAnswer');
+    return deadlines.waiting.length - before;
+  };
+  t.equal(await late(), 1, 'the request goes on behind the tap');
+  isSlow = false;
+  held[0]?.writeHead(200, { 'content-type': 'application/json' }).end('{"outcome":"refused","code":"pass.unknownKey"}');
+  const aTurn = () => new Promise((resolve) => setImmediate(resolve));
+  while (deadlines.waiting.length > 0) await aTurn();
+  for (const name of ['the next tap', 'and the one after']) {
+    await aTurn();
+    t.equal(codeOf(await http.signSmartTap(ask, 500)), 'ok', name);
+  }
+  t.equal(connections, 1, 'without a handshake');
+  isSlow = true;
+  t.equal(await late(), 1);
+  t.equal(await late(), 0, 'a second one does not go on: it breaks off');
+  isSlow = false;
+  t.equal(codeOf(await http.signSmartTap(ask, 500)), 'ok');
 });
 
 t.test('a connection that breaks in mid-answer is host.noAnswer', async (t) => {

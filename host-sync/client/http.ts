@@ -143,21 +143,42 @@ export function createHostHttp(options: HostHttpOptions): HostHttp {
     if (!result.ok && result.error.code === 'host.noAnswer' && used === pool && !closed) renewPool();
     return result;
   }
+  /**
+   * For an answer that is of no use after a deadline far shorter than a handshake: the caller is let go at its deadline, and
+   * the request goes on behind it, so that the next one finds its connection. One at a time goes on; others break off, alone.
+   */
+  let goesOn = false;
+  async function askBriefly<T>(request: ExchangeRequest<T>): Promise<HostResult<T>> {
+    if (closed) return ask(request);
+    if (goesOn) return exchange(pool.pool, request, schedule);
+    goesOn = true;
+    const whole = ask({ ...request, deadlineMs: Math.max(request.deadlineMs, options.connectTimeoutMs) }).finally(
+      () => {
+        goesOn = false;
+      },
+    );
+    return new Promise((resolve, reject) => {
+      const late = failure('host.noAnswer', 'no answer within the deadline');
+      const cancel = schedule(request.deadlineMs, () => resolve(err(late)));
+      whole.finally(cancel).then(resolve, reject);
+    });
+  }
+  const posted = <T>(
+    path: string,
+    body: unknown,
+    schema: ExchangeRequest<T>['schema'],
+    more: Partial<ExchangeRequest<T>> = {},
+  ): ExchangeRequest<T> => ({
+    ...{ method: 'POST', path, body, schema },
+    ...{ deadlineMs: options.deadlineMs, responseBytesMax: answerBytesMax },
+    ...more,
+  });
   const post = <T>(
     path: string,
     body: unknown,
     schema: ExchangeRequest<T>['schema'],
     more: Partial<ExchangeRequest<T>> = {},
-  ) =>
-    ask<T>({
-      method: 'POST',
-      path,
-      body,
-      schema,
-      deadlineMs: options.deadlineMs,
-      responseBytesMax: answerBytesMax,
-      ...more,
-    });
+  ) => ask<T>(posted(path, body, schema, more));
 
   return {
     authorise: (record, newestSeen, deadlineMs) =>
@@ -174,7 +195,8 @@ export function createHostHttp(options: HostHttpOptions): HostHttp {
     },
     openSession: (request, deadlineMs) => post(paths.session, request, sessionResponseSchema, { deadlineMs }),
     inquire: (request, deadlineMs) => post(paths.inquiry, request, inquiryResponseSchema, { deadlineMs }),
-    signSmartTap: (request, deadlineMs) => post(paths.smartTap, request, smartTapResponseSchema, { deadlineMs }),
+    signSmartTap: (request, deadlineMs) =>
+      askBriefly(posted(paths.smartTap, request, smartTapResponseSchema, { deadlineMs })),
     directives: (catalogueVersion) =>
       ask({
         method: 'GET',
