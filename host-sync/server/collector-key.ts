@@ -7,13 +7,14 @@ import { channelKeys, type SmartTapCrypto, signedBytes } from '../../drivers/pro
 import { openServiceObjects } from '../../drivers/protocols/smart-tap/session.js';
 import { sessionName } from '../../drivers/protocols/smart-tap/session-name.js';
 import { passId } from '../../drivers/protocols/wallet-pass/wallet-pass.js';
-import { type Bytes, concat, equalBytes, hex, readUintBE, toHex, uintBE, utf8 } from '../../terminal/kernel/bytes.js';
-import { TerminalError } from '../../terminal/kernel/errors.js';
+import { type Bytes, concat, hex, readUintBE, toHex, uintBE } from '../../terminal/kernel/bytes.js';
+import { type ErrorCode, TerminalError } from '../../terminal/kernel/errors.js';
 import { nativeCrypto, nativeKeyAgreement, nativeWalletCrypto, privateKeyOfPem } from '../../terminal/kernel/native.js';
 import type { Credential } from '../protocol/record.js';
 import type { SignedSession, SmartTapRequest } from '../protocol/smart-tap.js';
-import type { KeyVault, PassOpening } from './ledger/context.js';
+import type { PassOpening } from './ledger/context.js';
 import { readPrivateFile } from './pki/key-files.js';
+import type { HostVault } from './vault.js';
 
 const crypto = { ...nativeCrypto, ...nativeKeyAgreement, ...nativeWalletCrypto } satisfies SmartTapCrypto;
 
@@ -29,12 +30,14 @@ export interface CollectorKey {
   open(pass: Extract<Credential, { method: 'sealedSmartTap' }>): PassOpening;
 }
 
-/** What opens a token is no key of a member: the vault wraps those too. */
-const mark = utf8('smart tap session 1');
+/** Names the tokens' own keys at the vault, one for each terminal; another layout is another name. */
+const purpose = 'smart tap session 2';
+/** Openings remembered at once: those of a batch. */
+const openingsMax = 512;
+/** Of a token's fields, in bytes: the terminal in clear, and behind it, sealed, the others with the signature at the end. */
 const lengths = { terminal: 6, signedAtMs: 6, collector: 4, nonce: 32, key: 32 } as const;
 
 interface Session {
-  readonly terminalId: string;
   readonly signedAtMs: number;
   readonly collectorId: number;
   readonly terminalNonce: Bytes;
@@ -45,8 +48,6 @@ interface Session {
 
 const encodeSession = (session: Session): Bytes =>
   concat(
-    mark,
-    hex(session.terminalId.slice(2)),
     uintBE(session.signedAtMs, lengths.signedAtMs),
     uintBE(session.collectorId, lengths.collector),
     session.terminalNonce,
@@ -61,9 +62,7 @@ function decodeSession(plain: Bytes): Session | null {
     at += length;
     return plain.slice(at - length, at);
   };
-  if (!equalBytes(take(mark.length), mark)) return null;
   const session = {
-    terminalId: `t-${toHex(take(lengths.terminal))}`,
     signedAtMs: readUintBE(take(lengths.signedAtMs)),
     collectorId: readUintBE(take(lengths.collector)),
     terminalNonce: take(lengths.nonce),
@@ -74,6 +73,10 @@ function decodeSession(plain: Bytes): Session | null {
   return session.signature.length > 0 ? session : null;
 }
 
+/** A bundle of the right channel that says nothing usable is a phone's shortcoming: no forgery, and nobody is alarmed. */
+const refusalOf = (code: ErrorCode): Exclude<PassOpening, { ok: true }>['code'] =>
+  code === 'pass.forged' || code === 'pass.none' ? code : 'card.unreadable';
+
 /** @throws TerminalError config.invalid: no key file, or one that is missing, readable by others, or no P-256 key */
 function readKey(file: string): Bytes {
   const pem = file === '' ? null : readPrivateFile(file);
@@ -83,21 +86,53 @@ function readKey(file: string): Bytes {
   throw new TerminalError('config.invalid', `collectorKeyFile: ${what}`);
 }
 
-/** Tokens open by the vault alone, so that what was signed before the key was changed still opens. @throws as readKey */
+/**
+ * Tokens open by the vault alone, so that what was signed before the key was changed still opens.
+ * @throws TerminalError as readKey; config.invalid: a key file without a collector
+ */
 export function collectorKey(
   { collectorId, collectorKeyFile, collectorKeyVersion }: CollectorSettings,
-  vault: KeyVault,
+  vault: Pick<HostVault, 'seal' | 'unseal'>,
 ): CollectorKey {
+  if (collectorId === 0 && collectorKeyFile !== '')
+    throw new TerminalError('config.invalid', 'collectorKeyFile: without collectorId nothing would be signed with it');
   const longTermKey = collectorId === 0 ? null : readKey(collectorKeyFile);
 
-  const sessionIn = (token: string): Session | null => {
+  /** Whoever changes the terminal in clear finds no key that opens the rest. */
+  const sessionIn = (token: Bytes): Session | null => {
     try {
-      return decodeSession(vault.unwrap(hex(token)));
+      const terminal = token.slice(0, lengths.terminal);
+      return decodeSession(vault.unseal(purpose, terminal, token.slice(lengths.terminal)));
     } catch (error) {
       if (error instanceof TerminalError) return null;
       throw error;
     }
   };
+
+  const open = (token: Bytes, deviceKey: Bytes, bundle: Bytes): PassOpening => {
+    const session = sessionIn(token);
+    const publicKey = session && crypto.publicKeyOf(session.privateKey);
+    if (!session || !publicKey) return { ok: false, code: 'pass.forged' };
+    const { privateKey, terminalNonce, deviceNonce, signature } = session;
+    const ephemeral = { privateKey, publicKey };
+    const face = { nonce: terminalNonce, ephemeral };
+    const signed = signedBytes(face, deviceNonce, session.collectorId);
+    const keys = channelKeys(crypto, { ephemeral }, deviceKey, signed, signature);
+    if (!keys) return { ok: false, code: 'pass.forged' };
+    const objects = openServiceObjects(crypto, keys, bundle);
+    if (!objects.ok) return { ok: false, code: refusalOf(objects.error.code) };
+    const [object] = objects.value;
+    if (!object) return { ok: false, code: 'pass.none' };
+    return {
+      ok: true,
+      passId: passId(crypto, 'google', String(session.collectorId), object.number),
+      answer: sessionName(crypto, face, session.collectorId),
+      answeredAtMs: session.signedAtMs,
+      terminalId: `t-${toHex(token.slice(0, lengths.terminal))}`,
+    };
+  };
+  /** By the digest of what was opened. A record is looked at several times on its way. */
+  const openings = new Map<string, PassOpening>();
 
   return {
     sign: (terminalId, nowMs, request) => {
@@ -108,34 +143,24 @@ export function collectorKey(
       const signed = signedBytes({ nonce: terminalNonce, ephemeral }, deviceNonce, collectorId);
       const signature = crypto.signP256(longTermKey, signed);
       const { privateKey } = ephemeral;
-      const session = { terminalId, signedAtMs: nowMs, collectorId, terminalNonce, deviceNonce, privateKey, signature };
+      const session = { signedAtMs: nowMs, collectorId, terminalNonce, deviceNonce, privateKey, signature };
+      const terminal = hex(terminalId.slice(2));
       return {
         outcome: 'signed',
         keyVersion: collectorKeyVersion,
         ephemeralKey: toHex(ephemeral.publicKey),
         signature: toHex(signature),
-        token: toHex(vault.wrap(encodeSession(session))),
+        token: toHex(concat(terminal, vault.seal(purpose, terminal, encodeSession(session)))),
       };
     },
     open: ({ token, deviceKey, bundle }) => {
-      const session = sessionIn(token);
-      const publicKey = session && crypto.publicKeyOf(session.privateKey);
-      if (!session || !publicKey) return { ok: false, code: 'pass.forged' };
-      const { privateKey, terminalNonce, deviceNonce, signature, terminalId } = session;
-      const ephemeral = { privateKey, publicKey };
-      const face = { nonce: terminalNonce, ephemeral };
-      const signed = signedBytes(face, deviceNonce, session.collectorId);
-      const keys = channelKeys(crypto, { ephemeral }, hex(deviceKey), signed, signature);
-      const objects = keys && openServiceObjects(crypto, keys, hex(bundle));
-      const number = objects?.ok ? objects.value[0]?.number : undefined;
-      if (number === undefined) return { ok: false, code: 'pass.forged' };
-      return {
-        ok: true,
-        passId: passId(crypto, 'google', String(session.collectorId), number),
-        answer: sessionName(crypto, face, session.collectorId),
-        answeredAtMs: session.signedAtMs,
-        terminalId,
-      };
+      const parts = [hex(token), hex(deviceKey), hex(bundle)] as const;
+      const digest = toHex(crypto.sha256(concat(...parts.map((part) => crypto.sha256(part)))));
+      const opened = openings.get(digest) ?? open(...parts);
+      openings.set(digest, opened);
+      const [oldest] = openings.keys();
+      if (openings.size > openingsMax && oldest !== undefined) openings.delete(oldest);
+      return opened;
     },
   };
 }

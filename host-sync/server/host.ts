@@ -53,7 +53,10 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const coupons = createCoupons({ store, standing, random, clock });
   return {
     ...createTerminalFacing({ store, gatherer, standing, clock, alarm: alarms.alarm }),
-    ...createSmartTap({ store, clock, alarm: alarms.alarm, sign: options.signSmartTap ?? signsNothing }),
+    ...createSmartTap({
+      ...{ store, clock, alarm: alarms.alarm, sign: options.signSmartTap ?? signsNothing },
+      told: options.signatureAsked ?? (() => {}),
+    }),
     ...createDirectives({ store, standing, sign }),
     ...createAllowanceRequests({ store, clock, random }),
     ...alarms,

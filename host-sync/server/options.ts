@@ -216,7 +216,7 @@ export const hostOptions = [
     type: 'text',
     default: '',
     form: { pattern: /^\/[^\p{Cc}]+$/u, says: 'a path from /' },
-    help: 'Private key (PEM, P-256, readable by the host alone) whose public half is registered for that collector.',
+    help: 'Private key (PEM, P-256, readable by the host alone) whose public half is registered for that collector. Only together with collectorId.',
   },
   {
     key: 'collectorKeyVersion',

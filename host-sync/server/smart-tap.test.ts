@@ -3,11 +3,12 @@
  * Sessions run with the simulated Google phone; what is forged, of another terminal, late or used before is refused; and over
  * the real interface only an active terminal gets a signature, so many a minute, with a line in the log for each.
  */
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createHmac, generateKeyPairSync, hkdfSync, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { encodeNdef } from '../../drivers/protocols/ndef/ndef.js';
 import { decodeOseAnswer, selectOseCommand } from '../../drivers/protocols/ose/ose.js';
 import { heldBundleBytesMax, holdServiceObjects } from '../../drivers/protocols/smart-tap/session.js';
 import { sessionName } from '../../drivers/protocols/smart-tap/session-name.js';
@@ -25,6 +26,7 @@ import {
 } from '../protocol/smart-tap.js';
 import { type CollectorKey, collectorKey } from './collector-key.js';
 import { signaturesPerWindowMax } from './service/smart-tap.js';
+import type { SignatureAsked } from './service/types.js';
 import { openTestHost } from './sim/running-host.js';
 import { type Box, keyed, must, newId, openWorld, said, type World } from './sim/world.js';
 import { openVault } from './vault.js';
@@ -88,6 +90,8 @@ interface Opened {
   readonly memberCode: string;
   /** One tap of a phone at this box. */
   readonly tap: (box: Box, says?: string) => Promise<Held>;
+  /** What the host told of signatures. */
+  readonly asked: SignatureAsked[];
 }
 function withCollector(name: string, run: (t: Test, opened: Opened) => Promise<void>): void {
   void t.test(name, async (t) => {
@@ -96,7 +100,11 @@ function withCollector(name: string, run: (t: Test, opened: Opened) => Promise<v
     const collector = collectorKey(settingsOf(keys), vault);
     const openPass = (pass: Credential) =>
       pass.method === 'sealedSmartTap' ? collector.open(pass) : ({ ok: false, code: 'pass.unknownKey' } as const);
-    const world = await openWorld({ openPass, signSmartTap: collector.sign });
+    const asked: SignatureAsked[] = [];
+    const world = await openWorld({
+      ...{ openPass, signSmartTap: collector.sign },
+      signatureAsked: (each) => void asked.push(each),
+    });
     t.teardown(() => world.close());
     const { memberCode } = must(await world.host.members.enlist({ phone: '13800000000', name: 'Wang' }));
     must(await world.host.members.bind(memberCode, 'pass', id));
@@ -105,7 +113,7 @@ function withCollector(name: string, run: (t: Test, opened: Opened) => Promise<v
       const response = smartTapResponseSchema.parse(must(await world.host.signSmartTap(box.terminalId, met.request)));
       return gathered(met, signedIn(response));
     };
-    await run(t, { world, box: await world.box(), keys, collector, memberCode, tap });
+    await run(t, { world, box: await world.box(), keys, collector, memberCode, tap, asked });
     t.same(await world.host.checkStore(), []);
   });
 }
@@ -173,9 +181,16 @@ withCollector('a token is of one terminal, and good near its time', async (t, { 
   const metAtMs = world.clock.nowMs;
   world.clock.nowMs += 2 * minute + 1;
   t.equal(said((await box.ask(earn(late))).answer), 'pass.outOfTime', 'shown while the box waits');
-  t.equal(said(await box.tell(earn(late))), 'pass.outOfTime', 'told of as a new sale');
   world.clock.nowMs += 60 * minute;
   t.equal(said(await box.tell(earn(late, { atWallMs: metAtMs }))), 'accepted', 'met in time, told late');
+  for (const offMs of [-3 * minute, 3 * minute, -86_400_000]) {
+    const byAnotherClock = earn(await tap(box), { atWallMs: world.clock.nowMs + offMs });
+    t.equal(
+      said(await box.tell(byAnotherClock)),
+      'accepted',
+      `shown as accepted by a box whose clock is off by ${offMs}`,
+    );
+  }
 });
 
 withCollector('what is forged is refused: every bit of token, key and bundle', async (t, { box, tap, collector }) => {
@@ -184,12 +199,16 @@ withCollector('what is forged is refused: every bit of token, key and bundle', a
   for (const field of ['token', 'deviceKey', 'bundle'] as const)
     for (let bit = 0; bit < held[field].length * 4; bit++) {
       // The first byte of a bundle says how it is packed, and is not under its HMAC: it never opens as another pass.
+      const code = field === 'bundle' && bit < 8 ? 'card.unreadable' : 'pass.forged';
       const opened = collector.open({ ...held, [field]: flipped(held[field], bit) });
-      t.equal(opened.ok ? opened.passId : opened.code, 'pass.forged', `${field} bit ${bit}`);
+      t.equal(opened.ok ? opened.passId : opened.code, code, `${field} bit ${bit}`);
     }
   for (const field of ['token', 'bundle'] as const)
-    for (let cut = 0; cut < held[field].length / 2; cut++)
-      t.match(collector.open({ ...held, [field]: held[field].slice(0, 2 * cut) }), { code: 'pass.forged' });
+    for (let cut = 0; cut < held[field].length / 2; cut++) {
+      // Below flags, iv and HMAC it is no bundle at all.
+      const code = field === 'bundle' && cut < 45 ? 'card.unreadable' : 'pass.forged';
+      t.match(collector.open({ ...held, [field]: held[field].slice(0, 2 * cut) }), { code }, `${field} cut to ${cut}`);
+    }
   const next = await tap(box);
   t.match(collector.open({ ...held, bundle: next.bundle }), { code: 'pass.forged' }, 'of another session');
   t.match(collector.open({ ...held, token: next.token }), { code: 'pass.forged' });
@@ -203,18 +222,85 @@ withCollector('a new collector key opens what the old one signed; another host o
   const same = openVault(join(keys.folder, 'keys'), nativeKeyAgreement, false);
   const renewed = collectorKey({ ...settingsOf(keysIn(t)), collectorKeyVersion: 8 }, same);
   t.match(renewed.open(held), { ok: true, passId: id });
-  t.match(collectorKey({ ...settingsOf(keys), collectorId: 0 }, same).open(held), { ok: true });
+  const none = { ...settingsOf(keys), collectorId: 0, collectorKeyFile: '' };
+  t.match(collectorKey(none, same).open(held), { ok: true });
   const elsewhere = openVault(join(keys.folder, 'other'), nativeKeyAgreement, true);
   t.match(collectorKey(settingsOf(keys), elsewhere).open(held), { ok: false, code: 'pass.forged' });
   const { request } = selected(keys.publicKey);
   t.equal(opened.collector.sign(box.terminalId, 0, { ...request, collectorId: 1 }), null, 'another collector');
-  t.equal(collectorKey({ ...settingsOf(keys), collectorId: 0 }, same).sign(box.terminalId, 0, request), null);
+  t.equal(collectorKey(none, same).sign(box.terminalId, 0, request), null);
+  t.throws(
+    () => collectorKey({ ...none, collectorKeyFile: keys.file }, same),
+    { code: 'config.invalid' },
+    'for no collector',
+  );
   for (const collectorKeyFile of ['', join(keys.folder, 'missing'), join(keys.folder, 'keys', 'vault.key')])
     t.throws(() => collectorKey({ ...settingsOf(keys), collectorKeyFile }, same), { code: 'config.invalid' });
 });
 
-withCollector('so many signatures a minute, then an alarm', async (t, { world, box, keys }) => {
+/** A phone's answer in its terms, with this message in the bundle; `flags` as they travel. */
+function answered(request: SmartTapRequest, signed: SignedSession, message: Uint8Array, flags = 1): Held {
+  const device = nativeKeyAgreement.generateKeyPair();
+  const [nonce, publicKey] = [hex(request.terminalNonce), hex(signed.ephemeralKey)];
+  const collector = Buffer.alloc(4);
+  collector.writeUInt32BE(collectorId);
+  const salt = Buffer.concat([nonce, hex(request.deviceNonce), collector, publicKey, hex(signed.signature)]);
+  const secret = nativeKeyAgreement.sharedSecret(device.privateKey, publicKey) ?? hex('');
+  const channel = Buffer.from(hkdfSync('sha256', secret, device.publicKey, salt, 48));
+  const iv = randomBytes(12);
+  const cipher = createCipheriv('aes-128-ctr', channel.subarray(0, 16), Buffer.concat([iv, Buffer.alloc(4)]));
+  const sealed = Buffer.concat([iv, cipher.update(message), cipher.final()]);
+  const mac = createHmac('sha256', channel.subarray(16)).update(sealed).digest();
+  const answer = sessionName(nativeCrypto, { nonce, ephemeral: { publicKey } }, collectorId);
+  const bundle = toHex(Buffer.concat([Buffer.of(flags), sealed, mac]));
+  return { method: 'sealedSmartTap', answer, token: signed.token, deviceKey: toHex(device.publicKey), bundle };
+}
+
+withCollector(
+  'a phone without a pass, or with one that cannot be read, is no forger',
+  async (t, { world, box, keys }) => {
+    const external = (name: string, payload: Uint8Array) => ({
+      ...{ tnf: 4, type: Buffer.from(name), id: new Uint8Array(0) },
+      payload,
+    });
+    const language = encodeNdef([external('cpl', Buffer.of(1, 0x7a, 0x68))]);
+    const numberless = encodeNdef([external('ly', encodeNdef([external('n', Buffer.of(9, 9))]))]);
+    for (const [name, message, code] of [
+      ['customer alone', encodeNdef([external('cus', language)]), 'pass.none'],
+      ['a number of no known form', encodeNdef([external('asv', numberless)]), 'card.unreadable'],
+      ['no records', Buffer.of(0xff), 'card.unreadable'],
+    ] as const) {
+      const met = selected(keys.publicKey);
+      const held = answered(
+        met.request,
+        signedIn(must(await world.host.signSmartTap(box.terminalId, met.request))),
+        message,
+      );
+      const asked = must(await world.host.inquire(box.terminalId, { transactionId: newId(), credential: held }));
+      t.same(asked, { outcome: 'refused', code }, name);
+      t.equal(said(await box.tell(earn(held))), code, name);
+      t.same((await world.host.alarms()).rows, [], `${name}: nobody is alarmed`);
+    }
+  },
+);
+
+withCollector(
+  'a token opens under the key of its terminal alone, and none of it under the vault’s own',
+  async (t, opened) => {
+    const { box, tap, keys, collector } = opened;
+    const held = await tap(box);
+    t.equal(held.token.slice(0, 12), box.terminalId.slice(2), 'the terminal in clear');
+    t.ok(held.token.length <= 512);
+    const vault = openVault(join(keys.folder, 'keys'), nativeKeyAgreement, false);
+    t.throws(() => vault.unwrap(hex(held.token.slice(12))), { code: 'store.corrupt' });
+    const relabelled = { ...held, token: `0123456789ab${held.token.slice(12)}` };
+    t.match(collector.open(relabelled), { code: 'pass.forged' }, 'of another terminal by its name only');
+  },
+);
+
+withCollector('so many signatures a minute, then an alarm', async (t, { world, box, keys, asked }) => {
   const { request } = selected(keys.publicKey);
+  asked.length = 0;
   const ask = async (from: Box) => {
     const response = must(await world.host.signSmartTap(from.terminalId, request));
     return response.outcome === 'signed' ? 'signed' : response.code;
@@ -227,6 +313,11 @@ withCollector('so many signatures a minute, then an alarm', async (t, { world, b
     [['access.rateLimited', box.terminalId, 'smart tap']],
     'told once',
   );
+  const { terminalId } = box;
+  t.equal(asked.length, signaturesPerWindowMax + 1, 'each signature, and that there were too many');
+  t.same(asked.at(-1), { terminalId, collectorId, code: 'access.rateLimited' });
+  for (let n = 0; n < 3; n++) await ask(box);
+  t.equal(asked.length, signaturesPerWindowMax + 1, 'not again in this minute');
   t.equal(await ask(await world.box('second till')), 'signed', 'another terminal has its own');
   world.clock.nowMs += 60_000;
   t.equal(await ask(box), 'signed');
@@ -263,7 +354,13 @@ t.test('over the real interface: active terminals alone, each request in the log
   for (const secret of [signed.token, signed.signature, met.request.terminalNonce, number])
     t.notOk(text.includes(secret), 'no token, signature, nonce or number is logged');
   const other = { ...met.request, collectorId: 1 };
-  t.match(await terminal.ask({ path: '/v1/smart-tap', body: other }), { body: { code: 'pass.unknownKey' } });
+  for (let n = 0; n < 3; n++)
+    t.match(await terminal.ask({ path: '/v1/smart-tap', body: other }), { body: { code: 'pass.unknownKey' } });
+  const refused = host.log
+    .join('')
+    .split('\n')
+    .filter((line) => line.includes('"code":"pass.unknownKey"'));
+  t.equal(refused.filter((line) => line.includes('asked to sign')).length, 1, 'why not, once');
   for (const body of [{}, { ...met.request, deviceNonce: '00' }, { ...met.request, collectorId: 2 ** 32 }])
     t.match(await terminal.ask({ path: '/v1/smart-tap', body }), { status: 400, body: { code: 'input.malformed' } });
   await host.run('terminal.revoke', { terminalId: terminal.enrolment.terminalId, reason: 'stolen' });

@@ -311,6 +311,10 @@ export async function startHost(options: StartOptions): Promise<RunningHost> {
       sign: (data) => authority.sign(data),
       openPass: (pass) => (pass.method === 'sealedPass' ? openApple(pass) : collector.open(pass)),
       signSmartTap: collector.sign,
+      signatureAsked: ({ code, ...asked }) =>
+        code === null
+          ? logger.info({ ...asked, outcome: 'signed' }, 'asked to sign a Smart Tap session')
+          : logger.warn({ ...asked, outcome: 'refused', code }, 'asked to sign a Smart Tap session'),
       openTag: tagOpener(settings.tagKeyFiles),
     });
     await publishFirstRules(host, settings);

@@ -25,6 +25,33 @@ const codeOf = (run: () => unknown): string => {
 };
 const key = Uint8Array.from({ length: 16 }, (_, i) => 0xc0 + i);
 
+t.test('what is sealed for a purpose and an owner opens for these two only, and is not wrapped', (t) => {
+  const folder = folderOf(t);
+  const vault = openVault(folder, nativeKeyAgreement, true);
+  const [one, two] = [Uint8Array.of(1), Uint8Array.of(2)];
+  const sealed = vault.seal('tokens', one, key);
+  t.notOk(Buffer.from(sealed).includes(Buffer.from(key)));
+  t.not(Buffer.compare(sealed, vault.seal('tokens', one, key)), 0, 'a nonce for each');
+  t.same(openVault(folder, nativeKeyAgreement, false).unseal('tokens', one, sealed), key, 'after a restart');
+  const elsewhere = openVault(folderOf(t), nativeKeyAgreement, true);
+  for (const [name, open] of Object.entries({
+    owner: () => vault.unseal('tokens', two, sealed),
+    purpose: () => vault.unseal('token', one, sealed),
+    boundary: () => vault.unseal('token', Uint8Array.of(0x73, 1), sealed),
+    vault: () => elsewhere.unseal('tokens', one, sealed),
+    wrapped: () => vault.unwrap(sealed),
+    sealed: () => vault.unseal('tokens', one, vault.wrap(key)),
+    cut: () => vault.unseal('tokens', one, sealed.slice(0, 28)),
+    long: () => vault.unseal('tokens', one, new Uint8Array(2_000)),
+  }))
+    t.equal(codeOf(open), 'store.corrupt', name);
+  t.equal(
+    codeOf(() => vault.seal('tokens', one, new Uint8Array(1_025))),
+    'input.tooLong',
+  );
+  t.end();
+});
+
 t.test('what is wrapped opens here, also after a restart, and nowhere else', (t) => {
   const folder = folderOf(t);
   const vault = openVault(folder, nativeKeyAgreement, true);

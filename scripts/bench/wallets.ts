@@ -15,7 +15,7 @@ import {
   nativeRandom,
   nativeWalletCrypto,
 } from '../../terminal/kernel/native.js';
-import { ok } from '../../terminal/kernel/result.js';
+import { err, ok } from '../../terminal/kernel/result.js';
 import { WallClock } from '../../terminal/runtime/wall-clock.js';
 import { Wallets } from '../../terminal/runtime/wallets.js';
 import { type Figure, median, quantile } from './figure.js';
@@ -45,7 +45,8 @@ export async function benchWallets(count: number): Promise<readonly Figure[]> {
   const wallets = new Wallets({
     crypto,
     random: nativeRandom,
-    host: { reachable: () => false, signSmartTap: async () => null },
+    host: { reachable: () => false, signSmartTap: async () => err({ code: 'host.unreachable', detail: '' }) },
+    googleTroubled: () => {},
     clock: nativeClock,
     wallClock: new WallClock(nativeClock, 0),
     settings: {

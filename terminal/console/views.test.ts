@@ -173,11 +173,18 @@ t.test('every view fits the screen and is safe, whatever the box says', async (t
     eventLine({ type: 'inquiry', inquiry: { result: 'refused', code: 'host.unreachable' } }, 'zh'),
     /[\u4e00-\u9fff]/,
   );
-  const google = (googleWallet: typeof status.googleWallet) =>
-    statusLines({ ...status, googleWallet }, port.devices(), 'CNY', 'en').find((line) => line.startsWith('Google'));
+  const google = (googleWallet: typeof status.googleWallet, googleTrouble: typeof status.googleTrouble = null) =>
+    statusLines({ ...status, googleWallet, googleTrouble }, [], 'CNY', 'en').find((line) => line.startsWith('Google'));
   t.same([google('off'), google('here')], [undefined, undefined]);
   t.match(google('withHost'), /read with the host/);
   t.match(google('notAsked'), /the host is away: not asked/);
+  const trouble = { code: 'host.noAnswer', detail: 'no answer within the deadline' } as const;
+  t.match(
+    google('withHost', trouble),
+    /host\.noAnswer no answer within the deadline/,
+    'not said to work while it fails',
+  );
+  t.match(google('notAsked', trouble), /the host is away: not asked/);
   const tag = { chipGenuine: 'no', messageFresh: 'noProof', productKnown: 'notKnownHere', refused: null } as const;
   t.equal(
     eventLine({ type: 'tag', tag }, 'en'),
@@ -193,6 +200,14 @@ t.test('every view fits the screen and is safe, whatever the box says', async (t
       tags.map((each) => eventLine({ type: 'tag', tag: each }, language)),
       statusLines(status, port.devices(), 'CNY', language),
       statusLines({ ...status, googleWallet: 'notAsked' }, port.devices(), 'CNY', language),
+      statusLines(
+        {
+          ...status,
+          googleWallet: 'withHost',
+          googleTrouble: { code: 'pass.unknownKey', detail: 'collector 4294967295' },
+        },
+        ...([port.devices(), 'CNY', language] as const),
+      ),
       deviceLines(port.devices(), [unclaimed], language),
       describedLines(described, language),
       [

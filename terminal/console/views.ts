@@ -132,10 +132,12 @@ function queuePairs(gauges: Gauges, currency: Currency, language: Language): Pai
   return pairs;
 }
 
-/** Said only where it depends on the host whether Google's wallet is asked. */
-function googlePairs(state: TerminalStatus['googleWallet'], language: Language): [string, string][] {
-  if (state !== 'withHost' && state !== 'notAsked') return [];
-  return [[say(language, 'label.google'), say(language, `google.${state}`)]];
+/** Said only where it depends on the host whether Google's wallet is asked; why the last phone could not be, where it was not. */
+function googlePairs({ googleWallet, googleTrouble }: TerminalStatus, language: Language): Pair[] {
+  if (googleWallet !== 'withHost' && googleWallet !== 'notAsked') return [];
+  const label = say(language, 'label.google');
+  if (googleTrouble && googleWallet === 'withHost') return troublePairs(label, googleTrouble, language);
+  return [[label, say(language, `google.${googleWallet}`)]];
 }
 
 export function statusLines(
@@ -158,7 +160,7 @@ export function statusLines(
     ...syncPairs(status.sync, language),
     ...queuePairs(status.queue, currency, language),
     [say(language, 'label.rules'), `${version(status.directivesVersion)}, ${version(status.catalogueVersion)}`],
-    ...googlePairs(status.googleWallet, language),
+    ...googlePairs(status, language),
     [say(language, 'label.sale'), status.sale ? saleSummary(status.sale, language) : say(language, 'none')],
   ];
   return renderPairs(pairs);

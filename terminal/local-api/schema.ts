@@ -288,6 +288,7 @@ export const statusSchema = z.object({
   directivesVersion: z.int().nullable(),
   catalogueVersion: z.int().nullable(),
   googleWallet: z.enum(['off', 'here', 'withHost', 'notAsked']),
+  googleTrouble: trouble.nullable(),
   stopped: trouble.nullable(),
 });
 export type StatusBody = z.infer<typeof statusSchema>;

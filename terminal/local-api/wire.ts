@@ -139,6 +139,7 @@ export function statusBody(status: TerminalStatus): StatusBody {
     directivesVersion,
     catalogueVersion,
     googleWallet,
+    googleTrouble: status.googleTrouble && { code: status.googleTrouble.code, detail: status.googleTrouble.detail },
     stopped: status.stopped && { code: status.stopped.code, detail: status.stopped.detail },
   };
 }

@@ -153,9 +153,9 @@ export class HostConnection implements HostLink {
     return response.ok ? response.value : null;
   }
 
-  async signSmartTap(request: SmartTapRequest, deadlineMs: number): Promise<SmartTapResponse | null> {
+  async signSmartTap(request: SmartTapRequest, deadlineMs: number): Promise<Result<SmartTapResponse, Refusal>> {
     const response = await this.#client.signSmartTap(request, deadlineMs);
-    return response.ok ? response.value : null;
+    return response.ok ? response : err({ code: response.error.code, detail: response.error.detail });
   }
 
   async requestAllowance(request: AllowanceRequest): Promise<Result<AllowanceResponse, Refusal>> {

@@ -159,6 +159,8 @@ export interface TerminalStatus {
   readonly catalogueVersion: number | null;
   /** `withHost`: the collector's key is the host's; `notAsked`: so it is, and the host is away. */
   readonly googleWallet: 'off' | 'here' | 'withHost' | 'notAsked';
+  /** Why the last phone could not be asked with the host; null: it was asked, or none has come yet. */
+  readonly googleTrouble: Refusal | null;
   /** Storage trouble that stops sales; null when all is well. */
   readonly stopped: { readonly code: ErrorCode; readonly detail: string } | null;
 }

@@ -72,8 +72,8 @@ export interface HostLink extends DeviceKeys {
   openSession(request: SessionRequest, deadlineMs: number): Promise<SessionResponse | null>;
   /** Null: no answer within the deadline. */
   inquire(request: InquiryRequest, deadlineMs: number): Promise<InquiryResponse | null>;
-  /** Null: no answer within the deadline. */
-  signSmartTap(request: SmartTapRequest, deadlineMs: number): Promise<SmartTapResponse | null>;
+  /** @returns its answer, or why there is none within the deadline */
+  signSmartTap(request: SmartTapRequest, deadlineMs: number): Promise<Result<SmartTapResponse, Refusal>>;
   reachable(): boolean;
   recordsQueued(): void;
   syncNow(): Promise<SyncStatus>;
@@ -140,6 +140,7 @@ export class Terminal implements TerminalPort {
   readonly #clock: WallClock;
   readonly #ring: EventRing;
   readonly #desk: SaleDesk;
+  readonly #wallets: Wallets | null;
   readonly #links: CardLinks;
   readonly #slots: ContactSlots;
   readonly #runner: SaleRunner;
@@ -204,6 +205,11 @@ export class Terminal implements TerminalPort {
       simulated: options.simulated,
       lastContactWallMs: () => host.status().lastContactWallMs,
     });
+    const googleTroubled = (trouble: Refusal | null): void =>
+      this.recordAudit('box', 'Google passes', trouble ? `${trouble.code} ${trouble.detail}`.trim() : 'read again');
+    this.#wallets = parts.wallets
+      ? new Wallets({ ...parts.wallets, random, clock, host, wallClock: this.#clock, googleTroubled })
+      : null;
     this.#links = new CardLinks({
       crypto,
       clock: this.#clock,
@@ -216,7 +222,7 @@ export class Terminal implements TerminalPort {
             found: (tag) => this.#publish({ type: 'tag', tag }),
           })
         : null,
-      wallets: parts.wallets ? new Wallets({ ...parts.wallets, random, clock, host, wallClock: this.#clock }) : null,
+      wallets: this.#wallets,
       terminalId: () => store.identity()?.terminalId ?? '',
       merchants: () => store.directives()?.merchants ?? [],
       siteSpentMinor: (cardKeyId) => {
@@ -430,6 +436,7 @@ export class Terminal implements TerminalPort {
       directivesVersion: directives?.version ?? null,
       catalogueVersion: directives?.catalogueVersion ?? null,
       googleWallet: this.#googleWallet(),
+      googleTrouble: this.#wallets?.googleTrouble ?? null,
       stopped: this.#stopped ?? this.#waiting,
     };
   }

@@ -330,10 +330,10 @@ t.test('without the host Google is asked for nothing, and the tap goes on by the
 });
 
 t.test('a host that is silent, busy or has no such collector costs the tap its bound at most', async (t) => {
-  for (const [name, answer, code] of [
-    ['silent', null, 'pass.hostSilent'],
-    ['too many', { outcome: 'refused', code: 'access.rateLimited' }, 'pass.hostSilent'],
-    ['no collector', { outcome: 'refused', code: 'pass.unknownKey' }, 'pass.unknownKey'],
+  for (const [name, answer, code, why] of [
+    ['silent', null, 'pass.hostSilent', 'host.noAnswer'],
+    ['too many', { outcome: 'refused', code: 'access.rateLimited' }, 'pass.hostSilent', 'access.rateLimited'],
+    ['no collector', { outcome: 'refused', code: 'pass.unknownKey' }, 'pass.unknownKey', 'pass.unknownKey'],
   ] as const) {
     const { box, phone } = await openHeld(t, { tapOrder: ['smartTap', 'application'], hostSignatureMs: 300 });
     box.host.decideSignature = () => answer;
@@ -364,6 +364,9 @@ t.test('a host that is silent, busy or has no such collector costs the tap its b
     t.match((await box.ended(transactionId)).outcome, { result: 'accepted' }, name);
     t.equal(credentialOf(box)?.method, 'tap', 'by the next method');
     t.same(asked, ['00a4'], 'the wallet was selected and not asked');
+    t.match(box.terminal.status(), { googleWallet: 'withHost', googleTrouble: { code: why } }, 'status says why');
+    const told = () => box.store.audit(50).filter(({ action }) => action === 'Google passes');
+    t.match(told(), [{ detail: new RegExp(`^${why.replace('.', '\\.')} `) }], `${name}: in the audit trail`);
     const alone = await openHeld(t, { tapOrder: ['smartTap'] });
     alone.box.host.decideSignature = () => answer;
     const link = alone.box.reader.tap(held(alone.phone()));
@@ -382,6 +385,36 @@ t.test('a host that is silent, busy or has no such collector costs the tap its b
   }
 });
 
+t.test('what keeps Google from being read is said once, and that it is over', async (t) => {
+  const { box, phone, collector } = await openHeld(t, { tapOrder: ['smartTap'] });
+  const told = () =>
+    [...box.store.audit(50)]
+      .filter(({ action }) => action === 'Google passes')
+      .map(({ detail }) => detail.split(' ')[0]);
+  const sign = box.host.decideSignature;
+  const tapped = async (count: number): Promise<void> => {
+    const link = box.reader.tap(held(phone()));
+    await until('the end', () => box.events.filter(({ event }) => event.type === 'inquiry').length === count);
+    box.reader.remove(link);
+  };
+  t.equal(box.terminal.status().googleTrouble, null);
+  box.host.decideSignature = () => ({ outcome: 'refused', code: 'access.rateLimited' });
+  await tapped(1);
+  await tapped(2);
+  t.same(told(), ['access.rateLimited'], 'a second time is nothing new');
+  t.match(box.terminal.status().googleTrouble, { code: 'access.rateLimited' });
+  box.host.decideSignature = sign;
+  await tapped(3);
+  t.equal(box.terminal.status().googleTrouble, null);
+  t.same(told().sort(), ['access.rateLimited', 'read'], 'read again');
+  box.host.decideSignature = (request) => {
+    const signed = collector.sign(terminalId, 0, request);
+    return signed && { ...signed, keyVersion: 5 };
+  };
+  await tapped(4);
+  t.match(box.terminal.status().googleTrouble, { code: 'pass.refusedTerminal' }, 'a key that the phone does not know');
+});
+
 t.test('a phone that misbehaves in a session of the host’s asks for another tap', async (t) => {
   for (const how of ['mustChoose', 'busy', 'endless', 'oversized', 'bomb', 'wrongSession', 'oldSequence'] as const) {
     const { box, phone } = await openHeld(t);
@@ -392,14 +425,19 @@ t.test('a phone that misbehaves in a session of the host’s asks for another ta
     box.reader.tap(held(phone()));
     t.match((await box.ended(transactionId)).outcome, { result: 'accepted' }, how);
   }
-  for (const how of ['wrongKey', 'flipped', 'plain', 'offCurve'] as const) {
+  for (const [how, code] of [
+    ['wrongKey', 'pass.forged'],
+    ['flipped', 'pass.forged'],
+    ['plain', 'card.unreadable'],
+    ['offCurve', 'pass.forged'],
+  ] as const) {
     const { box, phone, collector } = await openHeld(t);
     const { transactionId } = await box.start(earn);
     box.reader.tap(held(phone(how)));
     await box.ended(transactionId);
     const credential = credentialOf(box);
     if (credential?.method !== 'sealedSmartTap') t.fail(how);
-    else t.same(collector.open(credential), { ok: false, code: 'pass.forged' }, `${how}: the host sees it`);
+    else t.same(collector.open(credential), { ok: false, code }, `${how}: the host sees it`);
   }
 });
 

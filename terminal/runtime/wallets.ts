@@ -21,6 +21,7 @@ import type { SmartTapRequest, SmartTapResponse } from '../../host-sync/protocol
 import { type Bytes, hex, toHex } from '../kernel/bytes.js';
 import type { Clock, Crypto, KeyAgreement, Random, WalletCrypto } from '../kernel/ports.js';
 import { ok, type Result } from '../kernel/result.js';
+import type { Refusal } from './port.js';
 import { runDialogue } from './run-dialogue.js';
 import type { WallClock } from './wall-clock.js';
 import type { WalletSettings } from './wallet-settings.js';
@@ -34,9 +35,11 @@ export interface WalletPorts {
   /** Asked where the collector's key is the host's. */
   readonly host: {
     reachable(): boolean;
-    /** Null: no answer within the deadline. */
-    signSmartTap(request: SmartTapRequest, deadlineMs: number): Promise<SmartTapResponse | null>;
+    /** @returns its answer, or why there is none within the deadline */
+    signSmartTap(request: SmartTapRequest, deadlineMs: number): Promise<Result<SmartTapResponse, Refusal>>;
   };
+  /** Told when Google's passes begin to fail for a reason that no member can mend, for another reason, or no more (null). */
+  readonly googleTroubled: (trouble: Refusal | null) => void;
 }
 type Read = Promise<Result<PassCredential, DialogueError>>;
 const hostSilent = (why: string) => dialogueFault('pass.hostSilent', null, why);
@@ -45,7 +48,20 @@ const noPass = dialogueFault('pass.none', null, 'not asked for here');
 export class Wallets {
   /** Answers that this box has taken since it started; the host remembers for all boxes and for good. */
   #used: UsedAnswers = noUsedAnswers;
+  #googleTrouble: Refusal | null = null;
   constructor(private readonly ports: WalletPorts) {}
+
+  /** Why the last phone could not be asked for Google's pass by way of the host; null: it was, or none has come yet. */
+  get googleTrouble(): Refusal | null {
+    return this.#googleTrouble;
+  }
+
+  /** Keeps why Google's pass was not read; says it where that is new. */
+  #keepTrouble(trouble: Refusal | null): void {
+    const isNew = trouble?.code !== this.#googleTrouble?.code;
+    this.#googleTrouble = trouble;
+    if (isNew) this.ports.googleTroubled(trouble);
+  }
 
   /** Which wallet is on the phone. */
   select(link: ApduLink): Promise<Result<Wallet, DialogueError>> {
@@ -140,16 +156,25 @@ export class Wallets {
     if (!selected.ok) return selected;
     const nonce = random.bytes(32);
     const request = { collectorId, terminalNonce: toHex(nonce), deviceNonce: toHex(selected.value) };
-    const signed = await host.signSmartTap(request, settings.hostSignatureMs);
-    if (!signed) return hostSilent('no signature in time');
-    if (signed.outcome === 'refused')
+    const asked = await host.signSmartTap(request, settings.hostSignatureMs);
+    if (!asked.ok) {
+      this.#keepTrouble(asked.error);
+      return hostSilent(asked.error.code);
+    }
+    const signed = asked.value;
+    if (signed.outcome === 'refused') {
+      this.#keepTrouble({ code: signed.code, detail: `collector ${collectorId}` });
       return signed.code === 'pass.unknownKey'
         ? dialogueFault('pass.unknownKey', null, 'the host has no such collector')
         : hostSilent(signed.code);
+    }
     const secrets = { nonce, sessionId: random.bytes(8), ephemeral: { publicKey: hex(signed.ephemeralKey) } };
     const collector = { collectorId, keyVersion: signed.keyVersion };
     const held = { collector, secrets, signature: hex(signed.signature), wanted: 'loyalty' } as const;
     const found = await runDialogue(link, holdServiceObjects(held), clock);
+    // A phone that turns this terminal down says that collector, key or version is wrong; all else it says is its own affair.
+    const isTurnedDown = !found.ok && found.error.code === 'pass.refusedTerminal';
+    this.#keepTrouble(isTurnedDown ? { code: 'pass.refusedTerminal', detail: found.error.detail } : null);
     if (!found.ok) return found;
     return ok({
       method: 'sealedSmartTap',

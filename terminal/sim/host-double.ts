@@ -33,6 +33,7 @@ import type {
 import { type Bytes, hex, toHex, utf8 } from '../kernel/bytes.js';
 import { nativeCrypto } from '../kernel/native.js';
 import type { TransactionId } from '../kernel/ports.js';
+import { err, ok } from '../kernel/result.js';
 import type { SyncStatus } from '../runtime/port.js';
 import type { HostReply } from '../runtime/sale-runner.js';
 import type { HostLink } from '../runtime/terminal.js';
@@ -121,11 +122,12 @@ export class HostDouble implements HostLink {
     return answer ?? new Promise((resolve) => this.schedule(deadlineMs, () => resolve(null)));
   }
 
-  async signSmartTap(request: SmartTapRequest, deadlineMs: number): Promise<SmartTapResponse | null> {
-    if (!this.up) return null;
+  async signSmartTap(request: SmartTapRequest, deadlineMs: number): ReturnType<HostLink['signSmartTap']> {
+    if (!this.up) return err({ code: 'host.unreachable', detail: '' });
     this.signaturesAsked.push(request);
     const answer = this.decideSignature(request);
-    return answer ?? new Promise((resolve) => this.schedule(deadlineMs, () => resolve(null)));
+    const late = err({ code: 'host.noAnswer', detail: 'no answer within the deadline' } as const);
+    return answer ? ok(answer) : new Promise((resolve) => this.schedule(deadlineMs, () => resolve(late)));
   }
 
   reachable(): boolean {

@@ -128,6 +128,7 @@ export class PortDouble implements TerminalPort {
       uptimeMs: 3_723_000,
       clockDoubtful: false,
       googleWallet: 'off',
+      googleTrouble: null,
       sale: this.#sales.find(({ view }) => view.phase !== 'ended')?.view ?? null,
       sync: this.sync,
       queue: this.#gauges(),

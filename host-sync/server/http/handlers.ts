@@ -3,7 +3,6 @@
  * Must not check who is calling (access.ts has) nor read a body that no schema has passed.
  */
 
-import type { FastifyBaseLogger } from 'fastify';
 import type { z } from 'zod';
 import { toHex } from '../../../terminal/kernel/bytes.js';
 import type { Result } from '../../../terminal/kernel/result.js';
@@ -31,7 +30,6 @@ export interface HandlerOptions {
   readonly host: Host;
   readonly authority: Authority;
   readonly schedule: Schedule;
-  readonly logger: Pick<FastifyBaseLogger, 'info'>;
 }
 
 /** What a handler gets: the checked terminal, the checked input, and where the request came from. */
@@ -52,7 +50,7 @@ async function answered<T>(result: Promise<Result<T, Refusal>>): Promise<T> {
 }
 
 /** The handlers of one host. Each trusts `call.body` and `call.query` to have passed the operation's schemas. */
-export function createHandlers({ host, authority, schedule, logger }: HandlerOptions): Handlers {
+export function createHandlers({ host, authority, schedule }: HandlerOptions): Handlers {
   const certify = async (
     terminalId: string,
     requestKey: Parameters<typeof authority.issueDevice>[1],
@@ -100,13 +98,7 @@ export function createHandlers({ host, authority, schedule, logger }: HandlerOpt
     authorise: ({ body, terminalId }) => answered(host.authorise(terminalId, body as AuthoriseRequest)),
     records: ({ body, terminalId }) => answered(host.intake(terminalId, body as RecordsRequest)),
     session: ({ body, terminalId }) => answered(host.openSession(terminalId, body as SessionRequest)),
-    smartTap: async ({ body, terminalId }) => {
-      const { collectorId, ...nonces } = body as SmartTapRequest;
-      const response = await answered(host.signSmartTap(terminalId, { collectorId, ...nonces }));
-      const { outcome } = response;
-      logger.info({ terminalId, collectorId, outcome }, 'asked to sign a Smart Tap session');
-      return response;
-    },
+    smartTap: ({ body, terminalId }) => answered(host.signSmartTap(terminalId, body as SmartTapRequest)),
     inquiry: ({ body, terminalId }) => answered(host.inquire(terminalId, body as InquiryRequest)),
     directives: ({ query, terminalId }) => {
       const { catalogueVersion } = query as z.infer<typeof directivesQuerySchema>;

@@ -159,6 +159,8 @@ function tapUsed(
     'credential.wrongProof',
     'credential.replayed',
     'credential.tooWeak',
+    'pass.none',
+    'card.unreadable',
     'pass.unknownKey',
     'pass.forged',
     'pass.outOfTime',

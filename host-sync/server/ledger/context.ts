@@ -75,7 +75,8 @@ export type PassOpening =
       /** For which terminal alone it was made; null: an answer of the phone's own, bound to none. */
       readonly terminalId: string | null;
     }
-  | { readonly ok: false; readonly code: 'pass.unknownKey' | 'pass.forged' };
+  /** `pass.none`, `card.unreadable`: an answer of the right channel without a pass, or with nothing that can be read. */
+  | { readonly ok: false; readonly code: 'pass.unknownKey' | 'pass.forged' | 'pass.none' | 'card.unreadable' };
 /** Opens a pass that a box held back, with the merchant's keys. Pure: the same answer comes to the same. */
 export type OpenPass = (pass: HeldPass) => PassOpening;
 

@@ -212,7 +212,8 @@ function wasUsed(facts: Facts, occasion: Occasion, used: string): boolean {
 
 /**
  * Whose pass this is. Nothing binds its answer to this sale: it counts once, and near its time by the clock of whoever met it:
- * the host's own while the box waits, else the box's as it noted it, unless that was doubtful.
+ * the host's own while the box waits, else the box's as it noted it, unless that was doubtful. A session that the host signed
+ * has the host's time and is judged by no other clock.
  */
 function identifyPass(facts: Facts, record: Occasion, pass: PassCredential, context: ApplyContext): Identified {
   const opened: PassOpening =
@@ -222,13 +223,15 @@ function identifyPass(facts: Facts, record: Occasion, pass: PassCredential, cont
           answeredAtMs: pass.answeredAtMs ?? record.atWallMs,
         }
       : context.openPass(pass);
-  if (!opened.ok) return refusal(opened.code, true);
+  if (!opened.ok) return refusal(opened.code, opened.code === 'pass.forged' || opened.code === 'pass.unknownKey');
   const isElsewhere = opened.terminalId !== null && opened.terminalId !== record.terminalId;
   if (opened.answer !== pass.answer || isElsewhere) return refusal('pass.forged', true);
   const key = facts.get('memberKey', opened.passId);
   if (key?.kind !== 'pass') return refusal('credential.unknown');
   if (key.state === 'blocked' && !wasBefore(record, key.blockedAtMs)) return refusal('credential.blocked');
-  const isBound = pass.method === 'walletPass' && pass.answeredAtMs === null;
+  // Made for one session and no other. Of one that is told later the host's time is all there is: the box's says nothing of it.
+  const isBound =
+    pass.method === 'walletPass' ? pass.answeredAtMs === null : pass.method === 'sealedSmartTap' && !context.asked;
   const metAtMs = context.asked ? context.nowMs : record.clockDoubtful ? null : record.atWallMs;
   if (!isBound && metAtMs !== null && !isInTime(opened.answeredAtMs, metAtMs, freshnessDefault.windowMs))
     return refusal('pass.outOfTime');

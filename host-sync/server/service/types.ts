@@ -39,6 +39,13 @@ export type { KeyVault, Policy, Realm, Tier } from '../ledger/context.js';
 /** The collector's signature for one session; null: this host holds no key of that collector. */
 export type SignSmartTap = (terminalId: string, nowMs: number, request: SmartTapRequest) => SignedSession | null;
 
+/** A session that a terminal asked to have signed. `code` null: it was; else why not. Holds nothing secret. */
+export interface SignatureAsked {
+  readonly terminalId: string;
+  readonly collectorId: number;
+  readonly code: string | null;
+}
+
 export interface HostOptions {
   readonly store: HostStore;
   readonly crypto: Crypto;
@@ -53,6 +60,8 @@ export interface HostOptions {
   readonly openPass?: OpenPass;
   /** Signs sessions with Google Wallet; absent: none is signed here. */
   readonly signSmartTap?: SignSmartTap;
+  /** Told of each signature, and of each kind of refusal once a minute and terminal; absent: nobody is. */
+  readonly signatureAsked?: (asked: SignatureAsked) => void;
   /** Proves tags' messages; absent: none holds here. */
   readonly openTag?: OpenTag;
   /** Runs a task soon but after the requests already waiting (setImmediate); groups concurrent requests into one commit. */

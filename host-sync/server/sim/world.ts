@@ -23,7 +23,7 @@ import {
 import type { AuthoriseResponse, Envelope, RecordAnswer, RecordsResponse } from '../../protocol/sync.js';
 import { createHost, type Host } from '../host.js';
 import type { KeyVault, OpenPass, OpenTag, Realm } from '../ledger/context.js';
-import type { SignSmartTap } from '../service/types.js';
+import type { SignatureAsked, SignSmartTap } from '../service/types.js';
 import type { HostStore } from '../storage/port.js';
 import { openSqliteStore } from '../storage/sqlite.js';
 
@@ -92,6 +92,7 @@ export async function openWorld(
     seed?: number;
     openPass?: OpenPass;
     signSmartTap?: SignSmartTap;
+    signatureAsked?: (asked: SignatureAsked) => void;
     openTag?: OpenTag;
   } = {},
 ): Promise<World> {
@@ -110,6 +111,7 @@ export async function openWorld(
     sign: (data) => hostSigner.sign(data),
     ...(options.openPass && { openPass: options.openPass }),
     ...(options.signSmartTap && { signSmartTap: options.signSmartTap }),
+    ...(options.signatureAsked && { signatureAsked: options.signatureAsked }),
     ...(options.openTag && { openTag: options.openTag }),
   });
   if (options.rules !== false && !(await host.rules.current())) must(await host.rules.publish(testRules));

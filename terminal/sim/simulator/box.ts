@@ -282,7 +282,7 @@ class Link implements HostLink {
   }
   async signSmartTap(...words: Parameters<SyncClient['signSmartTap']>): ReturnType<HostLink['signSmartTap']> {
     const response = await this.run.client.signSmartTap(...words);
-    return response.ok ? response.value : null;
+    return response.ok ? response : err({ code: response.error.code, detail: '' });
   }
   async requestAllowance(
     ...words: Parameters<SyncClient['requestAllowance']>
