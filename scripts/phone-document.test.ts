@@ -27,6 +27,7 @@ t.test('and has the values of an independent implementation', async (t) => {
     readonly steps: readonly Record<string, string>[];
     readonly earn: Record<string, string>;
     readonly debit: Record<string, string>;
+    readonly spend: Record<string, string>;
     readonly packageFull: PackageVector;
     readonly packageErase: PackageVector;
     readonly packageForfeit: PackageVector;
@@ -35,7 +36,10 @@ t.test('and has the values of an independent implementation', async (t) => {
   const names = [
     'sharedSecret',
     'registrationMessage',
-    'keyMessage',
+    'signingKeyMessage',
+    'phonePublic',
+    'credential',
+    'credentialSignerPublic',
     'memberKeyId',
     'cardKey',
     'recordKey',
@@ -44,7 +48,8 @@ t.test('and has the values of an independent implementation', async (t) => {
     'couponMessage',
   ];
   for (const name of names) t.ok(joined.includes(vectors[name] ?? '?'), name);
-  for (const tap of [vectors.earn, vectors.debit])
+  t.ok(joined.includes(vectors.spend['signature'] ?? '?'));
+  for (const tap of [vectors.earn, vectors.debit, vectors.spend])
     for (const name of ['transcript', 'proof']) t.ok(joined.includes(tap[name] ?? '?'), name);
   for (const name of ['terminalProof', 'encryptionKey', 'macKey', 'confirm'])
     t.ok(joined.includes(vectors.debit[name] ?? '?'), name);
@@ -90,6 +95,7 @@ function placesOf(from: string, to: string) {
 for (const [name, from, to, rows, total] of [
   ['the record’s table', '## The card record', '**Tear rules.**', 14, 96],
   ['the table of a package’s head', '### The content', '| section |', 6, 48],
+  ['the table of a credential', '## The credential', '**What the phone', 9, 127],
 ] as const)
   t.test(`${name} leaves no byte out`, async (t) => {
     const places = placesOf(from, to);

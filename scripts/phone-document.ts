@@ -22,6 +22,7 @@ import {
   decodePresentAnswer,
   decodeRecordsAnswer,
   decodeSelectAnswer,
+  decodeSignAnswer,
   encodeResult,
   mutualCommand,
   openSession,
@@ -30,6 +31,7 @@ import {
   resultCommand,
   type SealedStep,
   selectCommand,
+  signCommand,
   transcriptOf,
   writeSlotCommand,
 } from '../drivers/protocols/member/session.js';
@@ -38,7 +40,8 @@ import { handleMessage } from '../drivers/sim/phone/phone-messages.js';
 import { newPhoneState, VolatileMemory } from '../drivers/sim/phone/phone-state.js';
 import { type Bytes, concat, hex, uintBE, utf8 } from '../terminal/kernel/bytes.js';
 import { nativeCrypto, nativeKeyAgreement } from '../terminal/kernel/native.js';
-import { packageParts } from './phone-document-parts/packages.js';
+import { phonePrivate, phonePublic, signedTapRows } from './phone-document-parts/credential.js';
+import { contentParts, type ExampleMember, erasureParts } from './phone-document-parts/packages.js';
 import { block, row, value } from './phone-document-parts/rows.js';
 
 const run = (first: number, length: number): Bytes => Uint8Array.from({ length }, (_, at) => first + at);
@@ -63,7 +66,7 @@ const scalar = (value: Bytes): Bytes => concat(new Uint8Array(32 - value.length)
 
 function registrationPart() {
   const message = formatRegistration(fixed.merchantId, fixed.token, merchantPublic);
-  const draws = [fixed.memberKey, scalar(fixed.ephemeralPrivate)];
+  const draws = [fixed.memberKey, scalar(fixed.ephemeralPrivate), phonePrivate];
   const chance = { bytes: (): Bytes => draws.shift() ?? new Uint8Array(0) };
   const handled = handleMessage(newPhoneState('13800138000'), message, chance);
   const answer = handled.answer ?? '';
@@ -85,8 +88,10 @@ function registrationPart() {
       row('Z', shared),
       row('AES key', derived.subarray(0, 16)),
       row('IV', derived.subarray(16)),
-      row('ciphertext', wrappedKey.subarray(33, 49)),
-      row('tag', wrappedKey.subarray(49)),
+      row('phone’s key', phonePrivate),
+      row('P', phonePublic),
+      row('ciphertext', wrappedKey.subarray(33, -16)),
+      row('tag', wrappedKey.subarray(-16)),
       row('answer', answer),
       row('memberKeyId', memberKeyId(nativeCrypto, fixed.merchantId, fixed.token)),
       row('application', applicationIdOf(nativeCrypto, fixed.merchantId)),
@@ -119,7 +124,7 @@ function presentation(exchange: Exchange, text: string[], key: KeyName, keyBytes
   text.push(
     block(row('key', keyBytes), row('context', context), row('transcript', all), row('proof', presented.proof)),
   );
-  return transcript;
+  return { transcript, proof: presented.proof };
 }
 
 const about = { transactionId: fixed.transactionId, terminal: fixed.terminal, currency: 'CNY' };
@@ -190,7 +195,7 @@ function issuePart(phone: SimulatedPhone, memory: VolatileMemory): readonly stri
 function debitPart(phone: SimulatedPhone): readonly string[] {
   const text = ['### 4. Paying 100.00 yuan from the card'];
   const exchange = exchangeWith(phone, text);
-  const transcript = presentation(exchange, text, 'card', key, {
+  const { transcript } = presentation(exchange, text, 'card', key, {
     ...about,
     operation: 'cardDebit',
     amountMinor: 10_000,
@@ -256,6 +261,20 @@ function debitPart(phone: SimulatedPhone): readonly string[] {
   return text;
 }
 
+function signedPart(phone: SimulatedPhone, member: ExampleMember): readonly string[] {
+  const text = ['### 6. Spending 200 points on 20.00 yuan at a box without its host'];
+  const exchange = exchangeWith(phone, text);
+  const { transcript, proof } = presentation(exchange, text, 'member', fixed.memberKey, {
+    ...about,
+    operation: 'spend',
+    amountMinor: 2_000,
+    points: 200,
+  });
+  const signed = value(decodeSignAnswer(exchange('SIGN', signCommand())));
+  text.push(signedTapRows(member, transcript, proof, signed));
+  return text;
+}
+
 /** The worked example as Markdown. */
 export function workedExample(): string {
   const registration = registrationPart();
@@ -265,7 +284,7 @@ export function workedExample(): string {
   const member = { merchantId, memberKeyId: memberKeyId(nativeCrypto, merchantId, token), memberKey, cardKeyId };
   const parts = [registration.text, earnPart(phone), issuePart(phone, memory), debitPart(phone)];
   // Behind the debit: the phone's card holds what is left of its coupon.
-  parts.push(packageParts(memory, member));
+  parts.push(contentParts(memory, member), signedPart(phone, member), erasureParts(memory, member));
   return parts.flat().join('\n\n');
 }
 

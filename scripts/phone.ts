@@ -45,6 +45,12 @@ function describeMembership(view: MembershipView): readonly string[] {
     lines.push(
       `card: ${record.couponCode} holds ${money(record.balanceMinor, record.currency)}, record ${record.counter}`,
     );
+  const { credential } = view;
+  if (credential) {
+    const uses = [(credential.uses & 1) !== 0 ? 'slices and floor limits' : '', credential.cardKeyId ? 'its card' : ''];
+    const what = uses.filter((use) => use !== '').join(' and ');
+    lines.push(`credential 离线凭证: ${credential.firstDay} to ${credential.lastDay}, for ${what}`);
+  }
   const last = view.results.at(-1);
   if (last) {
     const balances = `points ${last.points ?? '?'}, coupon ${money(last.couponMinor, last.currency)}`;
@@ -157,8 +163,18 @@ async function openHand(options: HandOptions): Promise<Hand> {
   return hand;
 }
 
-async function tapOnce(options: HandOptions & { seconds: number; until: Until; json?: boolean }): Promise<void> {
+/** The ways in which a tap may be told to misbehave. */
+const misbehaviours = ['wrongKey', 'replay', 'wrongCredential', 'formerCredential', 'wrongSigner'] as const;
+interface TapOptions extends HandOptions {
+  readonly seconds: number;
+  readonly until: Until;
+  readonly json?: boolean;
+  readonly misbehave?: (typeof misbehaviours)[number][];
+}
+
+async function tapOnce(options: TapOptions): Promise<void> {
   const hand = await openHand(options);
+  hand.phone.misbehave(Object.fromEntries((options.misbehave ?? []).map((how) => [how, true])));
   hand.onEvent((event) => console.log(options.json ? JSON.stringify(event) : describeEvent(event)));
   const left = new Promise<void>((done) => {
     hand.onEvent((event) => event.event === 'leftField' && done());
@@ -293,6 +309,12 @@ program
       .default('result'),
   )
   .addOption(membershipOption())
+  .addOption(
+    new Option(
+      '--misbehave <how...>',
+      'prove with another key, replay the last tap, show a credential that is changed or the one before the newest, sign with another key',
+    ).choices(misbehaviours),
+  )
   .option('--json', 'events as lines of JSON')
   .action(tapOnce);
 

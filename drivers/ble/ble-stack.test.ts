@@ -12,14 +12,17 @@ import { durationMs } from '../../terminal/kernel/units.js';
 import { driverConformance } from '../contract/conformance.js';
 import type { DeviceEvent, Schedule } from '../contract/driver.js';
 import type { ApduLink } from '../contract/transport.js';
+import { tapSignedBytes } from '../protocols/member/credential.js';
 import { grantSession } from '../protocols/member/proof.js';
 import {
   decodePresentAnswer,
   decodeSelectAnswer,
+  decodeSignAnswer,
   mutualCommand,
   openSession,
   presentCommand,
   selectCommand,
+  signCommand,
   transcriptOf,
 } from '../protocols/member/session.js';
 import { bindRefusals, openBleStack } from '../sim/ble/ble-stack.js';
@@ -252,8 +255,11 @@ t.test('a member’s phone: a whole tap by the terminal’s own session, as over
     answer: vectors['keyMessage'] ?? '',
     memberKeyId: vectors['memberKeyId'] ?? '',
     memberKey: vectors['memberKey'] ?? '',
+    signingKey: vectors['phonePrivate'] ?? '',
   });
-  const memory = new VolatileMemory(withMembership(newPhoneState('13800138000'), membership));
+  const memory = new VolatileMemory(
+    withMembership(newPhoneState('13800138000'), { ...membership, credential: vectors['credential'] ?? '' }),
+  );
   const member = new SimulatedPhone({ memory });
   const phone = new VirtualBlePhone('40:00:00:00:00:01', (command) => member.respond(command), 23);
   phone.isAdvertising = true;
@@ -270,6 +276,10 @@ t.test('a member’s phone: a whole tap by the terminal’s own session, as over
   t.equal(toHex(selected.memberKeyId), vectors['memberKeyId']);
   const presented = value(decodePresentAnswer(await ask(presentCommand('member', terminalNonce, context))));
   const transcript = transcriptOf(selected, presented, { key: 'member', terminalNonce, context });
+  const signed = value(decodeSignAnswer(await ask(signCommand())));
+  t.equal(toHex(signed.credential), vectors['credential'], 'the longest answer of a tap, in 11 fragments');
+  const own = hex(vectors['phonePublic'] ?? '');
+  t.ok(nativeCrypto.verifyP256(own, tapSignedBytes(transcript, presented.proof), signed.signature));
   const grant = grantSession(nativeCrypto, hex(vectors['memberKey'] ?? ''), transcript);
   const opened = openSession(nativeCrypto, grant, transcript, await ask(mutualCommand(grant)));
   t.ok(opened.ok, 'both sides proved themselves');

@@ -40,6 +40,7 @@ const directives: Directives = {
   },
   offline: offlineLimitsDefault,
   blocked: [],
+  credentialKey: null,
   allowances: [],
   catalogueVersion: 2,
   catalogue: { since: 0, products: [], gone: [] },

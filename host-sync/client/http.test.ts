@@ -128,6 +128,7 @@ t.test('every request goes out as the protocol says, under the box’s certifica
       },
       offline: offlineLimitsDefault,
       blocked: ['SLC0000000000017'],
+      credentialKey: `02${'ab'.repeat(32)}`,
       allowances: [],
     },
     '/v1/inquiry': { outcome: 'refused', code: 'credential.unknown' },

@@ -1,6 +1,14 @@
 /** Shows what each credential may do in each situation, written out by hand beside the table that judges. */
 import t from 'tap';
-import { isStrongEnough, needs, type Operation, type Situation } from './assurance.js';
+import {
+  isProvenOffline,
+  isStrongEnough,
+  needs,
+  type OfflineProof,
+  type Operation,
+  offlineProofs,
+  type Situation,
+} from './assurance.js';
 import type { Credential } from './record.js';
 
 const hex = (bytes: number): string => 'a5'.repeat(bytes);
@@ -45,5 +53,25 @@ t.test('who may do what, with the host, where the merchant opted in, and without
       const able = Object.entries(credentials).filter(([, each]) => isStrongEnough(operation, each, situation));
       t.equal(able.map(([name]) => name).join(' '), may[operation][situation], `${operation} ${situation}`);
     }
+  t.end();
+});
+
+t.test('by what a tap must be verified at a box without its host', (t) => {
+  const all: readonly OfflineProof[] = ['credential', 'localKey', 'siteKey'];
+  const sets = Array.from({ length: 8 }, (_, bits) => all.filter((_each, at) => ((bits >> at) & 1) === 1));
+  const good = (operation: keyof typeof offlineProofs, only: boolean): string =>
+    sets
+      .filter((proofs) => isProvenOffline(operation, proofs, only))
+      .map((proofs) => proofs.map(([letter]) => letter).join(''))
+      .join(' ');
+  const every = ' c l cl s cs ls cls';
+  t.same([good('earnPoints', false), good('earnPoints', true)], [every, every]);
+  for (const operation of ['spendPoints', 'hostCoupon'] as const)
+    t.same([good(operation, false), good(operation, true)], ['c l cl cs ls cls', 'c cl cs cls'], operation);
+  t.same([good('cardCoupon', false), good('cardCoupon', true)], ['s cs ls cls', 'cs cls']);
+  t.same(
+    Object.keys(offlineProofs).filter((operation) => needs[operation as Operation].offline === null),
+    [],
+  );
   t.end();
 });

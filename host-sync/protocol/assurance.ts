@@ -51,6 +51,36 @@ export const needs = {
 } as const satisfies Readonly<Record<string, Need>>;
 export type Operation = keyof typeof needs;
 
+/**
+ * What a box without its host verifies a tap by. credential: the phone signed it with the key that the merchant's credential names.
+ * localKey: the member's key in the form that this box alone holds, with a slice. siteKey: the site's key on the box, for cards.
+ */
+export type OfflineProof = 'credential' | 'localKey' | 'siteKey';
+
+/**
+ * By what a tap must be verified before a box without its host gives something for it: all of any one row. None: at the sync is
+ * soon enough. `credentialOnly`: as the merchant's limits say it. Only the site key opens a card's record, so it never drops out.
+ */
+export const offlineProofs = {
+  earnPoints: { usual: [[]], credentialOnly: [[]] },
+  spendPoints: { usual: [['localKey'], ['credential']], credentialOnly: [['credential']] },
+  hostCoupon: { usual: [['localKey'], ['credential']], credentialOnly: [['credential']] },
+  cardCoupon: { usual: [['siteKey']], credentialOnly: [['siteKey', 'credential']] },
+} as const satisfies Partial<
+  Record<Operation, Record<'usual' | 'credentialOnly', readonly (readonly OfflineProof[])[]>>
+>;
+
+/** Is a tap that was verified by these good for the operation without the host? */
+export function isProvenOffline(
+  operation: keyof typeof offlineProofs,
+  proofs: readonly OfflineProof[],
+  credentialOnly: boolean,
+): boolean {
+  const rows: readonly (readonly OfflineProof[])[] =
+    offlineProofs[operation][credentialOnly ? 'credentialOnly' : 'usual'];
+  return rows.some((row) => row.every((proof) => proofs.includes(proof)));
+}
+
 /** `maybe`: with the host answering, which knows whether the merchant opted in. */
 export type Situation = 'online' | 'optedIn' | 'maybe' | 'offline';
 

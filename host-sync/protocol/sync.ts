@@ -294,6 +294,8 @@ export const offlineLimitsSchema = z.strictObject({
   floorPerMemberDayCount: z.int().min(0).max(1_000_000),
   /** All members of this box together. */
   floorPerDayMinor: amountSchema,
+  /** Is nothing spent by a tap that no credential proves: neither by the box's own key of an allowance, nor by the site key alone? */
+  credentialOnly: z.boolean().default(false),
 });
 export type OfflineLimits = z.infer<typeof offlineLimitsSchema>;
 export const offlineLimitsDefault: OfflineLimits = {
@@ -305,6 +307,7 @@ export const offlineLimitsDefault: OfflineLimits = {
   floorPerMemberDayMinor: 0,
   floorPerMemberDayCount: 0,
   floorPerDayMinor: 0,
+  credentialOnly: false,
 };
 
 /** The catalogue as what changed since `since`; since 0: all of it. A price of null: the product is gone. */
@@ -347,6 +350,8 @@ export const directivesSchema = z.strictObject({
   configuration: boxConfigurationSchema.optional(),
   /** Key ids and coupon codes that pay nothing any more, the newest first. */
   blocked: z.array(z.string().regex(/^([0-9a-f]{16}|SLC[0-9]{13})$/)).max(blockedMax),
+  /** The compressed P-256 key that signs phones' credentials, for all merchants of this host; null: none is taken. */
+  credentialKey: hexOf(33).nullable(),
   /** All that this terminal may spend; one it holds that is not here is to be given back. */
   allowances: z.array(allowanceSchema).max(allowancesMax),
   catalogueVersion: z.int().min(0),

@@ -1,7 +1,14 @@
 /**
  * The page of assurance levels, made from the table by which box and host judge.
  */
-import { assuranceLevels, assuranceOfMethod, type Need, needs } from '../../host-sync/protocol/assurance.js';
+import {
+  assuranceLevels,
+  assuranceOfMethod,
+  type Need,
+  needs,
+  type OfflineProof,
+  offlineProofs,
+} from '../../host-sync/protocol/assurance.js';
 
 const methodTexts: Readonly<Record<keyof typeof assuranceOfMethod, string>> = {
   memberCode: 'member code from a screen or a printed card',
@@ -21,6 +28,16 @@ const levelTexts: Readonly<Record<(typeof assuranceLevels)[number], string>> = {
   fresh: 'counts once, near its time; bound neither to the box nor to the sale',
   proven: 'a key proved over this very sale',
 };
+
+const proofTexts: Readonly<Record<OfflineProof, string>> = {
+  credential:
+    'the phone signed the tap with the P-256 key that the merchant’s credential names (`docs/protocols/phone.md`)',
+  localKey: 'the member’s key in the form that this box alone holds; it comes with an allowance, sealed on the box',
+  siteKey:
+    'the site’s key on the box, opted in (`host policy --site-key-on-boxes yes`); it alone reads and writes a card’s record',
+};
+const rowsText = (rows: readonly (readonly string[])[]): string =>
+  rows.map((row) => (row.length === 0 ? 'nothing; the host does at the sync' : row.join(' and '))).join(', or ');
 
 export function assurancePage(): string {
   const levels = assuranceLevels.map((level) => `| ${level} | ${levelTexts[level]} |`);
@@ -48,6 +65,19 @@ export function assurancePage(): string {
     '| operation | needs at least, with the host | where the merchant opts in (`host policy --passes-spend yes`, `--screen-code-spends yes`, `--tags-spend yes`) | without the host |',
     '|---|---|---|---|',
     ...rows,
+    '',
+    'Without the host a tap counts as proven only where the box itself has verified it. A card or a host-held value is not spent by less, but',
+    'on a floor limit of a merchant that gives phones no credentials. At the sync the host verifies the cryptogram of every tap.',
+    '',
+    '| the box verifies a tap by | which is |',
+    '|---|---|',
+    ...Object.entries(proofTexts).map(([proof, what]) => `| ${proof} | ${what} |`),
+    '',
+    '| operation | without the host a tap is verified by | where the merchant wants the credential alone (`host offline limits --credential-only yes`) |',
+    '|---|---|---|',
+    ...Object.entries(offlineProofs).map(
+      ([operation, { usual, credentialOnly }]) => `| ${operation} | ${rowsText(usual)} | ${rowsText(credentialOnly)} |`,
+    ),
     '',
   ].join('\n');
 }

@@ -61,13 +61,20 @@ function limitCommands({ run }: Tools): Command {
         );
       }),
     );
-  figures(offline.command('limits').description('set limits; boxes hear of it at once'), limitFigures).action(
-    (change: Row) =>
+  figures(offline.command('limits').description('set limits; boxes hear of it at once'), limitFigures)
+    .addOption(
+      new Option(
+        '--credential-only <yes|no>',
+        "is nothing spent by a tap that the phone's credential does not prove, whatever keys a box holds?",
+      ).choices(['yes', 'no']),
+    )
+    .action(({ credentialOnly, ...change }: Row) =>
       run(async ({ call, show }) => {
-        const limits = await call<Row>('offline.setLimits', { ...change });
+        const only = credentialOnly === undefined ? {} : { credentialOnly: credentialOnly === 'yes' };
+        const limits = await call<Row>('offline.setLimits', { ...change, ...only });
         show(limits, () => fields(limits));
       }),
-  );
+    );
   figures(offline.command('policy').description('set who is given allowances'), policyFigures).action((change: Row) =>
     run(async ({ call, show }) => {
       const policy = await call<Row>('allowance.setPolicy', { ...change });

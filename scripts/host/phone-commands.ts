@@ -26,6 +26,7 @@ function showPackage(row: PackageView): string {
     messages: `${messages} sent, ${waiting} waiting, ${reminders} reminders`,
     sent: row.lastSentAtMs === 0 ? '' : time(row.lastSentAtMs),
     next: row.dueAtMs === null ? '' : time(row.dueAtMs),
+    credential: row.renewAtMs === null ? '' : `another one is due ${time(row.renewAtMs)}`,
     has: haveVersion === 0 ? 'no version known' : `version ${haveVersion}, said ${time(row.haveAtMs ?? 0)}`,
   });
 }

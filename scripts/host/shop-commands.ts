@@ -206,6 +206,7 @@ interface PolicyOptions {
   readonly typedPointsMax?: number;
   readonly topUpMax?: string;
   readonly topUpBalanceMax?: string;
+  readonly credentialDays?: number;
 }
 
 function policyCommand({ run }: Tools): Command {
@@ -223,6 +224,11 @@ function policyCommand({ run }: Tools): Command {
     .option('--typed-points-max <points>', 'most points that a clerk may type', integerBetween(0, 1_000_000_000))
     .option('--top-up-max <amount>', 'most that one top-up pays in, like 1000.00; 0: there are none')
     .option('--top-up-balance-max <amount>', 'most that a coupon may hold behind a top-up')
+    .option(
+      '--credential-days <days>',
+      "how long the credential of a member's phone counts at boxes without the host; it travels with content packages and is renewed when a third is left; 0: none",
+      integerBetween(0, 90),
+    )
     .addOption(yesNo('--passes-spend', 'may a pass in a phone wallet spend points and coupons, with the host asked?'))
     .addOption(yesNo('--tags-spend', 'may a secure tag spend points and coupons, with the host asked?'))
     .addOption(yesNo('--phone-earns', 'does a phone number typed at the counter earn points? It never spends'))
@@ -239,6 +245,7 @@ function policyCommand({ run }: Tools): Command {
           ...(options.tagsSpend === undefined ? {} : { tagsSpend: options.tagsSpend === 'yes' }),
           ...(options.phoneEarns === undefined ? {} : { phoneEarns: options.phoneEarns === 'yes' }),
           ...(options.reservationSeconds === undefined ? {} : { reservationMs: options.reservationSeconds * 1000 }),
+          ...(options.credentialDays === undefined ? {} : { credentialDays: options.credentialDays }),
           ...(options.typedPointsMax === undefined ? {} : { typedPointsMax: options.typedPointsMax }),
         });
         show(policy, () => fields({ ...policy }));

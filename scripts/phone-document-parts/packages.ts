@@ -14,6 +14,7 @@ import { handleMessage, type MessageOutcome } from '../../drivers/sim/phone/phon
 import type { VolatileMemory } from '../../drivers/sim/phone/phone-state.js';
 import { type Bytes, concat, hex, utf8 } from '../../terminal/kernel/bytes.js';
 import { nativeCrypto } from '../../terminal/kernel/native.js';
+import { credentialRows, exampleCredential } from './credential.js';
 import { block, row, value } from './rows.js';
 
 /** Whom the packages of the example are for. */
@@ -27,7 +28,7 @@ export interface ExampleMember {
 const signerPrivate = hex('0000000000000000000000000000000000000000000000000000000000003333');
 const signer = hex('038570e95d85825286db92c78317679bdd8ffe3c90d0af84291bf64132b66fcc99');
 
-const exampleContent: FullContent = {
+const exampleContent = (member: ExampleMember): FullContent => ({
   kind: 'full',
   merchantName: '面包店',
   rules: { version: 3, currency: 'CNY', earnPoints: 1, earnPerMinor: 100, spendMinor: 100, spendPerPoints: 100 },
@@ -43,7 +44,8 @@ const exampleContent: FullContent = {
   ],
   offers: [{ expiresAtSeconds: 1_893_456_000, title: '半价', text: 'Cake 蛋糕' }],
   leftOut: { coupons: 0, offers: 2 },
-};
+  credential: exampleCredential(member),
+});
 
 interface ExamplePackage {
   readonly version: number;
@@ -54,14 +56,14 @@ interface ExamplePackage {
 }
 
 const run = (first: number): Bytes => Uint8Array.from({ length: 16 }, (_, at) => first + at);
-const fullPackage: ExamplePackage = {
+const fullPackage = (member: ExampleMember): ExamplePackage => ({
   version: 1,
-  content: exampleContent,
+  content: exampleContent(member),
   iv: run(0x80),
   signature: hex(
-    '5fdd6b96cda4db4fcb33cb0828547662a6d65d7c3268375401cdef7bbc11134bedb5b1f040b78389c211a8b71b04044e1b60b2e178780ea3e71ebf4b0c6fd7f4',
+    '2b10928c5fe3951388444950e9163d0e0dce894d663031a60e4494e6cde1e496d948c01c484940cbaaa9fbc1e541bd073e0c469504a5177d1ac7dbc123ad5f0f',
   ),
-};
+});
 const erasePackage: ExamplePackage = {
   version: 2,
   content: { kind: 'erase', forfeitedCards: [] },
@@ -122,24 +124,30 @@ const inTurn = (
     ),
   );
 
-/** Sections 5 to 7 of the example, on a phone whose card still holds money. */
-export function packageParts(memory: VolatileMemory, member: ExampleMember): readonly string[] {
-  const full = made(member, fullPackage);
+/** Section 5 of the example: what the phone shows from now on, its credential among it. */
+export function contentParts(memory: VolatileMemory, member: ExampleMember): readonly string[] {
+  const full = made(member, fullPackage(member));
   const lost = full.messages[2] ?? '';
   const last = full.messages.at(-1) ?? '';
-  const erase = made(member, erasePackage);
-  const forfeit = made(member, forfeitPackage(member.cardKeyId));
   return [
     '### 5. Content: a package whose third part is lost on its way',
-    block(row('signer’s key', signerPrivate), row('signer', signer), ...full.rows),
+    block(row('signer’s key', signerPrivate), row('signer', signer), ...credentialRows(member), ...full.rows),
     'The other parts, in order; the last one is answered with what is missing:',
     inTurn(memory, member, [...full.messages.slice(0, 2), ...full.messages.slice(3)], 'packagePartKept'),
     'The third part, and later the last one once more:',
     block(exchange(memory, member, lost, 'packageApplied'), exchange(memory, member, last, 'packageKnown')),
-    '### 6. An erasure, while the card holds 200.00 yuan',
+  ];
+}
+
+/** Sections 7 and 8, on a phone whose card still holds money. */
+export function erasureParts(memory: VolatileMemory, member: ExampleMember): readonly string[] {
+  const erase = made(member, erasePackage);
+  const forfeit = made(member, forfeitPackage(member.cardKeyId));
+  return [
+    '### 7. An erasure, while the card holds 200.00 yuan',
     block(...erase.rows),
     inTurn(memory, member, erase.messages, 'cardInUse'),
-    '### 7. An erasure that names the card as forfeited',
+    '### 8. An erasure that names the card as forfeited',
     block(...forfeit.rows),
     inTurn(memory, member, forfeit.messages, 'membershipErased'),
     'The phone has no membership of `M1001` any more. The last part comes once more:',

@@ -57,6 +57,8 @@ const texts = {
   'label.lastContact': ['last contact', '上次联系'],
   'label.offlineLimits': ['days, earns/points, allowances a day', '天数、累计次数/积分、额度次数（每日）'],
   'label.floor': ['floor limit a sale, today', '限额（单笔、今日）'],
+  'label.spending': ['a tap spends by', '刷手机消费须凭'],
+  'spending.credentialOnly': ['phone credential only', '手机离线凭证'],
   'label.allowances': ['allowances', '离线额度'],
   'label.left': ['left', '余额'],
   'column.allowance': ['allowance', '额度编号'],

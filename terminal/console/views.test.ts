@@ -88,6 +88,10 @@ t.test('what works without the host: worth, age, and each slice with its end', a
   t.match(lines, /SLC0000000000017 .* expired/);
   t.match(lines, /5 +goes back/);
   t.match(offlineLines(new PortDouble().offline(), 'CNY', 'zh').join('\n'), /未持有离线额度/);
+  t.notMatch(lines, /a tap spends by/);
+  const strict = { ...offlineView, limits: { ...offlineLimitsDefault, credentialOnly: true } };
+  t.match(offlineLines(strict, 'CNY', 'en').join('\n'), /a tap spends by +phone credential only/);
+  t.match(offlineLines(strict, 'CNY', 'zh').join('\n'), /手机离线凭证/);
 });
 
 t.test('every view fits the screen and is safe, whatever the box says', async (t) => {

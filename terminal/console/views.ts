@@ -252,6 +252,9 @@ export function offlineLines(view: OfflineView, currency: Currency, language: La
         ? `${money(limits.floorPerSaleMinor)}, ${money(view.floorTodayMinor)} / ${money(limits.floorPerDayMinor)}`
         : '0',
     ],
+    ...(limits?.credentialOnly
+      ? [[say(language, 'label.spending'), say(language, 'spending.credentialOnly')] satisfies Pair]
+      : []),
     ...Object.entries(worth).map(
       ([unit, left]): Pair => [
         say(language, 'label.allowances'),

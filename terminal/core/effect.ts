@@ -27,7 +27,13 @@ export type Effect =
       };
     }
   /** Mutual session by the host, or the site key where allowed. → sessionOpened · sessionRefused · linkFailed */
-  | { readonly type: 'openSession'; readonly linkId: string; readonly siteAllowed: boolean }
+  | {
+      readonly type: 'openSession';
+      readonly linkId: string;
+      readonly siteAllowed: boolean;
+      /** The card comes back to a debit that was decided before: nothing new is given for this tap. */
+      readonly settles: boolean;
+    }
   /** Both slots. → cardRead · linkFailed */
   | {
       readonly type: 'readCard';

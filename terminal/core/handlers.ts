@@ -99,7 +99,7 @@ export function takeProof(state: StateOf<'presenting'>, event: EventOf<'proofRec
     const { generation, request, linkId, unsettled } = state;
     return [
       { phase: 'openingSession', generation, request, linkId, credential, unsettled },
-      [{ type: 'openSession', linkId, siteAllowed: service.rules.siteAllowed }],
+      [{ type: 'openSession', linkId, siteAllowed: service.rules.siteAllowed, settles: unsettled !== null }],
     ];
   }
   return decideOrAsk(state, event, credential, state.linkId);

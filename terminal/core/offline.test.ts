@@ -2,6 +2,7 @@
 // given beyond slices and limits, whatever the clock says. Properties by random readings: never more than is held or allowed.
 import fc from 'fast-check';
 import t from 'tap';
+import type { OfflineProof } from '../../host-sync/protocol/assurance.js';
 import type { Credential } from '../../host-sync/protocol/record.js';
 import { offlineLimitsDefault } from '../../host-sync/protocol/sync.js';
 import type { TransactionId } from '../kernel/ports.js';
@@ -23,8 +24,11 @@ const coupon = (remaining: number, limitCategory: string | null = null): HeldAll
     ...{ limitCategory, limitProducts: null },
   },
 });
+const proved: OfflineReading['tap'] = { proofs: ['localKey'], missing: 'credential.wrongProof' };
+const unproved: OfflineReading['tap'] = { proofs: [], missing: 'credential.wrongProof' };
 const quiet: OfflineReading = {
-  ...{ limits: offlineLimitsDefault, allowances: [], isBlocked: false, floorTodayMinor: 0, proofHolds: true },
+  ...{ limits: offlineLimitsDefault, allowances: [], isBlocked: false, floorTodayMinor: 0, tap: proved },
+  credentialsGiven: false,
   usage: { earns: 0, earnPoints: 0, allowanceUses: 0, floorUses: 0, floorMinor: 0 },
   ...{ nowMs: 500, lastContactMs: 400, categories: [] },
 };
@@ -65,15 +69,48 @@ t.test('spending: out of a slice, or not at all', async (t) => {
   });
   t.match(offerOffline(spend, tap, { ...reading, allowances: [points(499)] }), refused('allowance.tooLow'));
   t.match(offerOffline(spend, tap, { ...reading, nowMs: 1_000 }), refused('allowance.tooLow'), 'at its end it stops');
-  t.match(offerOffline(spend, tap, { ...reading, proofHolds: false }), refused('credential.wrongProof'));
+  t.match(offerOffline(spend, tap, { ...reading, tap: unproved }), refused('credential.wrongProof'));
   const used = { ...reading, usage: { ...quiet.usage, allowanceUses: 50 } };
   t.match(offerOffline(spend, tap, used), refused('offline.limit'));
   const two = { ...reading, allowances: [points(600, 900), points(700, 800)] };
   t.match(offerOffline(spend, tap, two), { decision: { allowanceId: id(700) } }, 'the one that ends first');
 });
 
+t.test(
+  'a tap spends only as far as it is verified: by the slice’s key or a credential, by the credential alone',
+  async (t) => {
+    const reading = { ...quiet, allowances: [points(600)] };
+    const by = (proofs: readonly OfflineProof[], credentialOnly: boolean, more: Partial<OfflineReading> = {}) =>
+      offerOffline(spend, tap, {
+        ...{ ...reading, tap: { proofs, missing: 'credential.missing' }, credentialsGiven: true },
+        limits: { ...floor, credentialOnly },
+        ...more,
+      });
+    const no = refused('credential.missing');
+    t.match(by(['credential'], false), { decision: { by: 'allowance' } });
+    t.match(by(['localKey'], false), { decision: { by: 'allowance' } });
+    t.match(by([], false), no);
+    t.match(by(['siteKey'], false), no, 'the site’s key is for cards');
+    t.match(by(['localKey'], true), no);
+    t.match(by(['credential'], true), { decision: { by: 'allowance' } });
+    const bare = { allowances: [] };
+    t.match(by([], false, bare), no, 'no floor limit for an unverified phone either');
+    t.match(by(['credential'], true, bare), { decision: { by: 'floor' } });
+    t.match(by([], true, { ...bare, credentialsGiven: false }), no);
+    t.match(by([], false, { ...bare, credentialsGiven: false }), { decision: { by: 'floor' } });
+    t.match(
+      offerOffline(earn, tap, { ...reading, tap: unproved, credentialsGiven: true }),
+      { offer: 'pays' },
+      'an earn waits for the host',
+    );
+    t.match(offerOffline(pay, code, { ...reading, tap: null, credentialsGiven: true, allowances: [coupon(30_000)] }), {
+      decision: { by: 'allowance' },
+    });
+  },
+);
+
 t.test('coupons: the whole price or the part the rules allow, for what they are limited to', async (t) => {
-  const reading = { ...quiet, proofHolds: null, allowances: [coupon(30_000)] };
+  const reading = { ...quiet, tap: null, allowances: [coupon(30_000)] };
   t.match(offerOffline(pay, code, reading), { decision: { by: 'allowance', coveredMinor: 30_000 } });
   t.match(offerOffline(pay, code, { ...reading, allowances: [coupon(29_999)] }), refused('allowance.tooLow'));
   const partial = { ...pay, terms: { ...pay.terms, rules: { ...pay.terms.rules, couponPartial: true } } };
@@ -91,12 +128,12 @@ t.test('coupons: the whole price or the part the rules allow, for what they are 
 });
 
 t.test('floor limits: 0 by default; each of them binds', async (t) => {
-  const reading = { ...quiet, proofHolds: null, limits: floor };
+  const reading = { ...quiet, tap: null, limits: floor };
   t.match(offerOffline(pay, code, reading), {
     decision: { by: 'floor', coveredMinor: 30_000 },
     use: { kind: 'floor' },
   });
-  t.match(offerOffline(spend, tap, { ...reading, proofHolds: false }), {
+  t.match(offerOffline(spend, tap, { ...reading, tap: unproved }), {
     decision: { by: 'floor', coveredMinor: 500 },
   });
   for (const change of [

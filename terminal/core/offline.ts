@@ -2,7 +2,7 @@
  * Offline policy: what the box may decide of a sale while it cannot reach its host: earning within limits, spending out of
  * an allowance that it holds, or on the merchant's floor limit. Pure; everything it knows is in the reading.
  */
-import { isStrongEnough } from '../../host-sync/protocol/assurance.js';
+import { isProvenOffline, isStrongEnough, type OfflineProof } from '../../host-sync/protocol/assurance.js';
 import type { Credential } from '../../host-sync/protocol/record.js';
 import type { OfflineLimits } from '../../host-sync/protocol/sync.js';
 import type { ErrorCode } from '../kernel/errors.js';
@@ -17,8 +17,10 @@ export interface OfflineReading {
   readonly usage: OfflineUsage;
   /** Minor units that all members together got on floor limits on this day. */
   readonly floorTodayMinor: number;
-  /** Did the tap prove a key that this box holds for itself? null: it holds none. Codes prove nothing and need nothing. */
-  readonly proofHolds: boolean | null;
+  /** What a tap was verified by here, and why by nothing more. null: a code, which proves nothing and needs nothing. */
+  readonly tap: { readonly proofs: readonly OfflineProof[]; readonly missing: ErrorCode } | null;
+  /** Does this merchant give phones credentials? Then no tap spends unverified, not even on a floor limit. */
+  readonly credentialsGiven: boolean;
   /** The box's best knowledge of the time: under a doubtful clock the latest that it has stored. */
   readonly nowMs: number;
   /** null: not known; counts and amounts bind all the same. */
@@ -118,7 +120,8 @@ function offerAllowance(request: SaleRequest, credential: Credential, reading: O
   const [best] = paying;
   if (!best) return null;
   // A phone that does not prove the key is somebody else's: no floor limit helps it either.
-  if (credential.method === 'tap' && reading.proofHolds === false) return refuse('credential.wrongProof');
+  const unproven = whyUnproven(request, reading);
+  if (unproven) return refuse(unproven);
   if (usage.allowanceUses >= limits.allowanceCountPerDay) return refuse('offline.limit');
   const { id } = best.slice;
   const { amount, coveredMinor } = best.paid;
@@ -129,7 +132,16 @@ function offerAllowance(request: SaleRequest, credential: Credential, reading: O
   };
 }
 
-/** On the merchant's floor limit: nobody knows whether it is there; the overspend is the merchant's risk, named at sync. */
+/** Why this tap is not verified well enough to spend by it; null: it is, or it is none. */
+function whyUnproven(request: SaleRequest, { tap, limits }: OfflineReading): ErrorCode | null {
+  const operation = request.service.name === 'pointsSpend' ? 'spendPoints' : 'hostCoupon';
+  return tap === null || isProvenOffline(operation, tap.proofs, limits.credentialOnly) ? null : tap.missing;
+}
+
+/**
+ * On the merchant's floor limit: nobody knows whether it is there; the overspend is the merchant's risk, named at sync. Who it is
+ * has to be known where phones have credentials: else each invented phone would have a limit of its own.
+ */
 function offerFloor(request: SaleRequest, credential: Credential, reading: OfflineReading): OfflineOffer | null {
   const { limits, usage, floorTodayMinor } = reading;
   if (limits.floorPerSaleMinor === 0) return reading.allowances.length > 0 ? refuse('allowance.tooLow') : null;
@@ -138,6 +150,8 @@ function offerFloor(request: SaleRequest, credential: Credential, reading: Offli
       ? serviceOf(request).accepted(null, null).coveredMinor
       : request.bill.totalMinor;
   if (coveredMinor < 1) return null;
+  const unproven = reading.credentialsGiven || limits.credentialOnly ? whyUnproven(request, reading) : null;
+  if (unproven) return refuse(unproven);
   const isWithin =
     coveredMinor <= limits.floorPerSaleMinor &&
     usage.floorUses < limits.floorPerMemberDayCount &&

@@ -79,6 +79,30 @@ export const errorTable = {
     'A shown code cannot spend points. Tap the phone.',
     '会员码不能消费积分，请刷手机。',
   ),
+  'credential.missing': row(
+    'info',
+    'afterReconnect',
+    'This phone has no credential for paying without the host. Pay otherwise, or when the host answers.',
+    '该手机无离线支付凭证，请联网后再试或用其他方式支付。',
+  ),
+  'credential.forged': row(
+    'error',
+    'never',
+    'The credential of this phone is not by this merchant.',
+    '该手机的离线凭证不是本商户签发的。',
+  ),
+  'credential.outOfTime': row(
+    'warning',
+    'afterReconnect',
+    'The credential of this phone has ended or has not begun.',
+    '该手机的离线凭证已过期或尚未生效。',
+  ),
+  'credential.clockDoubtful': row(
+    'warning',
+    'afterReconnect',
+    'The clock of this box is in doubt, so no credential is taken. Set the clock or reach the host.',
+    '终端时钟不可信，不能验证离线凭证，请校时或联网。',
+  ),
   'pass.none': row('info', 'never', 'This phone has no pass of this shop.', '该手机无本店卡券。'),
   'pass.locked': row('info', 'later', 'Unlock the phone and tap again.', '请解锁手机后重新感应。'),
   'pass.mustChoose': row(

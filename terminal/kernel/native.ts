@@ -42,6 +42,9 @@ function sha256(data: Uint8Array): Uint8Array {
 const aesName = (key: Uint8Array, mode: 'cbc' | 'ctr'): string => `aes-${key.length * 8}-${mode}`;
 const gcmName = (key: Uint8Array) => (key.length === 32 ? 'aes-256-gcm' : 'aes-128-gcm');
 
+/** What stands before a compressed point of P-256 in SubjectPublicKeyInfo (RFC 5480 §2). */
+const p256Info = Buffer.from('3039301306072a8648ce3d020106082a8648ce3d030107032200', 'hex');
+
 export const nativeCrypto: Crypto = {
   sha256,
   hmacSha256: (key, data) => new Uint8Array(createHmac('sha256', key).update(data).digest()),
@@ -59,6 +62,15 @@ export const nativeCrypto: Crypto = {
       const key = createPublicKey({ key: Buffer.from(publicKey), format: 'der', type: 'spki' });
       const isKnownKind = key.asymmetricKeyType === 'rsa' || key.asymmetricKeyType === 'ec';
       return isKnownKind && verify('sha256', data, key, signature);
+    } catch {
+      return false;
+    }
+  },
+  verifyP256: (publicKey, data, signature) => {
+    if (publicKey.length !== 33 || (publicKey[0] !== 2 && publicKey[0] !== 3) || signature.length !== 64) return false;
+    try {
+      const key = createPublicKey({ key: Buffer.concat([p256Info, publicKey]), format: 'der', type: 'spki' });
+      return verify('sha256', data, { key, dsaEncoding: 'ieee-p1363' }, signature);
     } catch {
       return false;
     }

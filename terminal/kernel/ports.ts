@@ -36,6 +36,11 @@ export interface Crypto {
    * `publicKey`: SubjectPublicKeyInfo in DER. False also for a key or signature that cannot be read.
    */
   verifySignature(publicKey: Bytes, data: Bytes, signature: Bytes): boolean;
+  /**
+   * ECDSA P-256 with SHA-256 (FIPS 186-5). `publicKey`: compressed point, 33 bytes; `signature`: r ‖ s, 64 bytes. False also for a
+   * point off the curve, a number out of its range or a wrong length.
+   */
+  verifyP256(publicKey: Bytes, data: Bytes, signature: Bytes): boolean;
 }
 
 /** A P-256 key pair (NIST SP 800-186 §3.2.1.3): private key 32 bytes, public key compressed to 33 (SEC 1 §2.3.3). */

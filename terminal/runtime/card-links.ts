@@ -4,6 +4,7 @@
  */
 
 import type { ApduLink } from '../../drivers/contract/transport.js';
+import type { SignedTap } from '../../drivers/protocols/member/credential.js';
 import { encodeContext, inquiryShown, type KeyName, type Operation } from '../../drivers/protocols/member/layout.js';
 import {
   cardKey,
@@ -20,6 +21,7 @@ import {
   decodePresentAnswer,
   decodeRecordsAnswer,
   decodeSelectAnswer,
+  decodeSignAnswer,
   grantFromHex,
   keyIdOf,
   mutualCommand,
@@ -29,6 +31,7 @@ import {
   resultCommand,
   type Selected,
   selectCommand,
+  signCommand,
   transcriptOf,
   writeSlotCommand,
 } from '../../drivers/protocols/member/session.js';
@@ -84,6 +87,12 @@ export interface CardLinksPorts {
     credential: Credential,
     proof: Tap | null,
   ) => { readonly hostReachable: boolean; readonly offlineOffer: OfflineOffer | null };
+  /** Without the host: is the phone to sign this tap by its credential? */
+  readonly wantsSignature: (operation: Operation, tap: Tap) => boolean;
+  /** Without the host: why nothing is paid from a card whose key the site key has verified; null: it may be. */
+  readonly cardRefusal: (tap: Tap) => ErrorCode | null;
+  /** A key id or coupon code that pays nothing any more. */
+  readonly isBlocked: (name: string) => boolean;
   /** Null: no answer within the deadline. */
   readonly askSession: (request: SessionRequest) => Promise<SessionResponse | null>;
 }
@@ -97,6 +106,7 @@ interface Card {
   readonly link: ApduLink;
   transcript: Transcript | null;
   proof: Bytes | null;
+  tap: Tap | null;
   transactionId: string | null;
   grant: Grant | null;
   channel: SecureChannel | null;
@@ -165,6 +175,7 @@ export class CardLinks {
       ...{
         transcript: null,
         proof: null,
+        tap: null,
         transactionId: null,
         grant: null,
         channel: null,
@@ -202,9 +213,13 @@ export class CardLinks {
     const { linkId } = effect;
     return this.#guarded(linkId, async (card) => {
       if (card.inquiry) await card.inquiry;
-      const { credential, proof } = await this.#identify(card, { ...effect, hostOnly: false });
+      const { credential, proof: tap } = await this.#identify(card, { ...effect, hostOnly: false });
       card.transactionId = effect.context.transactionId;
-      const decided = this.ports.decider(credential, proof);
+      const { operation } = effect.context;
+      // Of a card's debit it is known only later that the host is not there.
+      const mustSign =
+        tap && effect.key === 'member' && !this.ports.hostReachable() && this.ports.wantsSignature(operation, tap);
+      const decided = this.ports.decider(credential, mustSign ? { ...tap, signed: await this.#sign(card) } : tap);
       if (credential.method !== 'tap') return { type: 'passRead', linkId, credential, ...decided };
       const { keyId, phoneNonce, counter, proof: proved } = credential;
       return { type: 'proofReceived', linkId, keyId, phoneNonce, counter, proof: proved, ...decided };
@@ -327,11 +342,11 @@ export class CardLinks {
    * The first membership that the card has of the merchants served here; it says nothing of any other. For its balance only the
    * counter's own merchant is asked: a partner's money on the card is nothing to take here, with or without the host.
    */
-  async #selectMembership(card: Card, key: Question['key']): Promise<Selected> {
+  async #selectMembership(card: Card, key: Question['key']): Promise<Selected & { readonly merchantId: string }> {
     const served = this.ports.merchants();
     for (const merchantId of key === 'card' ? served.slice(0, 1) : served) {
       const answer = decodeSelectAnswer(await this.#transmit(card, selectCommand(this.ports.crypto, merchantId)));
-      if (answer.ok || answer.error.code !== 'card.noApplication') return value(answer);
+      if (answer.ok || answer.error.code !== 'card.noApplication') return { ...value(answer), merchantId };
     }
     throw new LinkProblem('card.noApplication');
   }
@@ -361,11 +376,25 @@ export class CardLinks {
       ...{ method: 'tap', key, terminalNonce: question.terminalNonce, keyId: toHex(keyId) },
       ...{ phoneNonce: toHex(selected.phoneNonce), counter: presented.counter, proof: toHex(presented.proof) },
     };
-    return { credential, proof: { transcript, localProof: presented.localProof } };
+    const { proof, localProof } = presented;
+    const { merchantId, memberKeyId } = selected;
+    card.tap = { transcript, proof, localProof, merchantId, memberKeyId, signed: null };
+    return { credential, proof: card.tap };
+  }
+
+  /** The phone's credential and its signature over the tap that it has just proved, or that it has none. */
+  async #sign(card: Card): Promise<Result<SignedTap, ErrorCode>> {
+    const answer = decodeSignAnswer(await this.#transmit(card, signCommand()));
+    if (!answer.ok && answer.error.code === 'credential.missing') return err(answer.error.code);
+    return ok(value(answer));
   }
 
   /** By the host where it answers, else by the site key where both the box and the service have it. */
-  async openSession(linkId: string, siteAllowed: boolean): Promise<ShellEvent> {
+  async openSession({
+    linkId,
+    siteAllowed,
+    settles,
+  }: Pick<Extract<Effect, { type: 'openSession' }>, 'linkId' | 'siteAllowed' | 'settles'>): Promise<ShellEvent> {
     return this.#guarded(linkId, async (card) => {
       const { transcript, proof } = card;
       if (!transcript || !proof) throw new LinkProblem('card.unreadable');
@@ -376,7 +405,7 @@ export class CardLinks {
       const grant = response
         ? grantFromHex(response.session)
         : siteAllowed
-          ? this.#siteGrant(transcript, proof)
+          ? ((settles ? null : await this.#siteRefusal(card)) ?? this.#siteGrant(transcript, proof))
           : 'host.unreachable';
       if (typeof grant === 'string') return { type: 'sessionRefused', linkId, code: grant };
       await this.#mutual(card, transcript, grant);
@@ -441,6 +470,14 @@ export class CardLinks {
     await this.#transmit(card, step.command);
   }
 
+  /** Why nothing new is paid from this card under the site key; null: it may be. */
+  async #siteRefusal(card: Card): Promise<ErrorCode | null> {
+    const { tap } = card;
+    if (!tap || this.ports.siteKey() === null) return 'host.unreachable';
+    const signed = this.ports.wantsSignature('cardDebit', tap) ? await this.#sign(card) : null;
+    return this.ports.cardRefusal({ ...tap, signed });
+  }
+
   #siteGrant(transcript: Transcript, proof: Bytes): Grant | ErrorCode {
     const { crypto } = this.ports;
     const siteKey = this.ports.siteKey();
@@ -455,7 +492,7 @@ export class CardLinks {
     const siteKey = this.ports.siteKey();
     if (!siteKey || !card.transcript) return null;
     const { atWallMs, clockDoubtful } = clock.now();
-    return offerFromCard(crypto, request, {
+    const offer = offerFromCard(crypto, request, {
       siteKey,
       slots,
       atWallMs,
@@ -465,6 +502,10 @@ export class CardLinks {
       spentTodayMinor: this.ports.siteSpentMinor(toHex(card.transcript.keyId)),
       categories: request.bill.lines.map((line) => (line.code === null ? null : this.ports.categoryOf(line.code))),
     });
+    const couponCode = offer.balances?.couponCode ?? null;
+    return couponCode !== null && this.ports.isBlocked(couponCode)
+      ? ({ offer: 'refuses', code: 'credential.blocked', balances: null } as const)
+      : offer;
   }
 
   async #mutual(card: Card, transcript: Transcript, grant: Grant): Promise<void> {

@@ -1,14 +1,19 @@
 /**
- * Offline desk: reads from store and clock what the offline policy needs, and gives back allowances that have ended.
+ * Offline desk: reads from store and clock what the offline policy needs, verifies taps, and gives back allowances that have ended.
  * Must not decide what is paid; core/offline.ts does.
  */
+import { type CredentialUse, judgeSignedTap, type SignedTap } from '../../drivers/protocols/member/credential.js';
+import type { Operation } from '../../drivers/protocols/member/layout.js';
 import type { Transcript } from '../../drivers/protocols/member/proof.js';
+import { isProvenOffline, type OfflineProof } from '../../host-sync/protocol/assurance.js';
 import { type Credential, type RecordOf, releaseBytes } from '../../host-sync/protocol/record.js';
 import { type OfflineReading, offerOffline, subjectOf } from '../core/offline.js';
 import type { OfflineOffer } from '../core/offline-offer.js';
 import type { SaleRequest } from '../core/sale.js';
-import { type Bytes, toHex } from '../kernel/bytes.js';
-import type { Ids } from '../kernel/ports.js';
+import { type Bytes, hex, toHex } from '../kernel/bytes.js';
+import type { ErrorCode } from '../kernel/errors.js';
+import type { Crypto, Ids } from '../kernel/ports.js';
+import type { Result } from '../kernel/result.js';
 import type { WallMs } from '../kernel/units.js';
 import type { AllowanceRow, TerminalStore } from '../store/port.js';
 import type { OfflineView } from './port.js';
@@ -29,6 +34,7 @@ export interface DeviceKeys {
 }
 
 export interface OfflineDeskPorts {
+  readonly crypto: Pick<Crypto, 'sha256' | 'verifyP256'>;
   readonly store: TerminalStore;
   readonly clock: WallClock;
   readonly ids: Ids;
@@ -40,7 +46,13 @@ export interface OfflineDeskPorts {
 
 export interface Tap {
   readonly transcript: Transcript;
+  readonly proof: Bytes;
   readonly localProof: Bytes;
+  /** Whose membership was selected, and the key id that the phone gave for it. */
+  readonly merchantId: string;
+  readonly memberKeyId: Bytes;
+  /** What the phone answered to SIGN; null: it was not asked. */
+  readonly signed: Result<SignedTap, ErrorCode> | null;
 }
 
 export class OfflineDesk {
@@ -48,14 +60,13 @@ export class OfflineDesk {
 
   /** What the box may decide of this sale by itself. null: nothing limits it, or only the host can decide. */
   offer(request: SaleRequest, credential: Credential, tap: Tap | null): OfflineOffer | null {
-    const { store, keys } = this.ports;
+    const { store } = this.ports;
     const directives = store.directives();
     if (!directives) return null;
     const subject = subjectOf(credential);
     // An earn asks for neither slices nor floor limits: it is not kept waiting for what only a spend needs.
     const isSpend = request.service.name !== 'pointsEarn';
     const allowances = isSpend ? store.allowancesFor(subject) : [];
-    const proofs = tap ? allowances.map((row) => keys.proofHolds(row.sealedKeys, tap.transcript, tap.localProof)) : [];
     const day = this.#day();
     const reading: OfflineReading = {
       allowances,
@@ -63,7 +74,8 @@ export class OfflineDesk {
       isBlocked: store.isBlocked(subject),
       usage: store.offlineUsage(subject, day),
       floorTodayMinor: isSpend ? store.offlineUsage(null, day).floorMinor : 0,
-      proofHolds: tap ? (proofs.find((proof) => proof !== null) ?? false) : null,
+      tap: tap && isSpend ? this.#verified(tap, allowances) : null,
+      credentialsGiven: directives.credentialKey !== null,
       nowMs: this.ports.clock.bestKnownMs(),
       lastContactMs: this.lastContactMs(),
       categories: request.bill.lines.map((line) =>
@@ -71,6 +83,64 @@ export class OfflineDesk {
       ),
     };
     return offerOffline(request, credential, reading);
+  }
+
+  /** Does the tap prove the key that came with a slice? null: none that is held here is the phone's. */
+  #localProof(tap: Tap, allowances: readonly AllowanceRow[]): boolean | null {
+    for (const { sealedKeys } of allowances) {
+      const holds = this.ports.keys.proofHolds(sealedKeys, tap.transcript, tap.localProof);
+      if (holds !== null) return holds;
+    }
+    return null;
+  }
+
+  #verified(tap: Tap, allowances: readonly AllowanceRow[]): NonNullable<OfflineReading['tap']> {
+    const local = this.#localProof(tap, allowances);
+    // A key that is held here and not proved: no other proof makes that good, and the host would refuse it.
+    if (local === false) return { proofs: [], missing: 'credential.wrongProof' };
+    const refusal = this.#credentialRefusal(tap, 'hostHeld');
+    const proofs: readonly OfflineProof[] = [
+      ...(local ? (['localKey'] as const) : []),
+      ...(refusal === null ? (['credential'] as const) : []),
+    ];
+    const directives = this.ports.store.directives();
+    const isWanted = directives?.credentialKey != null || directives?.offline.credentialOnly === true;
+    return { proofs, missing: isWanted && refusal !== null ? refusal : 'credential.wrongProof' };
+  }
+
+  /** Why the phone's credential does not prove this tap; null: it does. A clock in doubt would make an ended one good again. */
+  #credentialRefusal(tap: Tap, use: CredentialUse): ErrorCode | null {
+    const { store, clock, crypto } = this.ports;
+    const signer = store.directives()?.credentialKey ?? null;
+    if (signer === null || tap.signed === null) return 'credential.missing';
+    if (!tap.signed.ok) return tap.signed.error;
+    const { atWallMs, clockDoubtful } = clock.now();
+    if (clockDoubtful) return 'credential.clockDoubtful';
+    const { merchantId, memberKeyId, transcript, proof } = tap;
+    const asked = { signer: hex(signer), merchantId, memberKeyId, transcript, proof, use, nowMs: atWallMs };
+    const judged = judgeSignedTap(crypto, tap.signed.value, asked);
+    return judged.ok ? null : judged.error;
+  }
+
+  /** Is the phone to be asked for its credential, for an operation that the host cannot decide now? */
+  wantsSignature(operation: Operation, tap: Tap): boolean {
+    const { store } = this.ports;
+    const directives = store.directives();
+    if (!directives || directives.credentialKey === null) return false;
+    if (operation === 'cardDebit') return directives.offline.credentialOnly;
+    if (operation !== 'spend' && operation !== 'coupon') return false;
+    const held = store.allowancesFor(toHex(tap.transcript.keyId));
+    return directives.offline.credentialOnly || this.#localProof(tap, held) === null;
+  }
+
+  /** Why a card whose key the site key has verified is not paid from without the host; null: it may be. */
+  cardRefusal(tap: Tap): ErrorCode | null {
+    const { store } = this.ports;
+    if (store.isBlocked(toHex(tap.memberKeyId))) return 'credential.blocked';
+    const only = store.directives()?.offline.credentialOnly ?? false;
+    const refusal = only ? this.#credentialRefusal(tap, 'card') : 'credential.missing';
+    const proofs: readonly OfflineProof[] = refusal === null ? ['siteKey', 'credential'] : ['siteKey'];
+    return isProvenOffline('cardCoupon', proofs, only) ? null : refusal;
   }
 
   #day(): WallMs | null {

@@ -116,7 +116,7 @@ export class SaleRunner {
         this.#report(effect, ports.links.presentCredential(effect));
         return;
       case 'openSession':
-        this.#report(effect, ports.links.openSession(effect.linkId, effect.siteAllowed));
+        this.#report(effect, ports.links.openSession(effect));
         return;
       case 'readCard':
         this.#report(effect, ports.links.readCard(effect.linkId, effect.request, effect.authority));

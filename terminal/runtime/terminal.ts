@@ -199,6 +199,7 @@ export class Terminal implements TerminalPort {
     this.#desk = new SaleDesk({ store, crypto, ids, options });
     this.#offline = new OfflineDesk({
       store,
+      crypto,
       ids,
       clock: this.#clock,
       keys: host,
@@ -232,6 +233,9 @@ export class Terminal implements TerminalPort {
       categoryOf: (code) => store.productByCode(code)?.category ?? null,
       hostReachable: () => host.reachable(),
       decider: (credential, tap) => this.#decider(credential, tap),
+      wantsSignature: (operation, tap) => this.#offline.wantsSignature(operation, tap),
+      cardRefusal: (tap) => this.#offline.cardRefusal(tap),
+      isBlocked: (name) => store.isBlocked(name),
       askSession: (request) => host.openSession(request, sessionDeadlineMs),
     });
     this.#inquiries = new InquiryDesk({

@@ -158,6 +158,7 @@ t.test(
       },
       ...{ siteSpentMinor: () => 0 as AmountMinor, categoryOf: () => null, hostReachable: () => false },
       decider: () => ({ hostReachable: false, offlineOffer: null }),
+      ...{ wantsSignature: () => false, cardRefusal: () => null, isBlocked: () => false },
       askSession: async () => null,
     });
     const runner: SaleRunner = new SaleRunner({

@@ -41,6 +41,7 @@ export const directives: NewDirectives = {
   catalogueVersion: 7,
   offline: offlineLimitsDefault,
   blocked: [],
+  credentialKey: null,
   allowances: [],
   catalogue: {
     since: 0,

@@ -26,7 +26,8 @@ const productOf = (row: ProductRow): Product => ({
 const columns = 'code, name, price_minor, category';
 
 /** As boxes stored them before they were told whose memberships they accept. */
-type FormerDirectives = Omit<StoredDirectives, 'merchants'> & Partial<Pick<StoredDirectives, 'merchants'>>;
+type Later = 'merchants' | 'credentialKey';
+type FormerDirectives = Omit<StoredDirectives, Later> & Partial<Pick<StoredDirectives, Later>>;
 
 export class Catalogue {
   readonly #directives: Statement;
@@ -55,7 +56,7 @@ export class Catalogue {
 
   directives(): StoredDirectives | null {
     const text = this.#directives.get() as string | undefined;
-    return text === undefined ? null : { merchants: [], ...storedJson<FormerDirectives>(text) };
+    return text === undefined ? null : { merchants: [], credentialKey: null, ...storedJson<FormerDirectives>(text) };
   }
 
   /**

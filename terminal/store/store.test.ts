@@ -407,6 +407,7 @@ t.test('directives, products by code and by name, settings, audit', async (t) =>
     rules: request(1, { name: 'plainSale' }, null).terms.rules,
     offline: offlineLimitsDefault,
     catalogueVersion: 9,
+    credentialKey: `02${'ab'.repeat(32)}`,
   };
   const none = { blocked: [], allowances: [] };
   const whole = (...products: ReturnType<typeof product>[]) => ({ since: 0, products, gone: [] });

@@ -72,19 +72,29 @@ t.test('points that are not on the curve', async (t) => {
 });
 
 t.test('a wrapped key', async (t) => {
-  t.same(unwrap(vector('wrappedKey')), { ok: true, value: vector('memberKey') });
+  t.same(unwrap(vector('wrappedKey')), {
+    ok: true,
+    value: { memberKey: vector('memberKey'), publicKey: null },
+  });
   t.equal(toHex(memberKeyId(nativeCrypto, text('merchantId'), token)), text('memberKeyId'));
   for (let length = 0; length < 65; length++)
     t.notOk(unwrap(vector('wrappedKey').subarray(0, length)).ok, `cut to ${length}`);
   for (let bit = 0; bit < 65 * 8; bit++) t.notOk(unwrap(flip(vector('wrappedKey'), bit)).ok, `bit ${bit}`);
   t.match(unwrap(vector('wrappedKey'), `${token.slice(0, 15)}E`), { error: { code: 'input.malformed', offset: 33 } });
+  const long = vector('wrappedKeys');
+  t.same(unwrap(long), { ok: true, value: { memberKey: vector('memberKey'), publicKey: vector('phonePublic') } });
+  for (let length = 0; length < long.length; length++) t.notOk(unwrap(long.subarray(0, length)).ok, `cut to ${length}`);
+  for (let bit = 0; bit < long.length * 8; bit++) t.notOk(unwrap(flip(long, bit)).ok, `bit ${bit}`);
+  const offCurve = concat(vector('memberKey'), hex(`02${'ff'.repeat(32)}`));
+  const sealed = wrapKey(merchant.publicKey, vector('ephemeralPrivate'), token, offCurve) ?? hex('');
+  t.match(unwrap(sealed), { error: { code: 'input.malformed', offset: 49 } }, 'a key of its own that is no point');
   const other = nativeKeyAgreement.generateKeyPair();
   t.notOk(unwrapMemberKey(nativeKeyAgreement, other, token, vector('wrappedKey')).ok, 'for another merchant');
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (memberKey) => {
       const { privateKey } = nativeKeyAgreement.generateKeyPair();
       const opened = unwrap(wrapKey(merchant.publicKey, privateKey, token, memberKey) ?? hex(''));
-      return opened.ok && toHex(opened.value) === toHex(memberKey);
+      return opened.ok && toHex(opened.value.memberKey) === toHex(memberKey);
     }),
     { numRuns: 20 },
   );

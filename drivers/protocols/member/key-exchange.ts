@@ -6,7 +6,13 @@ import { type Bytes, concat, utf8 } from '../../../terminal/kernel/bytes.js';
 import type { Crypto, KeyAgreement, KeyPair } from '../../../terminal/kernel/ports.js';
 import { assert, type DecodeError, decodeError, ok, type Result } from '../../../terminal/kernel/result.js';
 import { keyIdBytes, merchantIdPattern, recordBytes } from './layout.js';
-import { issuedCardBytes, publicKeyBytes, registrationTokenPattern, wrappedKeyBytes } from './messages.js';
+import {
+  issuedCardBytes,
+  publicKeyBytes,
+  registrationTokenPattern,
+  wrappedKeyBytes,
+  wrappedKeysBytes,
+} from './messages.js';
 import { labelled } from './proof.js';
 
 const memberKeyBytes = 16;
@@ -24,29 +30,42 @@ export function memberKeyId(crypto: Pick<Crypto, 'sha256'>, merchantId: string, 
   return crypto.sha256(utf8(`shouli key id 1 ${merchantId} ${token}`)).slice(0, keyIdBytes);
 }
 
+/** What a phone's answer brings. */
+export interface WrappedKeys {
+  /** 16 bytes. */
+  readonly memberKey: Bytes;
+  /** Compressed P-256 key that a credential may name; null: this phone cannot sign. */
+  readonly publicKey: Bytes | null;
+}
+
 /**
  * Opens a phone's answer to a registration: ECDH P-256 with the phone's ephemeral key, HKDF-SHA256 (salt: the token's
  * characters; info: "shouli member key 1" ‖ both public keys) to an AES-128 key and a 12-byte IV, AES-GCM with the token
  * as associated data. The ephemeral key is fresh for each answer, so no key and IV ever meet twice.
- * @returns the member key, 16 bytes; or `input.malformed`: at offset 0 no point of the curve, at 33 not sealed for this token
+ * @returns the member key, 16 bytes, and the phone's own public key where it sent one; or `input.malformed`: at offset 0 no point
+ * of the curve, at 33 not sealed for this token, at 49 the phone's own key is no point of the curve
  */
 export function unwrapMemberKey(
   agreement: KeyAgreement,
   merchant: KeyPair,
   token: string,
   wrapped: Bytes,
-): Result<Bytes, DecodeError> {
-  if (wrapped.length !== wrappedKeyBytes) return decodeError('input.truncated', wrapped.length, 'wrapped key');
+): Result<WrappedKeys, DecodeError> {
+  if (wrapped.length !== wrappedKeyBytes && wrapped.length !== wrappedKeysBytes)
+    return decodeError('input.truncated', wrapped.length, 'wrapped key');
   const ephemeral = wrapped.subarray(0, publicKeyBytes);
   const secret = agreement.sharedSecret(merchant.privateKey, ephemeral);
   if (secret === null) return decodeError('input.malformed', 0, 'not a point of the curve');
   const info = concat(registrationInfo, ephemeral, merchant.publicKey);
   const derived = agreement.hkdfSha256(secret, utf8(token), info, 28);
   const sealed = wrapped.subarray(publicKeyBytes);
-  const key = agreement.aesGcmDecrypt(derived.subarray(0, 16), derived.subarray(16), utf8(token), sealed);
-  if (key?.length !== memberKeyBytes)
-    return decodeError('input.malformed', publicKeyBytes, 'not sealed for this token');
-  return ok(key);
+  const keys = agreement.aesGcmDecrypt(derived.subarray(0, 16), derived.subarray(16), utf8(token), sealed);
+  if (!keys) return decodeError('input.malformed', publicKeyBytes, 'not sealed for this token');
+  const publicKey = keys.slice(memberKeyBytes);
+  // Agreement refuses what is no point of the curve.
+  if (publicKey.length > 0 && agreement.sharedSecret(merchant.privateKey, publicKey) === null)
+    return decodeError('input.malformed', publicKeyBytes + memberKeyBytes, 'not a point of the curve');
+  return ok({ memberKey: keys.slice(0, memberKeyBytes), publicKey: publicKey.length > 0 ? publicKey : null });
 }
 
 /** What a card-held coupon brings to the phone. */

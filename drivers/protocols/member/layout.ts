@@ -13,18 +13,29 @@ export const merchantIdPattern = /^[0-9A-Za-z]{1,16}$/;
 const applicationFamily = hex('f053484f554c4901');
 const merchantTagBytes = 8;
 
+/** What stands for a merchant where every byte counts: the first 8 bytes of SHA-256("shouli merchant 1 " ‖ merchantId). */
+export function merchantTag(crypto: Pick<Crypto, 'sha256'>, merchantId: string): Bytes {
+  assert(merchantIdPattern.test(merchantId), 'a merchant id has its form');
+  return crypto.sha256(utf8(`shouli merchant 1 ${merchantId}`)).slice(0, merchantTagBytes);
+}
+
 /**
  * The application identifier of one merchant's membership, 16 bytes (the longest that ISO/IEC 7816-4 §8.2.1.2 allows): the
- * family ‖ the first 8 bytes of SHA-256("shouli merchant 1 " ‖ merchantId). A merchant id out of its form is a bug and throws.
+ * family ‖ the merchant's tag. A merchant id out of its form is a bug and throws.
  */
-export function applicationIdOf(crypto: Pick<Crypto, 'sha256'>, merchantId: string): Bytes {
-  assert(merchantIdPattern.test(merchantId), 'a merchant id has its form');
-  return concat(applicationFamily, crypto.sha256(utf8(`shouli merchant 1 ${merchantId}`)).slice(0, merchantTagBytes));
-}
+export const applicationIdOf = (crypto: Pick<Crypto, 'sha256'>, merchantId: string): Bytes =>
+  concat(applicationFamily, merchantTag(crypto, merchantId));
 export const applicationVersion = 1;
 
 /** Instructions. Class 80 plain, class 84 under secure messaging. */
-export const instruction = { present: 0x10, mutual: 0x12, readRecords: 0x20, writeSlot: 0x30, result: 0x40 } as const;
+export const instruction = {
+  present: 0x10,
+  mutual: 0x12,
+  sign: 0x14,
+  readRecords: 0x20,
+  writeSlot: 0x30,
+  result: 0x40,
+} as const;
 /** P1 of PRESENT and the key named in a proof. */
 export const keySelector = { member: 0x00, card: 0x01 } as const;
 export type KeyName = keyof typeof keySelector;

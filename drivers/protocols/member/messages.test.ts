@@ -53,6 +53,7 @@ t.test('the merchant’s messages', async (t) => {
   const messages = [
     [formatRegistration('A'.repeat(16), text('token'), vector('merchantPublic')), oneMessageCharactersMax],
     [text('keyMessage'), oneMessageCharactersMax],
+    [text('signingKeyMessage'), oneMessageCharactersMax],
     [formatHostCoupon(longest), oneMessageCharactersMax],
     [formatCardCoupon(longest, vector('issuedCard')), couponMessageCharactersMax],
   ] as const;
@@ -101,6 +102,14 @@ t.test('the phone’s answer', async (t) => {
     }
   }
   fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (noise) => !parseKeyMessage(noise).ok));
+});
+
+t.test('the answer of a phone that can sign fills one message', async (t) => {
+  const good = text('signingKeyMessage');
+  t.equal(good.length, oneMessageCharactersMax);
+  t.same(parseKeyMessage(good), { ok: true, value: { token: text('token'), wrappedKey: vector('wrappedKeys') } });
+  for (let length = 0; length < good.length; length++)
+    t.notOk(parseKeyMessage(good.slice(0, length)).ok, `cut to ${length}`);
 });
 
 t.test('base64url', async (t) => {

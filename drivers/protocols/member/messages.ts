@@ -20,6 +20,8 @@ const tokenAlphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 /** Compressed P-256 public key, and what the phone sends: its ephemeral public key(33) ‖ ciphertext(16) ‖ tag(16). */
 export const publicKeyBytes = 33;
 export const wrappedKeyBytes = 65;
+/** The same of a phone that can sign: the ciphertext has its own public key(33) behind the member key. */
+export const wrappedKeysBytes = 98;
 /** A card-held coupon's sealed part: iv(16) ‖ ciphertext(128) ‖ MAC(16). */
 export const issuedCardBytes = 160;
 
@@ -45,7 +47,7 @@ export interface KeyMessage {
 }
 
 /**
- * Reads a phone's answer, `SHOULI1 KEY <token> <base64url of 65 bytes>`: exactly that, 116 characters.
+ * Reads a phone's answer, `SHOULI1 KEY <token> <base64url of 65 or 98 bytes>`: exactly that, 116 or 160 characters.
  * @returns its parts, or `input.tooLong`, `input.truncated`, `input.malformed` with the offset in characters
  */
 export function parseKeyMessage(text: string): Result<KeyMessage, DecodeError> {
@@ -56,7 +58,9 @@ export function parseKeyMessage(text: string): Result<KeyMessage, DecodeError> {
   const token = text.slice(head.length, tokenEnd);
   if (!registrationTokenPattern.test(token)) return decodeError('input.malformed', head.length, 'token');
   if (text.charAt(tokenEnd) !== ' ') return decodeError('input.malformed', tokenEnd, 'one space after the token');
-  const wrappedKey = decodeBase64Url(text.slice(tokenEnd + 1), wrappedKeyBytes);
+  const wrapped = text.slice(tokenEnd + 1);
+  const canSign = wrapped.length > Math.ceil((wrappedKeyBytes * 4) / 3);
+  const wrappedKey = decodeBase64Url(wrapped, canSign ? wrappedKeysBytes : wrappedKeyBytes);
   if (!wrappedKey.ok) {
     const { code, offset, detail } = wrappedKey.error;
     return decodeError(code, tokenEnd + 1 + offset, detail);

@@ -25,7 +25,10 @@ type PackageVector = Readonly<Record<'iv' | 'content' | 'signature' | 'sealed' |
   readonly parts: readonly string[];
 };
 const vectors = JSON.parse(readFileSync(new URL('./vectors/member.json', import.meta.url), 'utf8')) as Readonly<
-  Record<'merchantId' | 'memberKeyId' | 'memberKey' | 'cardKeyId' | 'signerPrivate' | 'signerPublic', string>
+  Record<
+    'merchantId' | 'memberKeyId' | 'memberKey' | 'cardKeyId' | 'credential' | 'signerPrivate' | 'signerPublic',
+    string
+  >
 > & {
   readonly packageFull: PackageVector & { readonly needThird: string; readonly needAllButLast: string };
   readonly packageErase: PackageVector & { readonly kept: string };
@@ -56,6 +59,7 @@ const full: FullContent = {
   ],
   offers: [{ expiresAtSeconds: 1_893_456_000, title: '半价', text: 'Cake 蛋糕' }],
   leftOut: { coupons: 0, offers: 2 },
+  credential: hex(vectors.credential),
 };
 const erase = (...forfeitedCards: readonly Bytes[]): EraseContent => ({ kind: 'erase', forfeitedCards });
 
@@ -81,7 +85,7 @@ t.test('the independent answers are read and are the phone’s', async (t) => {
   const answers = [
     [packageFull.have, { word: 'HAVE', version: 1 }],
     [packageFull.needThird, { word: 'NEED', version: 1, missing: 0b100 }],
-    [packageFull.needAllButLast, { word: 'NEED', version: 1, missing: 0b1111 }],
+    [packageFull.needAllButLast, { word: 'NEED', version: 1, missing: 0b111111 }],
     [packageErase.kept, { word: 'KEPT', version: 2, cardKeyId: vectors.cardKeyId }],
     [packageErase.have, { word: 'HAVE', version: 2 }],
     [packageForfeit.have, { word: 'HAVE', version: 3 }],

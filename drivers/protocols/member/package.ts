@@ -7,6 +7,7 @@ import type { Crypto } from '../../../terminal/kernel/ports.js';
 import { assert, type DecodeError, decodeError, ok, type Result } from '../../../terminal/kernel/result.js';
 import { amountMinorMax, type Currency } from '../../../terminal/kernel/units.js';
 import { decodeBase64Url, encodeBase64Url } from './base64url.js';
+import { credentialBytes, signatureBytes } from './credential.js';
 import { keyIdBytes, merchantIdPattern } from './layout.js';
 import { oneMessageCharactersMax, publicKeyBytes } from './messages.js';
 import { labelled } from './proof.js';
@@ -14,8 +15,6 @@ import { labelled } from './proof.js';
 /** Parts of one package at most, and bytes of the sealed package in each; the last may hold fewer. One short message each. */
 export const packagePartsMax = 32;
 export const packagePartBytes = 69;
-/** ECDSA P-256 with SHA-256 as r ‖ s. */
-export const signatureBytes = 64;
 const macBytes = 16;
 const versionMax = 0xffffffff;
 /** iv(16), MAC(16), signature, and at least one byte of padding to whole blocks: what is left for the content. */
@@ -63,6 +62,8 @@ export interface FullContent {
   readonly offers: readonly PackageOffer[];
   /** What there is besides and did not fit. */
   readonly leftOut: { readonly coupons: number; readonly offers: number };
+  /** credential.ts's, signed; null: the phone gets none. */
+  readonly credential: Bytes | null;
 }
 export interface EraseContent {
   readonly kind: 'erase';
@@ -70,7 +71,15 @@ export interface EraseContent {
   readonly forfeitedCards: readonly Bytes[];
 }
 
-const sectionType = { merchantName: 1, rules: 2, coupon: 3, offer: 4, leftOut: 5, forfeitedCard: 7 } as const;
+const sectionType = {
+  merchantName: 1,
+  rules: 2,
+  coupon: 3,
+  offer: 4,
+  leftOut: 5,
+  credential: 6,
+  forfeitedCard: 7,
+} as const;
 const limitByte = { none: 0, category: 1, products: 2 } as const;
 
 function section(type: keyof typeof sectionType, ...parts: readonly Bytes[]): Bytes {
@@ -118,7 +127,8 @@ export function encodePackageContent(head: PackageHead, content: FullContent | E
   const fixed = concat(start, memberKeyId, signer, uintBE(id.length, 1), id);
   if (content.kind === 'erase')
     return concat(fixed, ...content.forfeitedCards.map((cardKeyId) => section('forfeitedCard', cardKeyId)));
-  const { merchantName, rules, coupons, offers, leftOut } = content;
+  const { merchantName, rules, coupons, offers, leftOut, credential } = content;
+  assert(credential === null || credential.length === credentialBytes, 'a credential has its length');
   return concat(
     fixed,
     section('merchantName', utf8(merchantName)),
@@ -128,6 +138,7 @@ export function encodePackageContent(head: PackageHead, content: FullContent | E
     ...(leftOut.coupons + leftOut.offers > 0
       ? [section('leftOut', uintBE(Math.min(leftOut.coupons, 0xffff), 2), uintBE(Math.min(leftOut.offers, 0xffff), 2))]
       : []),
+    ...(credential ? [section('credential', credential)] : []),
   );
 }
 

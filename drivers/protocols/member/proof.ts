@@ -22,7 +22,8 @@ export interface SessionKeys {
   readonly macKey: Bytes;
 }
 
-const transcriptBytes = (t: Transcript): Bytes =>
+/** The 85 bytes that all proofs of one tap cover. */
+export const transcriptBytes = (t: Transcript): Bytes =>
   concat(uintBE(keySelector[t.key], 1), t.keyId, t.terminalNonce, t.phoneNonce, uintBE(t.counter, 4), t.context);
 /** CMAC(key, label ‖ data), 16 bytes: the one way this application derives a key or makes a proof. */
 export const labelled = (crypto: Pick<Crypto, 'aesCmac'>, key: Bytes, which: keyof typeof label, data: Bytes): Bytes =>

@@ -13,6 +13,7 @@ import {
   decodePresentAnswer,
   decodeRecordsAnswer,
   decodeSelectAnswer,
+  decodeSignAnswer,
   encodeResult,
   grantFromHex,
   keyIdOf,
@@ -22,6 +23,7 @@ import {
   readRecordsCommand,
   resultCommand,
   selectCommand,
+  signCommand,
   transcriptOf,
   writeSlotCommand,
 } from './session.js';
@@ -35,6 +37,7 @@ const vectors = JSON.parse(readFileSync(new URL('./vectors/member.json', import.
   string
 > & {
   readonly debit: Tap;
+  readonly spend: Readonly<Record<string, string>>;
   readonly steps: readonly [Step, Step, Step, Step];
 };
 const vector = (name: string): Bytes => hex(vectors[name] ?? '?');
@@ -198,4 +201,18 @@ t.test('what is told to the member', async (t) => {
   );
   t.throws(() => encodeResult({ ...told, points: 1e12 }), 'a balance out of range is a bug');
   t.throws(() => writeSlotCommand(nativeCrypto, newSecureChannel(grantFromHex(debit).keys), 0, new Uint8Array(95)));
+});
+
+t.test('SIGN: credential and signature, or that there is none', async (t) => {
+  t.equal(toHex(signCommand()), '8014000000');
+  const signature = hex(vectors.spend['signature'] ?? '?');
+  const answer = concat(vector('credential'), signature, done);
+  t.same(decodeSignAnswer(answer), { ok: true, value: { credential: vector('credential'), signature } });
+  for (let length = 0; length < answer.length; length++)
+    t.notOk(decodeSignAnswer(answer.subarray(0, length)).ok, `cut to ${length}`);
+  t.match(decodeSignAnswer(concat(hex('00'), answer)), { error: { code: 'input.tooLong' } });
+  t.ok(answer.length - 2 <= 256, 'a short answer holds it');
+  for (const word of ['6a88', '6d00']) t.match(decodeSignAnswer(hex(word)), { error: { code: 'credential.missing' } });
+  t.match(decodeSignAnswer(hex('6985')), { error: { code: 'card.unreadable' } });
+  t.match(decodeSignAnswer(hex('6e00')), { error: { code: 'card.unreadable' } });
 });

@@ -2,7 +2,7 @@
  * The terminal's side of a tap: one function makes each command, one reads its answer (docs/protocols/phone.md).
  * Pure, sans-I/O; the caller moves the bytes. Must not decide what is sold, nor hold a key longer than a value lives.
  *
- * Order: SELECT → PRESENT → [MUTUAL → (READ RECORDS | WRITE SLOT)* → RESULT]; what stands in brackets needs a grant.
+ * Order: SELECT → PRESENT → (SIGN) → [MUTUAL → (READ RECORDS | WRITE SLOT)* → RESULT]; what stands in brackets needs a grant; SIGN is for a box without its host.
  */
 import { ByteReader, type Bytes, concat, equalBytes, hex, uintBE, utf8 } from '../../../terminal/kernel/bytes.js';
 import type { ErrorCode } from '../../../terminal/kernel/errors.js';
@@ -10,6 +10,7 @@ import type { Crypto } from '../../../terminal/kernel/ports.js';
 import { assert, err, ok, type Result } from '../../../terminal/kernel/result.js';
 import { amountMinorMax, pointsMax } from '../../../terminal/kernel/units.js';
 import { encodeCommand, splitAnswer } from './apdu.js';
+import { credentialBytes, type SignedTap, signatureBytes } from './credential.js';
 import {
   applicationIdOf,
   applicationVersion,
@@ -171,6 +172,23 @@ export function decodePresentAnswer(answer: Bytes): Result<Presented, AnswerErro
     proof: data.value.slice(proofsAt, proofsAt + proofBytes),
     localProof: data.value.slice(proofsAt + proofBytes),
   });
+}
+
+/** SIGN: 80 14 00 00 00: the phone's credential, and its signature over this tap. */
+export const signCommand = (): Bytes =>
+  encodeCommand({
+    ...{ cla: plainClass, ins: instruction.sign, p1: 0, p2: 0, data: new Uint8Array(0) },
+    answerBytesMax: 256,
+  });
+
+/** @returns credential and signature, unverified, or `credential.missing` (the phone has none, or knows no SIGN), `card.unreadable`, … */
+export function decodeSignAnswer(answer: Bytes): Result<SignedTap, AnswerError> {
+  const data = plainData(answer, credentialBytes + signatureBytes);
+  if (data.ok)
+    return ok({ credential: data.value.slice(0, credentialBytes), signature: data.value.slice(credentialBytes) });
+  const { status, detail } = data.error;
+  const hasNone = status === statusWord.noSuchKey || status === statusWord.unknownInstruction;
+  return hasNone ? fault('credential.missing', status, detail) : data;
 }
 
 /** All that both sides have said so far: what proofs and session keys are made over. The phone must have that key. */

@@ -25,7 +25,14 @@ export const controlRequestSchema = z.discriminatedUnion('do', [
     bytes: z.int().min(0).max(96).nullable().default(null),
   }),
   z.strictObject({ do: z.literal('noTear') }),
-  z.strictObject({ do: z.literal('misbehave'), wrongKey: z.boolean().optional(), replay: z.boolean().optional() }),
+  z.strictObject({
+    do: z.literal('misbehave'),
+    wrongKey: z.boolean().optional(),
+    replay: z.boolean().optional(),
+    wrongCredential: z.boolean().optional(),
+    formerCredential: z.boolean().optional(),
+    wrongSigner: z.boolean().optional(),
+  }),
   /** Holds out one merchant's membership alone; null: any. */
   z.strictObject({
     do: z.literal('choose'),
@@ -81,11 +88,8 @@ async function perform(holder: PhoneHolder, request: CheckedRequest): Promise<re
       holder.phone.tearAt(null);
       return null;
     case 'misbehave': {
-      const { wrongKey, replay } = request;
-      holder.phone.misbehave({
-        ...(wrongKey === undefined ? {} : { wrongKey }),
-        ...(replay === undefined ? {} : { replay }),
-      });
+      const { do: _do, ...wishes } = request;
+      holder.phone.misbehave(Object.fromEntries(Object.entries(wishes).filter(([, wish]) => wish !== undefined)));
       return null;
     }
     case 'choose':

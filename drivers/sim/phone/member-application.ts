@@ -16,6 +16,7 @@ import {
   proofOfTerminal,
   same,
   sealAnswer,
+  signP256,
 } from './phone-crypto.js';
 import {
   type Membership,
@@ -47,18 +48,31 @@ const unknownClass = 0x6e00;
 export interface Misbehaviour {
   /** Prove with a key that differs in one bit. */
   readonly wrongKey: boolean;
-  /** Repeat the nonce, counter and proof of the last exchange. */
+  /** Repeat the nonce, counter, proof and signature of the last exchange. */
   readonly replay: boolean;
+  /** Answer SIGN with a credential that differs in one bit. */
+  readonly wrongCredential: boolean;
+  /** Answer SIGN with the credential before the newest. */
+  readonly formerCredential: boolean;
+  /** Sign with a key that the credential does not name. */
+  readonly wrongSigner: boolean;
   /** At the next WRITE SLOT store this many bytes of the record (0…96) and leave the field. */
   readonly tearAfterBytes: number | null;
 }
-export const wellBehaved: Misbehaviour = { wrongKey: false, replay: false, tearAfterBytes: null };
+export const wellBehaved: Misbehaviour = {
+  wrongKey: false,
+  replay: false,
+  wrongCredential: false,
+  formerCredential: false,
+  wrongSigner: false,
+  tearAfterBytes: null,
+};
 
 /** Behind SELECT all is about the one membership that was selected; no other is read or written. */
 type Phase =
   | { readonly at: 'idle' }
   | { readonly at: 'selected'; readonly merchantId: string; readonly nonce: Bytes | null }
-  | { readonly at: 'presented'; readonly merchantId: string; readonly exchange: Exchange }
+  | { readonly at: 'presented'; readonly merchantId: string; readonly exchange: Exchange; readonly proof: Bytes }
   | { readonly at: 'secure'; readonly merchantId: string; readonly session: PhoneSession };
 
 interface Command {
@@ -167,6 +181,7 @@ export class MemberApplication {
   #plain(command: Command): Bytes {
     if (command.ins === 0x10) return this.#present(command);
     if (command.ins === 0x12) return this.#mutual(command);
+    if (command.ins === 0x14) return this.#sign(command);
     return word(unknownInstruction);
   }
 
@@ -188,12 +203,15 @@ export class MemberApplication {
     if (this.misbehaviour.wrongKey) key[0] = (key[0] ?? 0) ^ 1;
     const exchange = exchangeOf(p1, key, hex(held.id), nonces, counter, data.slice(16));
     const proof = proofOfPhone(exchange);
-    this.#phase = { at: 'presented', merchantId, exchange };
+    this.#phase = { at: 'presented', merchantId, exchange, proof };
     if (this.misbehaviour.replay && recorded)
       return this.#presentAnswer(recorded.counter, hex(recorded.proof), hex(recorded.localProof));
     // The counter is on the disk before the proof leaves: a phone that loses power never uses one twice.
     const local = localProofOfPhone(exchange, data.slice(32, 38));
-    const kept = { phoneNonce: toHex(nonces.phone), counter, proof: toHex(proof), localProof: toHex(local) };
+    const kept = {
+      ...{ phoneNonce: toHex(nonces.phone), counter, proof: toHex(proof), localProof: toHex(local) },
+      signature: null,
+    };
     this.#save({ ...membership, useCounter: counter, recorded: kept });
     return this.#presentAnswer(counter, proof, local);
   }
@@ -204,6 +222,28 @@ export class MemberApplication {
     data.set(proof, 4);
     data.set(local, 20);
     return withStatus(data, ok);
+  }
+
+  #sign(command: Command): Bytes {
+    if (command.data.length !== 0) return word(wrongLength);
+    if (command.p1 !== 0 || command.p2 !== 0) return word(wrongParameters);
+    const membership = this.#selected();
+    if (this.#phase.at !== 'presented' || membership === null) return word(outOfOrder);
+    const { signingKey, recorded } = membership;
+    const { replay, wrongCredential, wrongSigner, formerCredential } = this.misbehaviour;
+    const shown = formerCredential ? membership.formerCredential : membership.credential;
+    if (shown === null || signingKey === null) return word(noSuchKey);
+    const { exchange, proof } = this.#phase;
+    const key = hex(signingKey);
+    if (wrongSigner) key[31] = (key[31] ?? 0) ^ 2;
+    const credential = hex(shown);
+    if (wrongCredential) credential[20] = (credential[20] ?? 0) ^ 1;
+    const isAgain = replay && recorded?.signature != null;
+    const signature = isAgain
+      ? hex(recorded.signature ?? '')
+      : signP256(key, Buffer.from('shouli tap 1 '), exchange.transcript, proof);
+    if (recorded && !replay) this.#save({ ...membership, recorded: { ...recorded, signature: toHex(signature) } });
+    return withStatus(Buffer.concat([credential, signature]), ok);
   }
 
   #mutual(command: Command): Bytes {

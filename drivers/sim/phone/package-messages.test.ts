@@ -51,6 +51,7 @@ const full = (coupons: number, offers = 1): FullContent => ({
     expiresAtSeconds: 1_893_456_000,
   })),
   leftOut: { coupons: 0, offers: 2 },
+  credential: null,
 });
 
 interface How {

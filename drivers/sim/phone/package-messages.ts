@@ -222,6 +222,7 @@ function readFull(sections: readonly Section[]): PackageContent | null {
     coupons: [],
     offers: [],
     leftOut: { coupons: 0, offers: 0 },
+    credential: null,
   };
   for (const { type, value } of sections) {
     if (type === 1) full = { ...full, merchantName: value.toString('utf8') };
@@ -232,7 +233,8 @@ function readFull(sections: readonly Section[]): PackageContent | null {
       full = { ...full, offers: [...full.offers, readOffer(value)] };
     else if (type === 5 && value.length === 4)
       full = { ...full, leftOut: { coupons: value.readUInt16BE(0), offers: value.readUInt16BE(2) } };
-    else if (type >= 1 && type <= 5) return null;
+    else if (type === 6 && value.length === 127) full = { ...full, credential: toHex(value) };
+    else if (type >= 1 && type <= 6) return null;
   }
   return full;
 }

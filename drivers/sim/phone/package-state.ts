@@ -36,6 +36,7 @@ export const packageContentSchema = z.strictObject({
   ),
   offers: z.array(z.strictObject({ title: z.string(), text: z.string(), expiresAtSeconds: amount })),
   leftOut: z.strictObject({ coupons: amount, offers: amount }),
+  credential: hexOf(127).nullable().default(null),
 });
 export type PackageContent = z.infer<typeof packageContentSchema>;
 

@@ -26,6 +26,8 @@ const vectors = JSON.parse(
     | 'memberKey'
     | 'memberKeyId'
     | 'ephemeralPrivate'
+    | 'phonePrivate'
+    | 'credential'
     | 'registrationMessage'
     | 'couponMessage'
     | 'signerPrivate'
@@ -41,7 +43,7 @@ const { packageFull, packageErase, packageForfeit } = vectors;
 const none = { bytes: (): Bytes => new Uint8Array(0) };
 
 function registered(): PhoneState {
-  const draws = [hex(vectors.memberKey), hex(vectors.ephemeralPrivate)];
+  const draws = [hex(vectors.memberKey), hex(vectors.ephemeralPrivate), hex(vectors.phonePrivate)];
   const chance = { bytes: (): Bytes => draws.shift() ?? new Uint8Array(0) };
   return handleMessage(newPhoneState('13800138000'), vectors.registrationMessage, chance).state;
 }
@@ -63,7 +65,7 @@ const packageOf = (state: PhoneState) => state.packages[0];
 t.test('the full package is shown and confirmed', async (t) => {
   const done = all(registered(), packageFull.parts);
   t.equal(done.outcome, 'packageApplied');
-  t.same(done.said, [null, null, null, null, packageFull.have]);
+  t.same(done.said, [...new Array<null>(packageFull.parts.length - 1).fill(null), packageFull.have]);
   t.match(packageOf(done.state), { version: 1, signer: vectors.signerPublic, incoming: null });
   t.same(packageOf(done.state)?.content, {
     merchantName: '面包店',
@@ -80,6 +82,7 @@ t.test('the full package is shown and confirmed', async (t) => {
     ],
     offers: [{ title: '半价', text: 'Cake 蛋糕', expiresAtSeconds: 1_893_456_000 }],
     leftOut: { coupons: 0, offers: 2 },
+    credential: vectors.credential,
   });
 });
 
@@ -133,7 +136,7 @@ const rules = (currency: string): Bytes => section(2, new Uint8Array(4), utf8(cu
 t.test('a section out of its form makes the whole package wrong', async (t) => {
   const name = section(1, utf8('x'));
   const good = [name, rules('CNY'), coupon(9_999_999_999_999, 999_999_999_999), section(4, new Uint8Array(6))];
-  t.equal(outcome('full', ...good, section(5, new Uint8Array(4))), 'packageApplied');
+  t.equal(outcome('full', ...good, section(5, new Uint8Array(4)), section(6, new Uint8Array(127))), 'packageApplied');
   for (const [what, wrong] of Object.entries({
     'rules too short': section(2, new Uint8Array(30)),
     'rules without a currency': rules('cny'),
@@ -144,6 +147,7 @@ t.test('a section out of its form makes the whole package wrong', async (t) => {
     'an offer without a title’s length': section(4, new Uint8Array(5)),
     'a title over the end': section(4, new Uint8Array(5), hex('02'), utf8('x')),
     'left out too long': section(5, new Uint8Array(5)),
+    'a credential too short': section(6, new Uint8Array(126)),
     'a length over the end': hex('010002ff'),
     'half a header': hex('0100'),
   })) {

@@ -3,6 +3,7 @@
  * in either shows when the two meet. Keys in, bytes out; must not keep anything.
  */
 import { createCipheriv, createECDH, createHash, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
+import { p256 } from '@noble/curves/nist.js';
 import type { Bytes } from '../../../terminal/kernel/bytes.js';
 import { nativeCrypto } from '../../../terminal/kernel/native.js';
 
@@ -107,11 +108,30 @@ export interface PhoneChance {
 }
 export const realChance: PhoneChance = { bytes: (length) => new Uint8Array(randomBytes(length)) };
 
+/** A P-256 key pair of the phone's own: its scalar drawn from `chance`, once more where it is none. */
+export function drawKeyPair(chance: PhoneChance): { readonly privateKey: Bytes; readonly publicKey: Bytes } {
+  const own = createECDH('prime256v1');
+  for (let tries = 0; ; tries++) {
+    const privateKey = chance.bytes(32);
+    try {
+      own.setPrivateKey(privateKey);
+      return { privateKey, publicKey: own.getPublicKey(null, 'compressed') };
+    } catch (error) {
+      if (tries === 8) throw error;
+    }
+  }
+}
+
+/** ECDSA P-256 with SHA-256 as r ‖ s, its number k by RFC 6979: a phone whose random source is bad does not give its key away. */
+export const signP256 = (privateKey: Bytes, ...parts: readonly Bytes[]): Bytes =>
+  p256.sign(Buffer.concat(parts), privateKey, { lowS: false });
+
 /**
- * Seals a member key to the merchant: ephemeral public key(33) ‖ ciphertext(16) ‖ tag(16); null when the merchant's key is
- * no point of the curve. `ephemeral` is a private key of 32 bytes, used for this one message.
+ * Seals keys to the merchant: ephemeral public key(33) ‖ ciphertext ‖ tag(16); null when the merchant's key is no point of the
+ * curve. `keys`: the member key, and the phone's own public key behind it. `ephemeral` is a private key of 32 bytes, used for this
+ * one message.
  */
-export function wrapKey(merchantKey: Bytes, ephemeral: Bytes, token: string, memberKey: Bytes): Bytes | null {
+export function wrapKey(merchantKey: Bytes, ephemeral: Bytes, token: string, keys: Bytes): Bytes | null {
   const own = createECDH('prime256v1');
   own.setPrivateKey(ephemeral);
   const ownPublic = own.getPublicKey(null, 'compressed');
@@ -125,7 +145,7 @@ export function wrapKey(merchantKey: Bytes, ephemeral: Bytes, token: string, mem
   const derived = Buffer.from(hkdfSync('sha256', secret, Buffer.from(token), info, 28));
   const cipher = createCipheriv('aes-128-gcm', derived.subarray(0, 16), derived.subarray(16));
   cipher.setAAD(Buffer.from(token));
-  return Buffer.concat([ownPublic, cipher.update(memberKey), cipher.final(), cipher.getAuthTag()]);
+  return Buffer.concat([ownPublic, cipher.update(keys), cipher.final(), cipher.getAuthTag()]);
 }
 
 /** What a card-held coupon's message carries, or null when it was not sealed by who holds the member key. */

@@ -40,7 +40,12 @@ function registered() {
   if (!parsed.ok) throw new Error('the answer has its form');
   const key = unwrapMemberKey(nativeKeyAgreement, merchant, parsed.value.token, parsed.value.wrappedKey);
   if (!key.ok) throw new Error('the answer opens');
-  return { state: handled.state, answer: handled.answer, memberKey: key.value };
+  return {
+    state: handled.state,
+    answer: handled.answer,
+    memberKey: key.value.memberKey,
+    publicKey: key.value.publicKey,
+  };
 }
 
 /** A card-held coupon's message for the phone that holds `memberKey`. */
@@ -77,10 +82,10 @@ function cardMessage(memberKey: Bytes, cardKeyId: Bytes, balanceMinor: number, m
 }
 
 t.test('the vectors of an independent implementation', async (t) => {
-  const drawn = [vector('memberKey'), vector('ephemeralPrivate')];
+  const drawn = [vector('memberKey'), vector('ephemeralPrivate'), vector('phonePrivate')];
   const chance = { bytes: () => drawn.shift() ?? new Uint8Array(0) };
   const handled = handleMessage(fresh, text('registrationMessage'), chance);
-  t.equal(handled.answer, text('keyMessage'));
+  t.equal(handled.answer, text('signingKeyMessage'));
   t.equal(handled.state.memberships[0]?.memberKeyId, text('memberKeyId'));
   const issued = handle(handled.state, text('couponMessage'));
   t.equal(issued.outcome, 'cardIssued');
@@ -175,7 +180,7 @@ t.test('memberships of several merchants', async (t) => {
 
   // Coupons go to the membership that their message names, and only with its key.
   const cardKeyId = hex('00000000000000aa');
-  const forSecond = cardMessage(secondKey.value, cardKeyId, 500, 'M2');
+  const forSecond = cardMessage(secondKey.value.memberKey, cardKeyId, 500, 'M2');
   t.equal(handle(joined.state, forSecond.replace(' M2 ', ' M1 ')).outcome, 'notSealedForThisPhone');
   t.equal(handle(joined.state, cardMessage(memberKey, cardKeyId, 500, 'M2')).outcome, 'notSealedForThisPhone');
   t.equal(handle(joined.state, forSecond.replace(' M2 ', ' M3 ')).outcome, 'notRegistered');

@@ -5,7 +5,7 @@
 import { type Bytes, hex, toHex } from '../../../terminal/kernel/bytes.js';
 import { handlePart, type PackageMember, type PackageOutcome, readPart } from './package-messages.js';
 import { noPackages, packageMerchantsMax } from './package-state.js';
-import { keyIdOf, openIssuedCard, type PhoneChance, wrapKey } from './phone-crypto.js';
+import { drawKeyPair, keyIdOf, openIssuedCard, type PhoneChance, wrapKey } from './phone-crypto.js';
 import {
   couponsMax,
   issuedCardsMax,
@@ -121,7 +121,9 @@ function register(
   if (!known && state.memberships.length >= membershipsMax) return unchanged('memoryFull');
   if (!known && !agrees(merchantId)) return unchanged('notAgreed');
   const memberKey = chance.bytes(16);
-  const wrapped = wrapKey(merchantKey, chance.bytes(32), token, memberKey);
+  const ephemeral = chance.bytes(32);
+  const own = drawKeyPair(chance);
+  const wrapped = wrapKey(merchantKey, ephemeral, token, Buffer.concat([memberKey, own.publicKey]));
   if (wrapped === null) return unchanged('malformed');
   const answer = `SHOULI1 KEY ${token} ${Buffer.from(wrapped).toString('base64url')}`;
   const registration = {
@@ -131,8 +133,12 @@ function register(
     answer,
     memberKeyId: toHex(keyIdOf(merchantId, token)),
     memberKey: toHex(memberKey),
+    signingKey: toHex(own.privateKey),
   };
-  const membership = known ? { ...known, ...registration } : newMembership(registration);
+  // A credential names the key id that it is for: the former one is nobody's any more.
+  const membership = known
+    ? { ...known, ...registration, credential: null, formerCredential: null }
+    : newMembership(registration);
   return { outcome: 'registered', state: withMembership(state, membership), answer };
 }
 
@@ -169,7 +175,13 @@ function takePart(state: PhoneState, text: string): Handled {
   }));
   const onCard = membership.coupons.filter(({ holder }) => holder === 'card');
   const coupons = [...onCard, ...carried].slice(0, couponsMax);
-  return { outcome, state: withMembership(kept, { ...membership, coupons }), answer };
+  const credential = next.content?.credential ?? null;
+  const formerCredential = credential === membership.credential ? membership.formerCredential : membership.credential;
+  return {
+    outcome,
+    state: withMembership(kept, { ...membership, coupons, credential, formerCredential }),
+    answer,
+  };
 }
 
 /** What a coupon makes of its membership; `next` null: nothing. */

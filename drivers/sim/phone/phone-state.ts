@@ -46,6 +46,12 @@ const membershipSchema = z.strictObject({
   answer: z.string().max(160),
   memberKeyId: hexOf(8),
   memberKey: hexOf(16),
+  /** The scalar of the phone's own P-256 key; it never leaves. null: of a phone that knew no credentials. */
+  signingKey: hexOf(32).nullable().default(null),
+  /** What the merchant's newest package brought; null: none. */
+  credential: hexOf(127).nullable().default(null),
+  /** The one before it, for a phone that is told to show what has ended. */
+  formerCredential: hexOf(127).nullable().default(null),
   /** One for both keys of this membership; other merchants' taps do not show in it. */
   useCounter: z.int().min(0).max(useCounterMax),
   card: z.strictObject({ keyId: hexOf(8), key: hexOf(16), slots: z.tuple([hexOf(96), hexOf(96)]) }).nullable(),
@@ -54,7 +60,10 @@ const membershipSchema = z.strictObject({
   results: z.array(resultSchema).max(resultsMax),
   /** The last exchange, for a phone that is told to replay it. */
   recorded: z
-    .strictObject({ phoneNonce: hexOf(16), counter: z.int(), proof: hexOf(16), localProof: hexOf(16) })
+    .strictObject({
+      ...{ phoneNonce: hexOf(16), counter: z.int(), proof: hexOf(16), localProof: hexOf(16) },
+      signature: hexOf(64).nullable().default(null),
+    })
     .nullable(),
 });
 export type Membership = z.infer<typeof membershipSchema>;
@@ -78,8 +87,10 @@ export type PhoneResult = z.infer<typeof resultSchema>;
 export type NewMembership = Pick<
   Membership,
   'merchantId' | 'merchantPublicKey' | 'token' | 'answer' | 'memberKeyId' | 'memberKey'
->;
+> &
+  Partial<Pick<Membership, 'signingKey'>>;
 export const newMembership = (registered: NewMembership): Membership => ({
+  ...{ signingKey: null, credential: null, formerCredential: null },
   ...registered,
   ...{ useCounter: 0, card: null, coupons: [], issuedCardKeyIds: [], results: [], recorded: null },
 });

@@ -15,12 +15,14 @@ import {
   decodePresentAnswer,
   decodeRecordsAnswer,
   decodeSelectAnswer,
+  decodeSignAnswer,
   mutualCommand,
   openSession,
   presentCommand,
   readRecordsCommand,
   resultCommand,
   selectCommand,
+  signCommand,
   transcriptOf,
   writeSlotCommand,
 } from '../../protocols/member/session.js';
@@ -42,6 +44,7 @@ const vectors = JSON.parse(
 ) as Record<string, string> & {
   readonly debit: Readonly<Record<string, string>>;
   readonly earn: Readonly<Record<string, string>>;
+  readonly spend: Readonly<Record<string, string>>;
   readonly steps: readonly [Step, Step, Step, Step];
 };
 const text = (name: string): string => vectors[name] ?? '?';
@@ -428,4 +431,38 @@ t.test('the memory file', async (t) => {
   t.throws(() => FileMemory.open(former), /one membership only; make the phone anew/);
   writeFileSync(former, JSON.stringify({ ...withCard, memberships: [member, member] }));
   t.throws(() => FileMemory.open(former), /not a phone's state \(memberships\)/, 'a merchant twice');
+});
+
+t.test('SIGN: the vectors’ signature behind PRESENT, in no other state, and only with a credential', async (t) => {
+  const able: Membership = {
+    ...memberWithCard,
+    ...{ useCounter: 2, signingKey: text('phonePrivate'), credential: text('credential') },
+  };
+  const { send, membership, phone } = phoneWith(phoneOf(able));
+  const status = (command: Bytes): string => toHex(send(command).slice(-2));
+  const present = presentCommand('member', terminalNonce, hex(vectors.spend['context'] ?? '?'));
+  t.equal(status(signCommand()), '6985', 'idle');
+  send(select);
+  t.equal(status(signCommand()), '6985', 'selected');
+  const presented = value(decodePresentAnswer(send(present)));
+  t.equal(toHex(presented.proof), vectors.spend['proof']);
+  for (const [command, word] of Object.entries({ '8014010000': '6a86', '8014000100': '6a86', '801400000100': '6700' }))
+    t.equal(status(hex(command)), word);
+  for (const again of [1, 2]) {
+    const signed = value(decodeSignAnswer(send(signCommand())));
+    t.equal(toHex(signed.credential), text('credential'));
+    t.equal(toHex(signed.signature), vectors.spend['signature'], `the same tap, asked ${again} times`);
+  }
+  t.equal(membership()?.useCounter, 3, 'it costs no use of the counter');
+  t.match(phone.show().memberships[0]?.credential, {
+    ...{ firstDay: '2026-11-27', lastDay: '2026-12-28', uses: 3, cardKeyId: text('cardKeyId') },
+  });
+  t.notMatch(JSON.stringify(phone.show()), text('phonePrivate'));
+  const other = phoneWith(phoneOf({ ...able, credential: null }));
+  other.send(select);
+  other.send(present);
+  t.equal(toHex(other.send(signCommand())), '6a88');
+  const secure = phoneWith(phoneOf(able));
+  open(secure.send);
+  t.equal(toHex(secure.send(signCommand())), '6985', 'in a session');
 });

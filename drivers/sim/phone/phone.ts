@@ -3,7 +3,7 @@
  * misbehave. Must not know how it is driven (scripts/phone.ts), and must not be imported by anything but tests and scripts.
  */
 import type { Bytes } from '../../../terminal/kernel/bytes.js';
-import { MemberApplication, type Misbehaviour } from './member-application.js';
+import { MemberApplication, type Misbehaviour, wellBehaved } from './member-application.js';
 import { keepMessage, messagesFor, putAnswer, removeMessage } from './message-files.js';
 import type { PackageState } from './package-state.js';
 import { type PhoneChance, realChance } from './phone-crypto.js';
@@ -17,6 +17,7 @@ export const instructionNames = {
   164: 'select',
   16: 'present',
   18: 'mutual',
+  20: 'sign',
   32: 'readRecords',
   48: 'writeSlot',
   64: 'result',
@@ -63,7 +64,18 @@ export interface MembershipView {
     readonly record: ReturnType<typeof shownRecord>;
     readonly slots: readonly [string, string];
   } | null;
+  /** What it may sign with; null: nothing yet. */
+  readonly credential: CredentialView | null;
   readonly results: readonly PhoneResult[];
+}
+
+/** A credential as its bytes say it: days are UTC. */
+export interface CredentialView {
+  readonly firstDay: string;
+  readonly lastDay: string;
+  /** Bits: 1 what the host holds, 2 the card that is named. */
+  readonly uses: number;
+  readonly cardKeyId: string | null;
 }
 
 export interface PhoneView {
@@ -88,12 +100,31 @@ export interface PhoneSetup {
   readonly agrees?: Agrees;
 }
 
-const viewOf = ({ merchantId, memberKeyId, useCounter, coupons, card, results }: Membership): MembershipView => ({
+const dayText = (day: number): string => new Date(day * 86_400_000).toISOString().slice(0, 10);
+function viewOfCredential(text: string): CredentialView {
+  const bytes = Buffer.from(text, 'hex');
+  const uses = bytes[54] ?? 0;
+  return {
+    ...{ firstDay: dayText(bytes.readUInt16BE(50)), lastDay: dayText(bytes.readUInt16BE(52)), uses },
+    cardKeyId: (uses & 2) === 0 ? null : bytes.toString('hex', 55, 63),
+  };
+}
+
+const viewOf = ({
+  merchantId,
+  memberKeyId,
+  useCounter,
+  coupons,
+  card,
+  credential,
+  results,
+}: Membership): MembershipView => ({
   merchantId,
   memberKeyId,
   useCounter,
   coupons: coupons.map(({ code, balanceMinor, currency, holder }) => ({ code, balanceMinor, currency, holder })),
   card: card && { keyId: card.keyId, record: shownRecord(card.slots), slots: card.slots },
+  credential: credential === null ? null : viewOfCredential(credential),
   results,
 });
 
@@ -105,7 +136,7 @@ export class SimulatedPhone {
   readonly #onEvent: (event: PhoneEvent) => void;
   readonly #agrees: Agrees;
   readonly #application: MemberApplication;
-  #misbehaviour: Pick<Misbehaviour, 'wrongKey' | 'replay'> = { wrongKey: false, replay: false };
+  #misbehaviour: Omit<Misbehaviour, 'tearAfterBytes'> = wellBehaved;
   #tear: Tear | null = null;
   #held: { readonly released: Promise<void>; readonly release: () => void } | null = null;
   #taps = 0;
@@ -140,7 +171,7 @@ export class SimulatedPhone {
     this.#application.powerLost();
   }
 
-  misbehave(how: Partial<Pick<Misbehaviour, 'wrongKey' | 'replay'>>): void {
+  misbehave(how: Partial<Omit<Misbehaviour, 'tearAfterBytes'>>): void {
     this.#misbehaviour = { ...this.#misbehaviour, ...how };
   }
 

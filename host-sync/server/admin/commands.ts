@@ -285,6 +285,7 @@ function rulesCommands({ host }: AdminContext): readonly Command[] {
       phoneEarns: z.boolean(),
       topUpMaxMinor: z.int().min(0).max(amountMinorMax),
       topUpBalanceMaxMinor: z.int().min(0).max(amountMinorMax),
+      credentialDays: z.int().min(0).max(90),
     })
     .partial();
   const tierSchema = z.strictObject({

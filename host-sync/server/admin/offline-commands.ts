@@ -23,7 +23,10 @@ export const offlineCommands = (host: Host): readonly Command[] => [
   command('offline.show', z.strictObject({}), async () =>
     ok({ limits: await host.rules.offlineLimits(), policy: await host.allowances.policy(), risk: await host.risk() }),
   ),
-  command('offline.setLimits', offlineLimitsSchema.partial(), (change) => host.rules.setOfflineLimits(defined(change))),
+  // A limit that is not named stays as it is: nothing by default.
+  command('offline.setLimits', offlineLimitsSchema.extend({ credentialOnly: z.boolean() }).partial(), (change) =>
+    host.rules.setOfflineLimits(defined(change)),
+  ),
   command('allowance.setPolicy', allowancePolicySchema.partial(), (change) =>
     host.allowances.setPolicy(defined(change)),
   ),

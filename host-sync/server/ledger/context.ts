@@ -49,6 +49,8 @@ export interface Policy {
   readonly topUpMaxMinor: number;
   /** Most that a coupon may hold behind a top-up, minor units. */
   readonly topUpBalanceMaxMinor: number;
+  /** How long a phone's credential counts, 1…90 days; 0: none are given, and boxes take none. */
+  readonly credentialDays: number;
 }
 export const policyDefault: Policy = {
   reservationMs: 10 * 60_000,
@@ -62,6 +64,7 @@ export const policyDefault: Policy = {
   phoneEarns: true,
   topUpMaxMinor: 100_000,
   topUpBalanceMaxMinor: 500_000,
+  credentialDays: 30,
 };
 
 /** What a pass said that the host opened, or why it does not open. */

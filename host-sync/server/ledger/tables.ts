@@ -280,6 +280,10 @@ export const tables = {
       registeredAtMs: integer,
       /** Each is taken only where it is presented as what it is. */
       kind: oneOf('phone', 'pass', 'tag'),
+      /** The phone's own P-256 key, compressed, which a credential names; empty: it cannot sign. */
+      publicKey: bytes,
+      /** The credential that was made for it last; empty: none. */
+      credential: bytes,
     },
     lookups: ['memberId', 'state'],
   },
@@ -551,7 +555,7 @@ export const tables = {
       contentHash: text,
       /** due: to be made. sent: on its way. confirmed: the phone has it. kept: not erased, its card holds money. stalled: given up. */
       state: oneOf('due', 'sent', 'confirmed', 'kept', 'stalled'),
-      /** `open` while something is to be done by itself; null otherwise. */
+      /** `open` while something is to be done by itself, `renew` while nothing but a renewal is; null otherwise. */
       open: textOrNull,
       /** Parts to be sent now: bit n − 1 stands for part n. */
       toSend: integer,
@@ -565,6 +569,8 @@ export const tables = {
       /** The newest version that the phone said it has, and when; 0: none. */
       haveVersion: integer,
       haveAtMs: integerOrNull,
+      /** When its credential wants to be renewed; null: it has none, or is not renewed by itself. */
+      renewAtMs: integerOrNull,
     },
     lookups: ['open'],
   },

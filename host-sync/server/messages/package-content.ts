@@ -10,6 +10,7 @@ import {
   type PackageOffer,
   packageContentBytesMax,
 } from '../../../drivers/protocols/member/package.js';
+import type { Bytes } from '../../../terminal/kernel/bytes.js';
 import type { Rules } from '../../protocol/sync.js';
 import { couponNumber } from '../ledger/codes.js';
 import type { CouponView, MemberOverview } from '../service/types.js';
@@ -51,12 +52,13 @@ const isShown = (coupon: CouponView, nowMs: number): boolean =>
   coupon.balanceMinor > 0 &&
   (coupon.expiresAtMs === null || coupon.expiresAtMs > nowMs);
 
-/** Coupons come before offers: they are worth money. */
+/** Coupons come before offers: they are worth money. A credential has its place before both. */
 export function fullContent(
   head: PackageHead,
   overview: Pick<MemberOverview, 'atMs' | 'merchant' | 'offers'>,
   coupons: readonly CouponView[],
   rules: Rules | null,
+  credential: Bytes | null = null,
 ): FullContent {
   const shown = coupons.filter((coupon) => isShown(coupon, overview.atMs)).sort(byEnd);
   const offers = overview.offers.map(offerOf);
@@ -67,6 +69,7 @@ export function fullContent(
     coupons: [],
     offers: [],
     leftOut: { coupons: shown.length, offers: offers.length },
+    credential,
   };
   const withNext = (next: FullContent): boolean => {
     if (encodePackageContent(head, next).length > packageContentBytesMax) return false;

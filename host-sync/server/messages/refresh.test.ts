@@ -3,15 +3,14 @@
  * reminded of, given up, resumed after days and over a restart; changes damped; an erasure; a host restored behind its phones;
  * and a lost phone whose member goes on with another, card balance included.
  */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
-import { SimulatedPhone } from '../../../drivers/sim/phone/phone.js';
 import { cmac } from '../../../drivers/sim/phone/phone-crypto.js';
-import { newPhoneState, VolatileMemory } from '../../../drivers/sim/phone/phone-state.js';
 import { hex } from '../../../terminal/kernel/bytes.js';
 import { encodeMessageFile } from '../../spool/message-file.js';
 import type { CouponView, MemberView } from '../host.js';
+import { folderOf, type MessagedPhone, newPhone, settle, talk, waiting } from '../sim/messaged-phone.js';
 import { openTestHost, type TestHost } from '../sim/running-host.js';
 import { type PackageView, remindAfterMs, sendingsMax } from './refresh.js';
 
@@ -20,14 +19,6 @@ const number = '13800000001';
 const merchantNumber = '10690000';
 const hourMs = 3_600_000;
 
-interface Held {
-  readonly phone: SimulatedPhone;
-  readonly memory: VolatileMemory;
-}
-
-const folderOf = (host: TestHost, name: string): string => path.join(host.dataFolder, 'messages', name);
-const waiting = (host: TestHost, name: string): readonly string[] =>
-  readdirSync(folderOf(host, name)).filter((file) => file.endsWith('.sms'));
 const textOf = (host: TestHost, file: string): string => readFileSync(path.join(folderOf(host, 'out'), file), 'utf8');
 /** Files of package parts that wait for the phone, by part. */
 const partsOut = (host: TestHost): readonly (readonly [number, string])[] =>
@@ -36,35 +27,12 @@ const partsOut = (host: TestHost): readonly (readonly [number, string])[] =>
     return part ? [[Number(part), file] as const] : [];
   });
 
-/** Turns the host until nothing moves any more. */
-async function settle(host: TestHost): Promise<void> {
-  for (let quiet = 0; quiet < 12; ) {
-    host.tick();
-    const before = JSON.stringify([waiting(host, 'in'), waiting(host, 'out')]);
-    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
-    quiet = before === JSON.stringify([waiting(host, 'in'), waiting(host, 'out')]) ? quiet + 1 : 0;
-  }
-}
-/** Phone and host hear each other until neither has anything to say. */
-async function talk(host: TestHost, { phone }: Held): Promise<readonly string[]> {
-  const outcomes: string[] = [];
-  for (;;) {
-    await settle(host);
-    const handled = phone.handleMessages(folderOf(host, 'out'), folderOf(host, 'in'));
-    if (handled.length === 0) return outcomes;
-    outcomes.push(...handled.map(({ outcome }) => outcome));
-  }
-}
 const lose = (host: TestHost, lost: (part: number) => boolean): void => {
   for (const [part, file] of partsOut(host)) if (lost(part)) rmSync(path.join(folderOf(host, 'out'), file));
 };
 
-function newPhone(ownNumber = number): Held {
-  const memory = new VolatileMemory(newPhoneState(ownNumber));
-  return { memory, phone: new SimulatedPhone({ memory }) };
-}
-async function joined(host: TestHost): Promise<Held> {
-  const held = newPhone();
+async function joined(host: TestHost): Promise<MessagedPhone> {
+  const held = newPhone(number);
   await host.run('member.register', { phone: number, name: '张三' });
   await talk(host, held);
   return held;
@@ -72,8 +40,8 @@ async function joined(host: TestHost): Promise<Held> {
 const issue = (host: TestHost, amountMinor: number, holder = 'host') =>
   host.run<{ code: string }>('coupon.issue', { holder, member: number, currency: 'CNY', amountMinor });
 const packageOf = (host: TestHost) => host.run<PackageView | null>('member.package', { who: number });
-const memberOf = ({ memory }: Held) => memory.state.memberships[0] ?? null;
-const contentOf = ({ memory }: Held) => memory.state.packages[0]?.content;
+const memberOf = ({ memory }: MessagedPhone) => memory.state.memberships[0] ?? null;
+const contentOf = ({ memory }: MessagedPhone) => memory.state.packages[0]?.content;
 
 t.test('a package is made, sent, shown and confirmed; its texts are not logged', async (t) => {
   const host = await openTestHost(t);
@@ -232,7 +200,7 @@ t.test('answers that are not the phone’s count for nothing', async (t) => {
   const host = await openTestHost(t);
   const held = await joined(host);
   await host.run('member.refresh', { who: number });
-  const stranger = newPhone();
+  const stranger = newPhone(number);
   const forged = `SHOULI1 HAVE SHOULI 1 ${'A'.repeat(22)}`;
   for (const [name, from, text] of [
     ['forged', number, forged],
@@ -364,7 +332,7 @@ t.test(
 t.test('a member of another merchant: its coupons, card, content and erasure reach that membership', async (t) => {
   const host = await openTestHost(t);
   await host.run('merchant.add', { id: 'CAFE', name: 'Café', location: 'Street 2' });
-  const held = newPhone();
+  const held = newPhone(number);
   for (const merchant of ['CAFE', null]) await host.run('member.register', { phone: number, name: '张三', merchant });
   await talk(host, held);
   const rows = (await host.run<{ rows: { id: string; merchantId: string }[] }>('member.list', {})).rows;

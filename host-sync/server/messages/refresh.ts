@@ -22,9 +22,11 @@ import type { Clock, Crypto, KeyAgreement, KeyPair, Random, WalletCrypto } from 
 import { err, ok } from '../../../terminal/kernel/result.js';
 import { put, type WorkingSet } from '../ledger/facts.js';
 import type { Row } from '../ledger/tables.js';
+import { credentialSignerId, planContext, raiseDirectives } from '../service/settings.js';
 import type { Answered, CouponView, Host, MemberView } from '../service/types.js';
 import type { HostStore } from '../storage/port.js';
 import type { HostVault } from '../vault.js';
+import { credentialFor, renewalOf } from './credentials.js';
 import { currentKey } from './current-key.js';
 import { fullContent } from './package-content.js';
 import type { Handling, IncomingMessage, MessagePort } from './port.js';
@@ -41,6 +43,8 @@ export const versionsAheadMax = 10_000;
 /** Messages that one call of `work` sends, and packages that it looks at; the rest waits for the next. */
 export const messagesPerWorkMax = 64;
 const rowsPerWork = 200;
+/** How often credentials that near their end are looked for. */
+const renewalsEveryMs = hourMs;
 /** Coupons of one member that are looked at. */
 const couponsMax = 999;
 const membersPerPage = 500;
@@ -118,18 +122,22 @@ const newRow = (memberCode: string): PackageRow => ({
   madeAtMs: 0,
   haveVersion: 0,
   haveAtMs: null,
+  renewAtMs: null,
 });
 
-/** The key that signs packages, of this store: drawn once, kept wrapped. */
-async function signerOf({ store, vault, agreement }: RefreshOptions): Promise<KeyPair> {
+/** A key pair of this store, by its name among the secrets: drawn once, kept wrapped. Boxes are told that there is one. */
+async function pairOf({ store, vault, agreement }: RefreshOptions, id: string): Promise<KeyPair> {
   const drawn = agreement.generateKeyPair();
   const kept = await store.transact(
-    (need) => void need.get('secret', signerId),
+    (need) => {
+      planContext(need);
+      need.get('secret', id);
+    },
     (facts) => {
-      const secret = facts.get('secret', signerId);
+      const secret = facts.get('secret', id);
       if (secret) return vault.unwrap(secret.wrapped);
       const pair = Uint8Array.from([...drawn.privateKey, ...drawn.publicKey]);
-      facts.write([put('secret', { id: signerId, wrapped: vault.wrap(pair) })]);
+      facts.write([put('secret', { id, wrapped: vault.wrap(pair) }), raiseDirectives(facts)]);
       return pair;
     },
   );
@@ -140,10 +148,15 @@ class PackageDesk implements Refresh {
   /** Making and sending, one after the other: two at once would send twice. */
   #queue: Promise<unknown> = Promise.resolve();
   #cursor: string | null = null;
+  /** Where the look at renewals stands, and when the next one begins. */
+  #renewals: { after: string | null; nextAtMs: number } = { after: null, nextAtMs: 0 };
 
   constructor(
     private readonly options: RefreshOptions,
+    /** Signs packages. */
     private readonly signer: KeyPair,
+    /** Signs credentials. */
+    private readonly credentialSigner: KeyPair,
   ) {}
 
   async request(memberCode: string): Answered<PackageView> {
@@ -262,7 +275,25 @@ class PackageDesk implements Refresh {
     return { ...row, toSend: (row.toSend | missing) >>> 0, reminders: 0, state: 'sent', open: 'open' };
   }
 
+  /** A page of those that wait for nothing but a renewal: one that is due, and whose phone confirmed the last package, gets a new one. */
+  async #renew(): Promise<void> {
+    const nowMs = this.#now();
+    const { after, nextAtMs } = this.#renewals;
+    if (after === null && nowMs < nextAtMs) return;
+    const where = { lookup: 'open', value: 'renew' } as const;
+    const rows = await this.options.store.page({ table: 'phonePackage', where, after, limit: rowsPerWork });
+    for (const { id } of rows)
+      await this.#change(id, (row) => {
+        if (row.open !== 'renew' || row.renewAtMs === null || row.renewAtMs > nowMs) return row;
+        const isHeard = row.state === 'confirmed';
+        return isHeard ? { ...row, dueAtMs: nowMs, open: 'open' } : settled({ ...row, renewAtMs: null });
+      });
+    const isEnd = rows.length < rowsPerWork;
+    this.#renewals = { after: isEnd ? null : (rows.at(-1)?.id ?? null), nextAtMs: nowMs + renewalsEveryMs };
+  }
+
   async work(): Promise<void> {
+    await this.#renew();
     const rows = await this.options.store.page({
       table: 'phonePackage',
       where: { lookup: 'open', value: 'open' },
@@ -331,11 +362,15 @@ class PackageDesk implements Refresh {
       return;
     }
     if (!member || !keyId || !overview) {
-      await this.#change(memberCode, (one) => settled({ ...one, dueAtMs: null }));
+      await this.#change(memberCode, (one) => settled({ ...one, dueAtMs: null, renewAtMs: null }));
       return;
     }
     const head: PackageHead = { merchantId: member.merchant, version: 1, ...this.#fixedHead(keyId) };
-    const content = fullContent(head, overview, await this.#coupons(memberCode), await host.rules.current());
+    const coupons = await this.#coupons(memberCode);
+    const parts = { ...this.options, signer: this.credentialSigner };
+    const policy = await host.rules.policy();
+    const credential = await credentialFor(parts, member, keyId, coupons, policy, this.#now());
+    const content = fullContent(head, overview, coupons, await host.rules.current(), credential);
     await this.#make(member, keyId, content, false);
   }
 
@@ -351,10 +386,13 @@ class PackageDesk implements Refresh {
     const contentHash = toHex(crypto.sha256(encodePackageContent(head(1), content)));
     const key = await this.#keyOf(keyId);
     const iv = random.bytes(16);
+    const renewAtMs = content.kind === 'full' && content.credential ? renewalOf(content.credential) : null;
     await this.#change(memberCode, (row) => {
       const isSame = row.contentHash === contentHash && (row.state === 'sent' || row.state === 'confirmed');
       if (key === null || (isSame && !always))
-        return row.state === 'sent' ? { ...row, dueAtMs: null } : settled({ ...row, dueAtMs: null });
+        return row.state === 'sent'
+          ? { ...row, dueAtMs: null, renewAtMs }
+          : settled({ ...row, dueAtMs: null, renewAtMs });
       const version = row.version + 1;
       const bytes = encodePackageContent(head(version), content);
       const signature = rawSignature(signP256(this.signer.privateKey, signedBytes(bytes)));
@@ -372,6 +410,7 @@ class PackageDesk implements Refresh {
         messages: 0,
         reminders: 0,
         dueAtMs: null,
+        renewAtMs,
         madeAtMs: this.#now(),
       };
     });
@@ -422,8 +461,12 @@ class PackageDesk implements Refresh {
 }
 
 /** Nothing more happens by itself, but for a package that is due. */
-const settled = (row: PackageRow): PackageRow => ({ ...row, toSend: 0, open: row.dueAtMs === null ? null : 'open' });
+const settled = (row: PackageRow): PackageRow => ({
+  ...row,
+  toSend: 0,
+  open: row.dueAtMs !== null ? 'open' : row.renewAtMs !== null ? 'renew' : null,
+});
 
-/** Opens the desk; the first time it draws the key that signs packages. */
+/** Opens the desk; the first time it draws the keys that sign packages and credentials. */
 export const openRefresh = async (options: RefreshOptions): Promise<Refresh> =>
-  new PackageDesk(options, await signerOf(options));
+  new PackageDesk(options, await pairOf(options, signerId), await pairOf(options, credentialSignerId));

@@ -93,14 +93,16 @@ async function handleKey(options: RegistrationOptions, message: IncomingMessage)
   const merchantId = pending.merchantId ?? options.merchantId;
   const keys = await keysOf(options, merchantId);
   if (!keys) return rejected('its merchant is not known here');
-  const key = unwrapMemberKey(options.agreement, keys, token, wrappedKey);
-  if (!key.ok) return rejected(`the key cannot be opened (at ${key.error.offset})`);
+  const opened = unwrapMemberKey(options.agreement, keys, token, wrappedKey);
+  if (!opened.ok) return rejected(`the key cannot be opened (at ${opened.error.offset})`);
+  const { memberKey: key, publicKey } = opened.value;
   const keyId = memberKeyId(options.crypto, merchantId, token);
   const bound = await options.host.members.register({
     phone: pending.phone,
     name: pending.name,
     keyId,
-    key: key.value,
+    key,
+    publicKey,
     merchantId: merchantId === options.merchantId ? '' : merchantId,
   });
   if (!bound.ok) return rejected(`refused: ${bound.error.code}`);
@@ -146,7 +148,8 @@ async function issueCoupon(
       detail: `coupon ${view.code} was issued, but its phone was blocked: issue another`,
     });
   const messageId = await options.port.send({ to: member.phone, text });
-  if (request.holder === 'host') await options.refresh.changed(member.memberCode);
+  // A card too: the phone's credential names the one that it may pay from.
+  await options.refresh.changed(member.memberCode);
   return ok({ code: view.code, messageId });
 }
 

@@ -230,7 +230,7 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
         return ok(viewOf(facts, member));
       });
     },
-    register: async ({ phone, name, keyId, key, merchantId = '' }) => {
+    register: async ({ phone, name, keyId, key, publicKey = null, merchantId = '' }) => {
       if (!isPhone(phone)) return refusal('input.malformed', 'phone');
       if (!isPlainText(name, 64)) return refusal('input.malformed', 'name');
       if (keyId.length !== keyIdBytes || key.length !== memberKeyBytes)
@@ -266,7 +266,7 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
           ...(owner ? [] : [put('member', member)]),
           put('memberKey', {
             ...{ id, memberId, kind: 'phone', state: 'active', blockedAtMs: null, wrapped },
-            registeredAtMs: nowMs,
+            ...{ registeredAtMs: nowMs, publicKey: publicKey ?? noKey, credential: noKey },
           }),
         ]);
         return ok(viewOf(facts, member));
@@ -274,7 +274,10 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
     },
     bind: async (memberCode, kind, id) => {
       if (!/^[0-9a-f]{16}$/.test(id)) return refusal('input.malformed', `${kind} id`);
-      const bound = { id, memberId: memberCode, kind, state: 'active' as const, blockedAtMs: null, wrapped: noKey };
+      const bound = {
+        ...{ id, memberId: memberCode, kind, state: 'active' as const, blockedAtMs: null, wrapped: noKey },
+        ...{ publicKey: noKey, credential: noKey },
+      };
       const plan = (need: Collector): void => {
         planMember(need, memberCode);
         need.get('memberKey', id);

@@ -44,6 +44,7 @@ export const policySchema = z.strictObject({
   phoneEarns: z.boolean().default(true),
   topUpMaxMinor: z.int().min(0).max(amountMinorMax).default(policyDefault.topUpMaxMinor),
   topUpBalanceMaxMinor: z.int().min(0).max(amountMinorMax).default(policyDefault.topUpBalanceMaxMinor),
+  credentialDays: z.int().min(0).max(90).default(policyDefault.credentialDays),
 });
 export const tiersSchema = z
   .array(
@@ -117,6 +118,9 @@ const defaults: { readonly [Name in Exclude<SettingName, 'realm'>]: SettingValue
   catalogueVersion: 0,
   directivesVersion: 0,
 };
+
+/** Under which the key pair that signs phones' credentials stands among the secrets: scalar(32) ‖ compressed point(33). */
+export const credentialSignerId = 'credentialSigner';
 
 /** A setting, or its default where it was never set. */
 export function setting<Name extends Exclude<SettingName, 'realm'>>(facts: Facts, name: Name): SettingValue<Name> {

@@ -237,13 +237,14 @@ export interface MemberAdmin {
   }): Answered<MemberView>;
   /**
    * Registers a phone's key; a phone number seen before gets the key added to the member it already is.
-   * `key` is 16 bytes and is wrapped at once. The same key id and key again: the same member. `record.conflict`: the id is taken.
+   * `key` is 16 bytes and is wrapped at once; `publicKey`: what credentials of this phone name, compressed; absent: it cannot sign. The same key id and key again: the same member. `record.conflict`: the id is taken.
    */
   register(request: {
     readonly phone: string;
     readonly name: string;
     readonly keyId: Bytes;
     readonly key: Bytes;
+    readonly publicKey?: Bytes | null;
     /** Empty: the host's own. `merchant.unknown` */
     readonly merchantId?: string;
   }): Answered<MemberView>;

@@ -528,6 +528,12 @@ const fourteenth = `
 ALTER TABLE record ADD COLUMN original TEXT;
 `;
 
+const fifteenth = `
+ALTER TABLE memberKey ADD COLUMN publicKey BLOB NOT NULL DEFAULT x'';
+ALTER TABLE memberKey ADD COLUMN credential BLOB NOT NULL DEFAULT x'';
+ALTER TABLE phonePackage ADD COLUMN renewAtMs INTEGER;
+`;
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
 export const migrations: readonly string[] = [
   first,
@@ -544,4 +550,5 @@ export const migrations: readonly string[] = [
   twelfth,
   thirteenth,
   fourteenth,
+  fifteenth,
 ];

@@ -3,6 +3,7 @@
  * and cut exactly where a case says, and then goes on as the case says. Shipped code but for network, reader and host store.
  * Must not judge what came of it; tearing-checks.ts does.
  */
+import { wellBehaved } from '../../../drivers/sim/phone/member-application.js';
 import { type InstructionName, SimulatedPhone, type Tear } from '../../../drivers/sim/phone/phone.js';
 import {
   type Membership,
@@ -326,7 +327,7 @@ export class CardHolder {
     this.#held = {
       ...{ name: 'phone', memory: this.memory, busy: false },
       application: {
-        misbehaviour: { wrongKey: false, replay: false, tearAfterBytes: null },
+        misbehaviour: wellBehaved,
         respond: (command) => {
           const answer = phone.respond(command);
           assert(!(answer instanceof Promise), 'nobody holds the answer back');

@@ -300,11 +300,28 @@ ephemeralPublic = compress(mul(int.from_bytes(ephemeralPrivate, "big"), G))
 secret = mul(int.from_bytes(merchantPrivate, "big") * int.from_bytes(ephemeralPrivate, "big"), G)[0].to_bytes(32, "big")
 derived = hkdf(secret, token.encode(), b"shouli member key 1" + ephemeralPublic + merchantPublic, 28)
 wrapped = ephemeralPublic + gcm(derived[:16], derived[16:], token.encode(), memberKey)
+# Of a phone that can sign: its own public key behind the member key.
+phonePoint = mul(0x5555, G)
+phonePublic = compress(phonePoint)
+wrappedKeys = ephemeralPublic + gcm(derived[:16], derived[16:], token.encode(), memberKey + phonePublic)
+assert len(f"SHOULI1 KEY {token} {b64(wrappedKeys)}") == 160
 
 head = f"SHOULI1 CPN {merchantId} SLC0000000000042 30000 CNY 1893456000 C"
 issueEnc, issueMac = cmac(memberKey, b"\x05" + head.encode()), cmac(memberKey, b"\x06" + head.encode())
 sealed = cbc(issueEnc, issueIv, pad(cardKeyId + cardKey + record1))
 issued = issueIv + sealed + cmac(issueMac, b"\x49" + head.encode() + issueIv + sealed)
+
+# --- the credential, and what the phone signs with it ---
+credentialSignerPoint = mul(0x4444, G)
+firstDay, lastDay = 20784, 20815
+unsigned = b"\x01" + applicationId[8:] + memberKeyId + phonePublic + u(firstDay, 2) + u(lastDay, 2) + b"\x03" + cardKeyId
+credentialSigned = b"shouli credential 1 " + unsigned
+credential = unsigned + sign(0x4444, credentialSigned)
+assert len(credential) == 127 and verify(credentialSignerPoint, credentialSigned, credential[63:])
+spend = tap(0, memberKeyId, memberKey, 3, context(b"S", 2000, 200))
+tapSigned = b"shouli tap 1 " + spend["transcript"] + spend["proof"]
+spend["signature"] = sign(0x5555, tapSigned)
+assert verify(phonePoint, tapSigned, spend["signature"])
 
 # --- content packages ---
 signerPrivate = u(0x3333, 32)
@@ -356,6 +373,7 @@ packageFull = package(1, 1, bytes(range(0x80, 0x90)), [
     coupon(44, 100, 0, 2),
     section(4, u(1893456000, 5) + u(len(title), 1) + title + utf("Cake 蛋糕")),
     section(5, u(0, 2) + u(2, 2)),
+    section(6, credential),
 ])
 # The third part lost, the others here; and the last part here alone.
 count = len(packageFull["parts"])
@@ -373,6 +391,8 @@ vectors = {
     "wrapKeyAndIv": derived, "wrappedKey": wrapped,
     "registrationMessage": f"SHOULI1 REG {merchantId} {token} {b64(merchantPublic)}",
     "keyMessage": f"SHOULI1 KEY {token} {b64(wrapped)}",
+    "phonePrivate": u(0x5555, 32), "phonePublic": phonePublic, "wrappedKeys": wrappedKeys,
+    "signingKeyMessage": f"SHOULI1 KEY {token} {b64(wrappedKeys)}",
     "applicationId": applicationId, "selectCommand": h("00a4040010") + applicationId + b"\0",
     "memberKey": memberKey, "memberKeyId": memberKeyId, "siteKey": siteKey, "cardKeyId": cardKeyId,
     "cardKey": cardKey, "recordKey": recordKey, "terminal": terminal, "transactionId": transactionId,
@@ -381,6 +401,8 @@ vectors = {
     "resultText": text.decode(), "issueIv": issueIv, "issueHead": head, "issuedCard": issued,
     "couponMessage": f"{head} {b64(issued)}",
     "hostCouponMessage": f"SHOULI1 CPN {merchantId} SLC0000000000043 5000 CNY 0 H",
+    "credentialSignerPrivate": u(0x4444, 32), "credentialSignerPublic": compress(credentialSignerPoint),
+    "credential": credential, "spend": spend,
     "signerPrivate": signerPrivate, "signerPublic": signerPublic,
     "packageFull": packageFull, "packageErase": packageErase, "packageForfeit": packageForfeit,
 }
