@@ -128,7 +128,7 @@ t.test('every request goes out as the protocol says, under the box’s certifica
       },
       offline: offlineLimitsDefault,
       blocked: ['SLC0000000000017'],
-      credentialKey: `02${'ab'.repeat(32)}`,
+      // No credentialKey: a host that knows no credentials yet.
       allowances: [],
     },
     '/v1/inquiry': { outcome: 'refused', code: 'credential.unknown' },
@@ -159,7 +159,7 @@ t.test('every request goes out as the protocol says, under the box’s certifica
   t.match(await http.inquire({ transactionId: idOf(1), credential }, 1_000), { value: { code: 'credential.unknown' } });
   const nonces = { terminalNonce: '00'.repeat(32), deviceNonce: '00'.repeat(32) };
   t.match(await http.signSmartTap({ collectorId: 1, ...nonces }, 1_000), { value: { code: 'pass.unknownKey' } });
-  t.match(await http.directives(7), { ok: true, value: { version: 2 } });
+  t.match(await http.directives(7), { ok: true, value: { version: 2, credentialKey: null } });
   t.match(await http.directives(null), { ok: true });
   t.match(await http.bell(2, 25_000), { ok: true, value: 3 });
   t.match(await http.requestAllowance({ reason: 'checkIn', code: 'SLM0000000000017' }), { value: { granted: 1 } });

@@ -181,13 +181,17 @@ const pointsEarnSchema = z.strictObject({
  * How the box decided a spend without the host: out of an allowance that it holds, or on the merchant's floor limit.
  * Absent: the host reserves, and a completion follows. Set: accepted for good at the counter, posted at once at the host.
  */
+const offlineBase = {
+  coveredMinor: z.int().min(1).max(amountMinorMax),
+  /**
+   * The phone's signature over this tap, r ‖ s, where the box verified the tap by its credential: by it the host holds the spend
+   * against the member even if the proof is worthless. Absent: the box had none.
+   */
+  signature: hexOf(64).optional(),
+};
 export const offlineSchema = z.discriminatedUnion('by', [
-  z.strictObject({
-    by: z.literal('allowance'),
-    allowanceId: transactionIdSchema,
-    coveredMinor: z.int().min(1).max(amountMinorMax),
-  }),
-  z.strictObject({ by: z.literal('floor'), coveredMinor: z.int().min(1).max(amountMinorMax) }),
+  z.strictObject({ by: z.literal('allowance'), allowanceId: transactionIdSchema, ...offlineBase }),
+  z.strictObject({ by: z.literal('floor'), ...offlineBase }),
 ]);
 export type OfflineDecision = z.infer<typeof offlineSchema>;
 /** Points pay `coveredMinor` of the bill; the rest is paid otherwise. Reserved at the host, posted by a completion. */

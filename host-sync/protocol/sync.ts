@@ -294,7 +294,10 @@ export const offlineLimitsSchema = z.strictObject({
   floorPerMemberDayCount: z.int().min(0).max(1_000_000),
   /** All members of this box together. */
   floorPerDayMinor: amountSchema,
-  /** Is nothing spent by a tap that no credential proves: neither by the box's own key of an allowance, nor by the site key alone? */
+  /**
+   * Does no tap spend that no credential proves: neither by the box's own key of an allowance, nor by the site key alone, nor on a
+   * floor limit? Nor does a coupon's code on a floor limit, which proves nobody; out of a slice of that very coupon it does.
+   */
   credentialOnly: z.boolean().default(false),
 });
 export type OfflineLimits = z.infer<typeof offlineLimitsSchema>;
@@ -351,7 +354,7 @@ export const directivesSchema = z.strictObject({
   /** Key ids and coupon codes that pay nothing any more, the newest first. */
   blocked: z.array(z.string().regex(/^([0-9a-f]{16}|SLC[0-9]{13})$/)).max(blockedMax),
   /** The compressed P-256 key that signs phones' credentials, for all merchants of this host; null: none is taken. */
-  credentialKey: hexOf(33).nullable(),
+  credentialKey: hexOf(33).nullable().default(null),
   /** All that this terminal may spend; one it holds that is not here is to be given back. */
   allowances: z.array(allowanceSchema).max(allowancesMax),
   catalogueVersion: z.int().min(0),

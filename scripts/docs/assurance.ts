@@ -67,7 +67,7 @@ export function assurancePage(): string {
     ...rows,
     '',
     'Without the host a tap counts as proven only where the box itself has verified it. A card or a host-held value is not spent by less, but',
-    'on a floor limit of a merchant that gives phones no credentials. At the sync the host verifies the cryptogram of every tap.',
+    'on a floor limit of a merchant that does not want the credential alone. At the sync the host verifies the cryptogram of every tap.',
     '',
     '| the box verifies a tap by | which is |',
     '|---|---|',

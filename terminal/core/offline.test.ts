@@ -24,11 +24,12 @@ const coupon = (remaining: number, limitCategory: string | null = null): HeldAll
     ...{ limitCategory, limitProducts: null },
   },
 });
-const proved: OfflineReading['tap'] = { proofs: ['localKey'], missing: 'credential.wrongProof' };
-const unproved: OfflineReading['tap'] = { proofs: [], missing: 'credential.wrongProof' };
+const proved: OfflineReading['tap'] = { proofs: ['localKey'], missing: 'credential.wrongProof', signature: null };
+const signed = '5a'.repeat(64);
+const signatureOf = (proofs: readonly OfflineProof[]) => (proofs.includes('credential') ? signed : null);
+const unproved: OfflineReading['tap'] = { proofs: [], missing: 'credential.wrongProof', signature: null };
 const quiet: OfflineReading = {
   ...{ limits: offlineLimitsDefault, allowances: [], isBlocked: false, floorTodayMinor: 0, tap: proved },
-  credentialsGiven: false,
   usage: { earns: 0, earnPoints: 0, allowanceUses: 0, floorUses: 0, floorMinor: 0 },
   ...{ nowMs: 500, lastContactMs: 400, categories: [] },
 };
@@ -82,30 +83,42 @@ t.test(
     const reading = { ...quiet, allowances: [points(600)] };
     const by = (proofs: readonly OfflineProof[], credentialOnly: boolean, more: Partial<OfflineReading> = {}) =>
       offerOffline(spend, tap, {
-        ...{ ...reading, tap: { proofs, missing: 'credential.missing' }, credentialsGiven: true },
+        ...{ ...reading, tap: { proofs, missing: 'credential.missing', signature: signatureOf(proofs) } },
         limits: { ...floor, credentialOnly },
         ...more,
       });
     const no = refused('credential.missing');
-    t.match(by(['credential'], false), { decision: { by: 'allowance' } });
-    t.match(by(['localKey'], false), { decision: { by: 'allowance' } });
+    t.match(
+      by(['credential'], false),
+      { decision: { by: 'allowance', signature: signed } },
+      'with what the phone signed',
+    );
+    t.match(by(['localKey'], false), { decision: { by: 'allowance', signature: undefined } });
     t.match(by([], false), no);
     t.match(by(['siteKey'], false), no, 'the site’s key is for cards');
     t.match(by(['localKey'], true), no);
     t.match(by(['credential'], true), { decision: { by: 'allowance' } });
     const bare = { allowances: [] };
-    t.match(by([], false, bare), no, 'no floor limit for an unverified phone either');
-    t.match(by(['credential'], true, bare), { decision: { by: 'floor' } });
-    t.match(by([], true, { ...bare, credentialsGiven: false }), no);
-    t.match(by([], false, { ...bare, credentialsGiven: false }), { decision: { by: 'floor' } });
     t.match(
-      offerOffline(earn, tap, { ...reading, tap: unproved, credentialsGiven: true }),
-      { offer: 'pays' },
-      'an earn waits for the host',
+      by([], false, bare),
+      { decision: { by: 'floor', signature: undefined } },
+      'the merchant has chosen its risk',
     );
-    t.match(offerOffline(pay, code, { ...reading, tap: null, credentialsGiven: true, allowances: [coupon(30_000)] }), {
-      decision: { by: 'allowance' },
-    });
+    t.match(by(['credential'], false, bare), { decision: { by: 'floor', signature: signed } });
+    t.match(by(['credential'], true, bare), { decision: { by: 'floor', signature: signed } });
+    t.match(by([], true, bare), no, 'no floor limit for an unverified phone');
+    t.match(offerOffline(earn, tap, { ...reading, tap: unproved }), { offer: 'pays' }, 'an earn waits for the host');
+    const coded = { ...reading, tap: null, limits: { ...floor, credentialOnly: true } };
+    t.match(
+      offerOffline(pay, code, { ...coded, allowances: [coupon(30_000)] }),
+      { decision: { by: 'allowance' } },
+      'the slice of a coupon is its bearer’s',
+    );
+    t.match(
+      offerOffline(pay, { method: 'couponCode', code: 'SLC9999999999999' }, { ...coded, allowances: [] }),
+      refused('credential.tooWeak'),
+      'an invented code has no limit of its own',
+    );
   },
 );
 

@@ -18,9 +18,12 @@ export interface OfflineReading {
   /** Minor units that all members together got on floor limits on this day. */
   readonly floorTodayMinor: number;
   /** What a tap was verified by here, and why by nothing more. null: a code, which proves nothing and needs nothing. */
-  readonly tap: { readonly proofs: readonly OfflineProof[]; readonly missing: ErrorCode } | null;
-  /** Does this merchant give phones credentials? Then no tap spends unverified, not even on a floor limit. */
-  readonly credentialsGiven: boolean;
+  readonly tap: {
+    readonly proofs: readonly OfflineProof[];
+    readonly missing: ErrorCode;
+    /** The phone's own over this tap, 64 bytes in hex, where the credential is among the proofs; the record carries it to the host. */
+    readonly signature: string | null;
+  } | null;
   /** The box's best knowledge of the time: under a doubtful clock the latest that it has stored. */
   readonly nowMs: number;
   /** null: not known; counts and amounts bind all the same. */
@@ -127,10 +130,14 @@ function offerAllowance(request: SaleRequest, credential: Credential, reading: O
   const { amount, coveredMinor } = best.paid;
   return {
     offer: 'pays',
-    decision: { by: 'allowance', allowanceId: id, coveredMinor },
+    decision: { by: 'allowance', allowanceId: id, coveredMinor, ...signedBy(reading) },
     use: { subject: subjectOf(credential), kind: 'allowance', points: 0, minor: coveredMinor, allowanceId: id, amount },
   };
 }
+
+/** What of the tap the record carries besides its proof. */
+const signedBy = ({ tap }: OfflineReading): { readonly signature?: string } =>
+  tap === null || tap.signature === null ? {} : { signature: tap.signature };
 
 /** Why this tap is not verified well enough to spend by it; null: it is, or it is none. */
 function whyUnproven(request: SaleRequest, { tap, limits }: OfflineReading): ErrorCode | null {
@@ -139,8 +146,8 @@ function whyUnproven(request: SaleRequest, { tap, limits }: OfflineReading): Err
 }
 
 /**
- * On the merchant's floor limit: nobody knows whether it is there; the overspend is the merchant's risk, named at sync. Who it is
- * has to be known where phones have credentials: else each invented phone would have a limit of its own.
+ * On the merchant's floor limit: nobody knows whether it is there; the overspend is the merchant's risk, named at sync. Under
+ * `credentialOnly` it has to be known who it is: else each invented phone, and each invented code, has a limit of its own.
  */
 function offerFloor(request: SaleRequest, credential: Credential, reading: OfflineReading): OfflineOffer | null {
   const { limits, usage, floorTodayMinor } = reading;
@@ -150,7 +157,8 @@ function offerFloor(request: SaleRequest, credential: Credential, reading: Offli
       ? serviceOf(request).accepted(null, null).coveredMinor
       : request.bill.totalMinor;
   if (coveredMinor < 1) return null;
-  const unproven = reading.credentialsGiven || limits.credentialOnly ? whyUnproven(request, reading) : null;
+  if (limits.credentialOnly && reading.tap === null) return refuse('credential.tooWeak');
+  const unproven = limits.credentialOnly ? whyUnproven(request, reading) : null;
   if (unproven) return refuse(unproven);
   const isWithin =
     coveredMinor <= limits.floorPerSaleMinor &&
@@ -160,7 +168,7 @@ function offerFloor(request: SaleRequest, credential: Credential, reading: Offli
   if (!isWithin) return refuse('offline.limit');
   return {
     offer: 'pays',
-    decision: { by: 'floor', coveredMinor },
+    decision: { by: 'floor', coveredMinor, ...signedBy(reading) },
     use: {
       subject: subjectOf(credential),
       kind: 'floor',

@@ -89,7 +89,7 @@ export interface CardLinksPorts {
   ) => { readonly hostReachable: boolean; readonly offlineOffer: OfflineOffer | null };
   /** Without the host: is the phone to sign this tap by its credential? */
   readonly wantsSignature: (operation: Operation, tap: Tap) => boolean;
-  /** Without the host: why nothing is paid from a card whose key the site key has verified; null: it may be. */
+  /** Without the host: why nothing is paid from a card under the site key, before that key has verified it; null: nothing speaks against it. */
   readonly cardRefusal: (tap: Tap) => ErrorCode | null;
   /** A key id or coupon code that pays nothing any more. */
   readonly isBlocked: (name: string) => boolean;

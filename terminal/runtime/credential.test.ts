@@ -8,6 +8,7 @@ import {
   dayOf,
   encodeUnsigned,
   type PhoneCredential,
+  tapSignedBytes,
 } from '../../drivers/protocols/member/credential.js';
 import { encodeContext, merchantTag } from '../../drivers/protocols/member/layout.js';
 import { localKey, verifyPhoneProof } from '../../drivers/protocols/member/proof.js';
@@ -15,7 +16,7 @@ import type { PhoneEvent } from '../../drivers/sim/phone/phone.js';
 import { SimulatedPhone } from '../../drivers/sim/phone/phone.js';
 import { signP256 } from '../../drivers/sim/phone/phone-crypto.js';
 import { type Membership, newPhoneState, VolatileMemory, withMembership } from '../../drivers/sim/phone/phone-state.js';
-import { transactionIdBytes } from '../../host-sync/protocol/record.js';
+import { type TapCredential, transactionIdBytes } from '../../host-sync/protocol/record.js';
 import {
   type Allowance,
   allowanceBytes,
@@ -115,6 +116,18 @@ async function sell(box: BoxDouble, phone: SimulatedPhone, service: Parameters<B
   return outcome;
 }
 
+/** What phone and box said for 200 points of 50.00, as the record tells it. */
+function transcriptIn({ transactionId }: { readonly transactionId: TransactionId }, tap: TapCredential) {
+  const context = encodeContext({
+    ...{ transactionId: transactionIdBytes(transactionId), terminal: hex(terminalId.slice(2)) },
+    ...{ operation: 'spend', amountMinor: 5_000, currency: 'CNY', points: 200 },
+  });
+  return {
+    ...{ key: tap.key, keyId: hex(tap.keyId), terminalNonce: hex(tap.terminalNonce) },
+    ...{ phoneNonce: hex(tap.phoneNonce), counter: tap.counter, context },
+  };
+}
+
 t.test(
   'out of a slice: the phone signs, the box verifies, and the record carries what the host verifies again',
   async (t) => {
@@ -125,18 +138,9 @@ t.test(
     const [record] = box.records;
     if (record?.kind !== 'pointsSpend' || record.credential.method !== 'tap') throw new Error('a spend by a tap');
     t.match(record, { offline: { by: 'allowance', allowanceId: slice, coveredMinor: 200 } });
-    const { keyId, terminalNonce, phoneNonce, counter, proof } = record.credential;
-    const context = encodeContext({
-      ...{ transactionId: transactionIdBytes(record.transactionId), terminal: hex(terminalId.slice(2)) },
-      ...{ operation: 'spend', amountMinor: 5_000, currency: 'CNY', points: 200 },
-    });
-    const transcript = {
-      ...{ key: 'member' as const, keyId: hex(keyId), terminalNonce: hex(terminalNonce) },
-      ...{ phoneNonce: hex(phoneNonce), counter, context },
-    };
     const memberKey = hex(box.host.membership(number).memberKey);
     t.ok(
-      verifyPhoneProof(nativeCrypto, memberKey, transcript, hex(proof)),
+      verifyPhoneProof(nativeCrypto, memberKey, transcriptIn(record, record.credential), hex(record.credential.proof)),
       'the cryptogram under the signature is good',
     );
   },
@@ -253,19 +257,46 @@ t.test('the key that came with a slice is enough, unless the merchant wants the 
   );
 });
 
-t.test('a floor limit is nobody’s who is not verified, where phones have credentials', async (t) => {
-  const floor = { floorPerSaleMinor: 6_000, floorPerMemberDayMinor: 9_000, floorPerMemberDayCount: 5 };
-  const offline = { ...offlineLimitsDefault, ...floor, floorPerDayMinor: 20_000 };
+const floor = { floorPerSaleMinor: 6_000, floorPerMemberDayMinor: 9_000, floorPerMemberDayCount: 5 };
+const floors = { ...offlineLimitsDefault, ...floor, floorPerDayMinor: 20_000 };
+t.test('a floor limit is nobody’s who is not verified, where the merchant says so', async (t) => {
+  const offline = { ...floors, credentialOnly: true };
   const box = await away(t, { directives: { allowances: [], offline } });
   t.match(await sell(box, held(box.host.membership(number)).phone), { code: 'credential.missing' });
+  const { transactionId } = await box.start({ service: 'couponHost' }, { purchase, code: coupon });
+  t.match((await box.ended(transactionId)).outcome, { result: 'refused', code: 'credential.tooWeak' }, 'nor a code’s');
   t.match(await sell(box, phoneOf(box).phone), { result: 'accepted', authority: 'floor', coveredMinor: 200 });
-  hand(box, { directives: { allowances: [], offline, credentialKey: null } });
+  hand(box, { directives: { allowances: [], offline: floors } });
   t.match(
     await sell(box, held(box.host.membership(number)).phone),
     { result: 'accepted', authority: 'floor' },
-    'a merchant that gives none has chosen its risk',
+    'phones that have no credential yet spend as before',
   );
 });
+
+t.test(
+  'a worthless proof under a good signature: the box cannot judge it, and keeps what the phone signed',
+  async (t) => {
+    const ways: readonly Wish[] = [
+      {},
+      { directives: { allowances: [], offline: floors } },
+      { directives: { allowances: [], offline: { ...floors, credentialOnly: true } } },
+    ];
+    for (const wish of ways) {
+      const box = await away(t, wish);
+      const { phone } = phoneOf(box);
+      phone.misbehave({ wrongKey: true });
+      t.match(await sell(box, phone), { result: 'accepted' });
+      const [record] = box.records;
+      if (record?.kind !== 'pointsSpend' || record.credential.method !== 'tap') throw new Error('a spend by a tap');
+      const signed = tapSignedBytes(transcriptIn(record, record.credential), hex(record.credential.proof));
+      t.ok(nativeCrypto.verifyP256(own.publicKey, signed, hex(record.offline?.signature ?? '')), 'it is in the record');
+      const memberKey = hex(box.host.membership(number).memberKey);
+      const proof = hex(record.credential.proof);
+      t.notOk(verifyPhoneProof(nativeCrypto, memberKey, transcriptIn(record, record.credential), proof), 'worthless');
+    }
+  },
+);
 
 const card = { service: 'couponCard' } as const;
 t.test(

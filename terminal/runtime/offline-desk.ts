@@ -75,7 +75,6 @@ export class OfflineDesk {
       usage: store.offlineUsage(subject, day),
       floorTodayMinor: isSpend ? store.offlineUsage(null, day).floorMinor : 0,
       tap: tap && isSpend ? this.#verified(tap, allowances) : null,
-      credentialsGiven: directives.credentialKey !== null,
       nowMs: this.ports.clock.bestKnownMs(),
       lastContactMs: this.lastContactMs(),
       categories: request.bill.lines.map((line) =>
@@ -97,7 +96,7 @@ export class OfflineDesk {
   #verified(tap: Tap, allowances: readonly AllowanceRow[]): NonNullable<OfflineReading['tap']> {
     const local = this.#localProof(tap, allowances);
     // A key that is held here and not proved: no other proof makes that good, and the host would refuse it.
-    if (local === false) return { proofs: [], missing: 'credential.wrongProof' };
+    if (local === false) return { proofs: [], missing: 'credential.wrongProof', signature: null };
     const refusal = this.#credentialRefusal(tap, 'hostHeld');
     const proofs: readonly OfflineProof[] = [
       ...(local ? (['localKey'] as const) : []),
@@ -105,7 +104,12 @@ export class OfflineDesk {
     ];
     const directives = this.ports.store.directives();
     const isWanted = directives?.credentialKey != null || directives?.offline.credentialOnly === true;
-    return { proofs, missing: isWanted && refusal !== null ? refusal : 'credential.wrongProof' };
+    const missing = isWanted && refusal !== null ? refusal : 'credential.wrongProof';
+    return {
+      proofs,
+      missing,
+      signature: refusal === null && tap.signed?.ok ? toHex(tap.signed.value.signature) : null,
+    };
   }
 
   /** Why the phone's credential does not prove this tap; null: it does. A clock in doubt would make an ended one good again. */
@@ -133,7 +137,7 @@ export class OfflineDesk {
     return directives.offline.credentialOnly || this.#localProof(tap, held) === null;
   }
 
-  /** Why a card whose key the site key has verified is not paid from without the host; null: it may be. */
+  /** Why a card is not paid from under the site key; null: nothing here speaks against it. The card's own proof the caller verifies by that key. */
   cardRefusal(tap: Tap): ErrorCode | null {
     const { store } = this.ports;
     if (store.isBlocked(toHex(tap.memberKeyId))) return 'credential.blocked';

@@ -122,7 +122,7 @@ export function apply(facts: Facts, record: RecordBody, context: ApplyContext): 
   const outcome = decide(draft, record, context);
   const answer = toAnswer(record.transactionId, outcome);
   if (outcome.outcome === 'later') return { answer, postings: [], writes: [], tap: null };
-  const tap = tapUsed(record, outcome, context);
+  const tap = tapUsed(facts, record, outcome, context);
   return {
     answer,
     postings: draft.postings,
@@ -146,8 +146,12 @@ function decide(draft: Draft, record: RecordBody, context: ApplyContext): Outcom
   return outcome;
 }
 
-/** A tap, a rotating code or a pass's answer counts as used once it held, whatever came of it after. */
+/**
+ * A tap, a rotating code or a pass's answer counts as used once it held, whatever came of it after. A counter that a phone used
+ * for two taps stays the first one's, also where the second is settled by the phone's signature.
+ */
 function tapUsed(
+  facts: Facts,
   record: RecordBody,
   outcome: Exclude<Outcome, { outcome: 'later' }>,
   context: ApplyContext,
@@ -172,5 +176,8 @@ function tapUsed(
     'bill.wrongTotal',
     'original.unknown',
   ];
-  return outcome.outcome === 'refused' && unproven.includes(outcome.code) ? null : usedKey(record.credential, context);
+  if (outcome.outcome === 'refused' && unproven.includes(outcome.code)) return null;
+  const used = usedKey(record.credential, context);
+  const isAgain = record.credential.method === 'tap' && used !== null && facts.find('record', 'tap', used).length > 0;
+  return isAgain ? null : used;
 }

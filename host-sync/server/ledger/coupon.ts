@@ -12,7 +12,7 @@ import { accepted, couponBalances, noBalances, type Outcome, refused } from './a
 import { billAddsUp, eligibleMinor, type Priced, planBill, priceBill } from './catalogue.js';
 import type { ApplyContext, Openers } from './context.js';
 import { planCouponAccounts, refreshCoupon } from './coupon-accounts.js';
-import { identify, planCredential, situationOf } from './credential.js';
+import { holdAgainst, identify, planCredential, situationOf } from './credential.js';
 import type { Draft } from './draft.js';
 import type { Collector, Facts } from './facts.js';
 import type { Identity } from './identified.js';
@@ -99,6 +99,7 @@ export function applyDeduct(draft: Draft, record: RecordOf<'couponDeduct'>, cont
     return refused('credential.tooWeak', 'a host-held coupon is paid with the phone or its own code');
   const who = identify(draft, record, credential, context);
   if (!who.ok) return refused(who.code);
+  if (who.misuse && credential.method === 'tap') holdAgainst(draft, record, credential.keyId, who.misuse);
   if (record.offline) return applyOfflineDeduct(draft, record, record.offline, who.identity);
   const bill = priceBill(draft, record.bill, record.atWallMs, record.clockDoubtful, context);
   if (!bill.ok) return refused(bill.code, bill.detail);

@@ -3,6 +3,7 @@
  * Pure. Must not decide what the member may do with it beyond how strong it is.
  */
 
+import { tapSignedBytes } from '../../../drivers/protocols/member/credential.js';
 import { encodeContext, type Operation, type PresentationContext } from '../../../drivers/protocols/member/layout.js';
 import { cardKey, type Transcript, verifyPhoneProof } from '../../../drivers/protocols/member/proof.js';
 import { handleOf, screenCodeHolds } from '../../../drivers/protocols/screen-code/screen-code.js';
@@ -18,8 +19,9 @@ import {
   transactionIdBytes,
 } from '../../protocol/record.js';
 import type { ApplyContext, Openers, OpenPass, PassOpening } from './context.js';
+import type { Draft } from './draft.js';
 import type { Collector, Facts } from './facts.js';
-import { type Identified, type Occasion, refusal, wasBefore } from './identified.js';
+import { type Identified, type Misuse, type Occasion, refusal, wasBefore } from './identified.js';
 import { identifyTag, messageKey, planTag } from './tag.js';
 
 /** A tap as it is used up: exact for all time, so that a late batch is never taken for a replay. */
@@ -150,9 +152,14 @@ export function contextOf(record: RecordBody, originalCurrency: string | null): 
   );
 }
 
+/** The phone's signature over a spend that a box decided by its credential, 64 bytes in hex; null: it has none. */
+const signatureOf = (record: RecordBody): string | null =>
+  record.kind === 'pointsSpend' || record.kind === 'couponDeduct' ? (record.offline?.signature ?? null) : null;
+
 /**
- * Who presented this credential. A tap must prove its key over the record's own context and its counter must be unused.
- * A key that was blocked after the sale still earns what was earned before.
+ * Who presented this credential. A tap must prove its key over the record's own context and its counter must be unused; one that
+ * does neither counts all the same where the phone signed it, see `identifyTap`. A key that was blocked after the sale still earns
+ * what was earned before.
  */
 export function identify(
   facts: Facts,
@@ -162,7 +169,9 @@ export function identify(
   originalCurrency: string | null = null,
 ): Identified {
   const shown = credential.method === 'tap' ? contextOf(record, originalCurrency) : null;
-  return identifyFor(facts, record, credential, context, shown);
+  return credential.method === 'tap'
+    ? identifyTap(facts, record, credential, context, shown, signatureOf(record))
+    : identifyFor(facts, record, credential, context, shown);
 }
 
 /** The same for any occasion. `shown`: the 40 bytes that a tap must have proved for; null without a tap. */
@@ -191,16 +200,69 @@ export function identifyFor(
   if (credential.method === 'sunTag' || credential.method === 'tagUid')
     return identifyTag(facts, record, credential, context);
   if (credential.method !== 'tap') return identifyPass(facts, record, credential, context);
-  const key = keyOfTap(facts, credential, context);
+  return identifyTap(facts, record, credential, context, shown, null);
+}
+
+/**
+ * Whose tap this is. `signature`: the phone's own, in hex, over a tap that a box without its host took by the credential; null:
+ * none. Where it holds, the member has agreed to this very spend and got what it pays for. A proof that is none, a counter that
+ * was used before, or the block that such a tap led to then help nobody: it counts, and `misuse` says what was wrong with it.
+ */
+function identifyTap(
+  facts: Facts,
+  record: Occasion,
+  tap: TapCredential,
+  context: ApplyContext,
+  shown: Bytes | null,
+  signature: string | null,
+): Identified {
+  const key = keyOfTap(facts, tap, context);
   if (!key || !shown) return refusal('credential.unknown');
-  const memberKey = credential.key === 'member' ? facts.get('memberKey', credential.keyId) : undefined;
-  if (memberKey?.state === 'blocked' && !wasBefore(record, memberKey.blockedAtMs)) return refusal('credential.blocked');
-  if (!verifyPhoneProof(context.crypto, key, transcriptOf(credential, shown), hex(credential.proof)))
-    return refusal('credential.wrongProof', true);
-  if (facts.find('record', 'tap', tapKey(credential)).length > 0) return refusal('credential.replayed', true);
-  if (memberKey) return { ok: true, identity: { memberId: memberKey.memberId, coupon: null } };
-  const coupon = facts.find('coupon', 'cardKeyId', credential.keyId)[0] ?? null;
+  const memberKey = tap.key === 'member' ? facts.get('memberKey', tap.keyId) : undefined;
+  const transcript = transcriptOf(tap, shown);
+  const isSigned = (): boolean =>
+    memberKey !== undefined &&
+    signature !== null &&
+    context.crypto.verifyP256(memberKey.publicKey, tapSignedBytes(transcript, hex(tap.proof)), hex(signature));
+  const isBlocked = memberKey?.state === 'blocked' && !wasBefore(record, memberKey.blockedAtMs);
+  if (isBlocked && (memberKey.misusedAtMs === null || !isSigned())) return refusal('credential.blocked');
+  const misuse = misuseOf(facts, tap, verifyPhoneProof(context.crypto, key, transcript, hex(tap.proof)));
+  if (misuse && !isSigned()) return refusal(misuse, true);
+  if (memberKey)
+    return { ok: true, identity: { memberId: memberKey.memberId, coupon: null }, ...(misuse && { misuse }) };
+  const coupon = facts.find('coupon', 'cardKeyId', tap.keyId)[0] ?? null;
   return { ok: true, identity: { memberId: coupon?.memberId ?? null, coupon } };
+}
+
+const misuseOf = (facts: Facts, tap: TapCredential, isProven: boolean): Misuse | null => {
+  if (!isProven) return 'credential.wrongProof';
+  return facts.find('record', 'tap', tapKey(tap)).length > 0 ? 'credential.replayed' : null;
+};
+
+/**
+ * A phone that signed for a tap that is none: a person hears of it, its key pays nothing any more, and boxes are told. What it
+ * signed elsewhere meanwhile is settled as well.
+ */
+export function holdAgainst(
+  draft: Draft,
+  record: RecordOf<'pointsSpend' | 'couponDeduct'>,
+  keyId: string,
+  misuse: Misuse,
+): void {
+  draft.alarm(
+    misuse,
+    record.terminalId,
+    record.transactionId,
+    `a ${record.kind}, settled since the phone signed it; its key is blocked`,
+  );
+  const key = draft.get('memberKey', keyId);
+  if (!key || (key.state === 'blocked' && key.misusedAtMs !== null)) return;
+  draft.put('memberKey', {
+    ...{ ...key, state: 'blocked', misusedAtMs: draft.atMs },
+    blockedAtMs: key.blockedAtMs ?? draft.atMs,
+  });
+  const version = draft.get('setting', 'directivesVersion');
+  draft.put('setting', { id: 'directivesVersion', value: String(Number(version?.value ?? 0) + 1) });
 }
 
 /** Was it used up before? An inquiry uses up what it was asked with, but leaves one sale at the same terminal. */

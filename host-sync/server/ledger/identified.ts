@@ -11,8 +11,14 @@ export interface Identity {
   /** The coupon that was named by its code or lives on the card that proved. */
   readonly coupon: Row<'coupon'> | null;
 }
+export type Misuse = 'credential.wrongProof' | 'credential.replayed';
 export type Identified =
-  | { readonly ok: true; readonly identity: Identity }
+  | {
+      readonly ok: true;
+      readonly identity: Identity;
+      /** What is wrong with a tap that counts all the same, since its phone signed for it; absent: nothing. */
+      readonly misuse?: Misuse;
+    }
   | { readonly ok: false; readonly code: RefusalCode; readonly alarm: boolean };
 
 export const refusal = (code: RefusalCode, alarm = false): Identified => ({ ok: false, code, alarm });

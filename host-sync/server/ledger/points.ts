@@ -18,7 +18,7 @@ import { planAllowance, postOffline } from './allowance.js';
 import { accepted, later, memberBalances, type Outcome, refused } from './answer.js';
 import { billAddsUp } from './catalogue.js';
 import type { ApplyContext, Openers } from './context.js';
-import { identify, planCredential, situationOf } from './credential.js';
+import { holdAgainst, identify, planCredential, situationOf } from './credential.js';
 import type { Draft } from './draft.js';
 import type { Collector, Facts } from './facts.js';
 import {
@@ -116,6 +116,7 @@ export function applySpend(draft: Draft, record: RecordOf<'pointsSpend'>, contex
   if (!billAddsUp(record.bill)) return refused('bill.wrongTotal');
   const who = identify(draft, record, record.credential, context);
   if (!who.ok) return refused(who.code);
+  if (who.misuse && credential.method === 'tap') holdAgainst(draft, record, credential.keyId, who.misuse);
   const tapped = who.identity.memberId === null ? undefined : draft.get('member', who.identity.memberId);
   const home = membershipOf(draft, record, who.identity.memberId);
   if (record.offline)

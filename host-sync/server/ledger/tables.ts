@@ -284,6 +284,8 @@ export const tables = {
       publicKey: bytes,
       /** The credential that was made for it last; empty: none. */
       credential: bytes,
+      /** When its phone was found to have signed for a proof that is none, and was blocked for it; null: never, or let in again since. */
+      misusedAtMs: integerOrNull,
     },
     lookups: ['memberId', 'state'],
   },

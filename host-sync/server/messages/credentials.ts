@@ -22,6 +22,8 @@ import type { CouponView, MemberView } from '../service/types.js';
 import type { HostStore } from '../storage/port.js';
 
 const dayMs = 86_400_000;
+/** It counts from this many days before its issue: a box's clock may be a little behind this host's at midnight. */
+const daysBehind = 1;
 
 export interface CredentialParts {
   readonly store: HostStore;
@@ -30,12 +32,13 @@ export interface CredentialParts {
   readonly signer: KeyPair;
 }
 
-/** When another one is due: when a third of its days is left. */
+/** When another one is due: when a third of its days from its issue is left, but not on the day of its issue. */
 export function renewalOf(credential: Bytes): number {
   const decoded = decodeCredential(credential);
   if (!decoded.ok) return 0;
   const { firstDay, lastDay } = decoded.value.credential;
-  return (lastDay - Math.ceil((lastDay - firstDay) / 3)) * dayMs;
+  const issueDay = firstDay + daysBehind;
+  return Math.max(issueDay + 1, lastDay - Math.ceil((lastDay - issueDay) / 3)) * dayMs;
 }
 
 /** The card in the member's phone: the newest that is not blocked. */
@@ -45,12 +48,14 @@ function cardOf(coupons: readonly CouponView[]): Bytes | null {
   return newest ? hex(newest) : null;
 }
 
-/** Is the one that is kept still what would be made now, and far enough from its end? */
+/** Is the one that is kept still what would be made now, and far enough from its end or no nearer to it than another one? */
 function isGood({ crypto, signer }: CredentialParts, kept: Bytes, wanted: PhoneCredential, nowMs: number): boolean {
   const decoded = decodeCredential(kept);
-  if (!decoded.ok || nowMs >= renewalOf(kept)) return false;
+  if (!decoded.ok) return false;
   const { credential, signature } = decoded.value;
   const { firstDay, lastDay } = credential;
+  const isLater = firstDay !== wanted.firstDay || lastDay !== wanted.lastDay;
+  if (nowMs >= renewalOf(kept) && isLater) return false;
   const isSame = equalBytes(encodeUnsigned({ ...wanted, firstDay, lastDay }), kept.subarray(0, -signature.length));
   // A merchant that shortens the life means those that are out as well.
   const isShort = lastDay <= wanted.lastDay && firstDay <= wanted.firstDay;
@@ -76,12 +81,13 @@ export async function credentialFor(
     (facts) => {
       const key = facts.get('memberKey', keyId);
       if (key?.kind !== 'phone' || key.state !== 'active' || key.publicKey.length === 0) return null;
+      // A clock that no credential can name: what the phone has stands, and nothing is signed.
+      if (today < daysBehind || today > dayMax) return key.credential.length > 0 ? key.credential : null;
       const wanted: PhoneCredential = {
         merchantTag: merchantTag(crypto, merchant),
         memberKeyId: hex(keyId),
         publicKey: key.publicKey,
-        // A box's clock may be a little behind this host's at midnight.
-        firstDay: today - 1,
+        firstDay: today - daysBehind,
         lastDay: Math.min(today + policy.credentialDays, dayMax),
         uses: credentialUse.hostHeld | (cardKeyId ? credentialUse.card : 0),
         cardKeyId,

@@ -33,6 +33,8 @@ const lose = (host: TestHost, lost: (part: number) => boolean): void => {
 
 async function joined(host: TestHost): Promise<MessagedPhone> {
   const held = newPhone(number);
+  // Where credentials are given a phone gets its first package by itself: credentials.test.ts.
+  await host.run('policy.set', { credentialDays: 0 });
   await host.run('member.register', { phone: number, name: '张三' });
   await talk(host, held);
   return held;
@@ -54,7 +56,7 @@ t.test('a package is made, sent, shown and confirmed; its texts are not logged',
     expiresAtMs: Date.now() + 86_400_000,
   });
   await talk(host, held);
-  t.equal(await packageOf(host), null, 'no member gets one before somebody asks for it');
+  t.equal(await packageOf(host), null, 'a merchant that gives no credentials: no member gets one before somebody asks');
   const sent = await host.run<PackageView>('member.refresh', { who: number });
   t.match(sent, { version: 1, kind: 'full', state: 'sent', waiting: 0, messages: sent.parts, haveVersion: 0 });
   t.same(

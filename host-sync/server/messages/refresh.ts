@@ -22,7 +22,7 @@ import type { Clock, Crypto, KeyAgreement, KeyPair, Random, WalletCrypto } from 
 import { err, ok } from '../../../terminal/kernel/result.js';
 import { put, type WorkingSet } from '../ledger/facts.js';
 import type { Row } from '../ledger/tables.js';
-import { credentialSignerId, planContext, raiseDirectives } from '../service/settings.js';
+import { planContext, putSetting, raiseDirectives, setting } from '../service/settings.js';
 import type { Answered, CouponView, Host, MemberView } from '../service/types.js';
 import type { HostStore } from '../storage/port.js';
 import type { HostVault } from '../vault.js';
@@ -32,6 +32,7 @@ import { fullContent } from './package-content.js';
 import type { Handling, IncomingMessage, MessagePort } from './port.js';
 
 const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
 /** After so long without a word from the phone its last part is sent again, which it answers with what it has or lacks. */
 export const remindAfterMs: readonly number[] = [hourMs, 6 * hourMs, 24 * hourMs, 72 * hourMs, 168 * hourMs];
 /** A package's parts may be sent so many times over, with its reminders: then it is given up until a person asks again. */
@@ -48,7 +49,9 @@ const renewalsEveryMs = hourMs;
 /** Coupons of one member that are looked at. */
 const couponsMax = 999;
 const membersPerPage = 500;
+/** Under which the key pairs stand among the secrets, each as scalar(32) ‖ compressed point(33). */
 const signerId = 'packageSigner';
+const credentialSignerId = 'credentialSigner';
 
 type PackageRow = Row<'phonePackage'>;
 
@@ -65,7 +68,7 @@ export interface Refresh {
   requestAll(): Answered<{ readonly members: number }>;
   /** What a phone shows has changed: a package in some time, where the member has ever had one. */
   changed(memberCode: string): Promise<void>;
-  /** A phone was registered: what another one of the member showed, this one is sent now. */
+  /** A phone was registered: what another one of the member showed, this one is sent now; and its credential, where it can sign. */
   phoneRegistered(memberCode: string): Promise<void>;
   /**
    * Has the member's phone remove all data of this membership, and blocks its key when it has. `keyId`: which phone, also a
@@ -125,23 +128,34 @@ const newRow = (memberCode: string): PackageRow => ({
   renewAtMs: null,
 });
 
-/** A key pair of this store, by its name among the secrets: drawn once, kept wrapped. Boxes are told that there is one. */
+/** A key pair of this store, by its name among the secrets: drawn once, kept wrapped. */
 async function pairOf({ store, vault, agreement }: RefreshOptions, id: string): Promise<KeyPair> {
   const drawn = agreement.generateKeyPair();
   const kept = await store.transact(
-    (need) => {
-      planContext(need);
-      need.get('secret', id);
-    },
+    (need) => void need.get('secret', id),
     (facts) => {
       const secret = facts.get('secret', id);
       if (secret) return vault.unwrap(secret.wrapped);
       const pair = Uint8Array.from([...drawn.privateKey, ...drawn.publicKey]);
-      facts.write([put('secret', { id, wrapped: vault.wrap(pair) }), raiseDirectives(facts)]);
+      facts.write([put('secret', { id, wrapped: vault.wrap(pair) })]);
       return pair;
     },
   );
   return { privateKey: kept.slice(0, 32), publicKey: kept.slice(32) };
+}
+
+/** Says in the clear, once, what boxes verify credentials by: telling them opens no secret. */
+async function publishKey(store: HostStore, credentialKey: string): Promise<void> {
+  await store.transact(
+    (need) => {
+      planContext(need);
+      need.get('setting', 'credentialKey');
+    },
+    (facts) => {
+      if (setting(facts, 'credentialKey') === credentialKey) return;
+      facts.write([putSetting('credentialKey', credentialKey), raiseDirectives(facts)]);
+    },
+  );
 }
 
 class PackageDesk implements Refresh {
@@ -203,8 +217,22 @@ class PackageDesk implements Refresh {
     const hasContent = coupons.some(
       ({ holder, state, balanceMinor }) => holder === 'host' && state === 'active' && balanceMinor > 0,
     );
-    if (!hasContent && (await this.view(memberCode)) === null) return;
+    const wanted = hasContent || (await this.view(memberCode)) !== null || (await this.#wantsCredential(memberCode));
+    if (!wanted) return;
     await this.#change(memberCode, (row) => ({ ...row, dueAtMs: this.#now(), open: 'open' }));
+  }
+
+  /** Can the phone in use sign, and does the merchant give it a credential by itself? */
+  async #wantsCredential(memberCode: string): Promise<boolean> {
+    const { host, store, delayMs } = this.options;
+    const member = await host.members.byCode(memberCode);
+    const keyId = member && currentKey(member);
+    if (!keyId || delayMs === 0 || (await host.rules.policy()).credentialDays === 0) return false;
+    const key = await store.read(
+      (need) => void need.get('memberKey', keyId),
+      (facts) => facts.get('memberKey', keyId),
+    );
+    return (key?.publicKey.length ?? 0) > 0;
   }
 
   async erase(memberCode: string, keyId: string | null): Answered<PackageView> {
@@ -277,6 +305,7 @@ class PackageDesk implements Refresh {
 
   /** A page of those that wait for nothing but a renewal: one that is due, and whose phone confirmed the last package, gets a new one. */
   async #renew(): Promise<void> {
+    if (this.options.delayMs === 0) return;
     const nowMs = this.#now();
     const { after, nextAtMs } = this.#renewals;
     if (after === null && nowMs < nextAtMs) return;
@@ -286,7 +315,10 @@ class PackageDesk implements Refresh {
       await this.#change(id, (row) => {
         if (row.open !== 'renew' || row.renewAtMs === null || row.renewAtMs > nowMs) return row;
         const isHeard = row.state === 'confirmed';
-        return isHeard ? { ...row, dueAtMs: nowMs, open: 'open' } : settled({ ...row, renewAtMs: null });
+        // One that is not heard waits, and its time stays: a HAVE that comes late takes it up again.
+        return isHeard
+          ? { ...row, dueAtMs: nowMs, open: 'open' }
+          : { ...row, open: row.dueAtMs === null ? null : 'open' };
       });
     const isEnd = rows.length < rowsPerWork;
     this.#renewals = { after: isEnd ? null : (rows.at(-1)?.id ?? null), nextAtMs: nowMs + renewalsEveryMs };
@@ -386,7 +418,7 @@ class PackageDesk implements Refresh {
     const contentHash = toHex(crypto.sha256(encodePackageContent(head(1), content)));
     const key = await this.#keyOf(keyId);
     const iv = random.bytes(16);
-    const renewAtMs = content.kind === 'full' && content.credential ? renewalOf(content.credential) : null;
+    const renewAtMs = content.kind === 'full' && content.credential ? this.#renewalAt(content.credential) : null;
     await this.#change(memberCode, (row) => {
       const isSame = row.contentHash === contentHash && (row.state === 'sent' || row.state === 'confirmed');
       if (key === null || (isSame && !always))
@@ -414,6 +446,12 @@ class PackageDesk implements Refresh {
         madeAtMs: this.#now(),
       };
     });
+  }
+
+  /** One that cannot be made better now is looked at once a day. */
+  #renewalAt(credential: Bytes): number {
+    const atMs = renewalOf(credential);
+    return atMs > this.#now() ? atMs : this.#now() + dayMs;
   }
 
   async #coupons(memberCode: string): Promise<readonly CouponView[]> {
@@ -468,5 +506,9 @@ const settled = (row: PackageRow): PackageRow => ({
 });
 
 /** Opens the desk; the first time it draws the keys that sign packages and credentials. */
-export const openRefresh = async (options: RefreshOptions): Promise<Refresh> =>
-  new PackageDesk(options, await pairOf(options, signerId), await pairOf(options, credentialSignerId));
+export async function openRefresh(options: RefreshOptions): Promise<Refresh> {
+  const signer = await pairOf(options, signerId);
+  const credentialSigner = await pairOf(options, credentialSignerId);
+  await publishKey(options.store, toHex(credentialSigner.publicKey));
+  return new PackageDesk(options, signer, credentialSigner);
+}

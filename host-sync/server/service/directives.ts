@@ -19,7 +19,7 @@ import type { Collector, Facts, WorkingSet } from '../ledger/facts.js';
 import type { Row } from '../ledger/tables.js';
 import { type HostStore, pageRowsMax } from '../storage/port.js';
 import { refusal } from './paging.js';
-import { credentialSignerId, planContext, type Standing, setting } from './settings.js';
+import { planContext, type Standing, setting } from './settings.js';
 import type { Refusal, TerminalFacing } from './types.js';
 
 export interface DirectivesParts {
@@ -55,7 +55,7 @@ export function createDirectives(parts: DirectivesParts): Pick<TerminalFacing, '
         const merchantId = need.get('terminal', terminalId)?.merchantId ?? '';
         need.get('merchant', merchantId);
         need.find('agreement', 'openAcceptor', merchantId === '' ? setting(need, 'ownMerchant') : merchantId);
-        need.get('secret', credentialSignerId);
+        need.get('setting', 'credentialKey');
         planCatalogue(need, catalogueVersion);
         planAllowances(need, terminalId);
       };
@@ -68,7 +68,8 @@ export function createDirectives(parts: DirectivesParts): Pick<TerminalFacing, '
           merchants: acceptedAt(facts, terminalId),
           rules,
           blocked,
-          credentialKey: credentialKeyOf(parts, facts),
+          // Where none are given any more, those that are out count no more either.
+          credentialKey: setting(facts, 'policy').credentialDays > 0 ? setting(facts, 'credentialKey') : null,
           offline: setting(facts, 'offlineLimits'),
           configuration: setting(facts, 'boxConfiguration'),
           allowances: allowancesOf(parts, facts, terminalId),
@@ -89,14 +90,6 @@ export function createDirectives(parts: DirectivesParts): Pick<TerminalFacing, '
 function merchantAt(facts: Facts, terminalId: string): Pick<Directives, 'merchant' | 'location'> {
   const merchant = facts.get('merchant', facts.get('terminal', terminalId)?.merchantId ?? '');
   return merchant ? { merchant: merchant.name, location: merchant.location } : setting(facts, 'merchant');
-}
-
-/** What boxes verify credentials by; null where none are given: then those that are out count no more either. */
-function credentialKeyOf({ standing }: DirectivesParts, facts: Facts): string | null {
-  const secret = facts.get('secret', credentialSignerId);
-  return secret && setting(facts, 'policy').credentialDays > 0
-    ? toHex(standing.unwrap(secret.wrapped).slice(32))
-    : null;
 }
 
 /** Whose memberships a phone is asked for: the terminal's merchant, then those whose points pay there by a confirmed agreement. */

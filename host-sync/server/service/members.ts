@@ -266,7 +266,7 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
           ...(owner ? [] : [put('member', member)]),
           put('memberKey', {
             ...{ id, memberId, kind: 'phone', state: 'active', blockedAtMs: null, wrapped },
-            ...{ registeredAtMs: nowMs, publicKey: publicKey ?? noKey, credential: noKey },
+            ...{ registeredAtMs: nowMs, publicKey: publicKey ?? noKey, credential: noKey, misusedAtMs: null },
           }),
         ]);
         return ok(viewOf(facts, member));
@@ -276,7 +276,7 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
       if (!/^[0-9a-f]{16}$/.test(id)) return refusal('input.malformed', `${kind} id`);
       const bound = {
         ...{ id, memberId: memberCode, kind, state: 'active' as const, blockedAtMs: null, wrapped: noKey },
-        ...{ publicKey: noKey, credential: noKey },
+        ...{ publicKey: noKey, credential: noKey, misusedAtMs: null },
       };
       const plan = (need: Collector): void => {
         planMember(need, memberCode);
@@ -311,7 +311,11 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
         if (!key) return refusal('credential.unknown');
         if (key.state !== state)
           facts.write([
-            put('memberKey', { ...key, state, blockedAtMs: state === 'blocked' ? clock.wallMs() : null }),
+            // Whoever lets a phone in again has settled what it was blocked for.
+            put('memberKey', {
+              ...{ ...key, state, misusedAtMs: null },
+              blockedAtMs: state === 'blocked' ? clock.wallMs() : null,
+            }),
             raiseDirectives(facts),
           ]);
         return ok(undefined);

@@ -101,6 +101,11 @@ const schemas = {
   allowancePolicy: allowancePolicySchema,
   catalogueVersion: count,
   directivesVersion: count,
+  /** The public half of the key that signs phones' credentials, compressed, in hex; null until it is drawn. */
+  credentialKey: z
+    .string()
+    .regex(/^0[23][0-9a-f]{64}$/)
+    .nullable(),
 } as const;
 type Schemas = typeof schemas;
 export type SettingName = keyof Schemas;
@@ -117,10 +122,8 @@ const defaults: { readonly [Name in Exclude<SettingName, 'realm'>]: SettingValue
   allowancePolicy: allowancePolicyDefault,
   catalogueVersion: 0,
   directivesVersion: 0,
+  credentialKey: null,
 };
-
-/** Under which the key pair that signs phones' credentials stands among the secrets: scalar(32) ‖ compressed point(33). */
-export const credentialSignerId = 'credentialSigner';
 
 /** A setting, or its default where it was never set. */
 export function setting<Name extends Exclude<SettingName, 'realm'>>(facts: Facts, name: Name): SettingValue<Name> {

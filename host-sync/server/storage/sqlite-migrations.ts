@@ -531,6 +531,7 @@ ALTER TABLE record ADD COLUMN original TEXT;
 const fifteenth = `
 ALTER TABLE memberKey ADD COLUMN publicKey BLOB NOT NULL DEFAULT x'';
 ALTER TABLE memberKey ADD COLUMN credential BLOB NOT NULL DEFAULT x'';
+ALTER TABLE memberKey ADD COLUMN misusedAtMs INTEGER;
 ALTER TABLE phonePackage ADD COLUMN renewAtMs INTEGER;
 `;
 
