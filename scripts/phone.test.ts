@@ -269,6 +269,27 @@ t.test('tap from the command line', { timeout: 60_000 }, async (t) => {
   );
   slot.close();
   t.match(await tapped, /"inField"[\s\S]*"select","status":"6a82"[\s\S]*"leftField"/);
+
+  const again = await ReaderSlot.open();
+  t.teardown(() => again.close());
+  const next = again.card();
+  const torn = run(
+    'tap',
+    '--state',
+    state,
+    '--port',
+    String(again.port),
+    '--slow',
+    '1',
+    '--tear',
+    '1',
+    '--misbehave',
+    'oversized',
+  );
+  await next;
+  await t.rejects(again.ask(selectCommand(nativeCrypto, 'M1')), /left/, 'torn at its first command');
+  await torn;
+  await t.rejects(run('tap', '--state', state, '--misbehave', 'politely'), /Allowed choices/);
   await t.rejects(run('tap', '--state', state, '--port', '1'), 'no reader there');
   await t.rejects(run('tap', '--state', state, '--seconds', '0x5'), /whole number/);
 });

@@ -96,6 +96,8 @@ function describeEvent(event: PhoneEvent): string {
 class Hand {
   readonly phone: SimulatedPhone;
   readonly card: VirtualCard;
+  /** What each command waits before it is acted on. */
+  pauseMs = 0;
   readonly #listeners = new Set<(event: PhoneEvent) => void>();
 
   constructor(memory: FileMemory, port: number, joins: readonly string[] | undefined) {
@@ -108,7 +110,10 @@ class Hand {
     const { phone } = this;
     const script = {
       atr: phone.atr,
-      respond: (command: Uint8Array) => phone.respond(command),
+      respond: async (command: Uint8Array) => {
+        if (this.pauseMs > 0) await wait(this.pauseMs);
+        return phone.respond(command);
+      },
       powerLost: () => (this.card.inserted ? phone.powerLost() : phone.left()),
     };
     this.card = createVirtualCard({ script, port });
@@ -164,8 +169,12 @@ async function openHand(options: HandOptions): Promise<Hand> {
 }
 
 /** The ways in which a tap may be told to misbehave. */
-const misbehaviours = ['wrongKey', 'replay', 'wrongCredential', 'formerCredential', 'wrongSigner'] as const;
+const misbehaviours = [
+  ...['wrongKey', 'replay', 'wrongCredential', 'formerCredential', 'wrongSigner', 'oversized', 'chained'],
+] as const;
 interface TapOptions extends HandOptions {
+  readonly slow: number;
+  readonly tear?: number;
   readonly seconds: number;
   readonly until: Until;
   readonly json?: boolean;
@@ -174,6 +183,8 @@ interface TapOptions extends HandOptions {
 
 async function tapOnce(options: TapOptions): Promise<void> {
   const hand = await openHand(options);
+  if (options.tear !== undefined) hand.phone.tearAt({ at: options.tear, moment: 'after', bytes: null });
+  hand.pauseMs = options.slow;
   hand.phone.misbehave(Object.fromEntries((options.misbehave ?? []).map((how) => [how, true])));
   hand.onEvent((event) => console.log(options.json ? JSON.stringify(event) : describeEvent(event)));
   const left = new Promise<void>((done) => {
@@ -309,10 +320,14 @@ program
       .default('result'),
   )
   .addOption(membershipOption())
+  .addOption(new Option('--slow <ms>', 'wait before each answer').argParser(integerOption(0, 60_000)).default(0))
+  .addOption(
+    new Option('--tear <n>', 'leave when the n-th command was acted on, unanswered').argParser(integerOption(1, 1_000)),
+  )
   .addOption(
     new Option(
       '--misbehave <how...>',
-      'prove with another key, replay the last tap, show a credential that is changed or the one before the newest, sign with another key',
+      'prove with another key, replay the last tap, show a credential that is changed or the one before the newest, sign with another key, answer with too much or in a chain',
     ).choices(misbehaviours),
   )
   .option('--json', 'events as lines of JSON')

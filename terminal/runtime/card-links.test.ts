@@ -126,6 +126,23 @@ t.test('a replayed exchange is no proof under a fresh nonce', async (t) => {
   t.match((await pay(box, phone, 100)).outcome, { result: 'refused', code: 'credential.wrongProof' });
 });
 
+t.test('an answer that is too long, or comes in a chain, takes nothing; the next tap pays', async (t) => {
+  for (const how of ['oversized', 'chained'] as const) {
+    const box = await openBox(t, { siteKey });
+    box.host.up = false;
+    const phone = box.host.phone('1380', 10_000);
+    phone.misbehave({ [how]: true });
+    const { transactionId } = await box.start(card, worth(100));
+    const link = box.reader.tap(phone);
+    await until('tap again', () => box.reader.signals.at(-1) === 'tapAgain');
+    t.notOk(box.reader.commands.includes('readRecords'), how);
+    box.reader.remove(link);
+    phone.misbehave({ [how]: false });
+    box.reader.tap(phone);
+    t.match((await box.ended(transactionId)).outcome, { result: 'accepted', authority: 'site' }, how);
+  }
+});
+
 t.test('a host that refuses the session is not got round by the site key; one that says nothing is', async (t) => {
   const box = await openBox(t, { siteKey });
   box.host.decideSession = () => ({ outcome: 'refused', code: 'credential.blocked' });

@@ -32,6 +32,8 @@ export const controlRequestSchema = z.discriminatedUnion('do', [
     wrongCredential: z.boolean().optional(),
     formerCredential: z.boolean().optional(),
     wrongSigner: z.boolean().optional(),
+    oversized: z.boolean().optional(),
+    chained: z.boolean().optional(),
   }),
   /** Holds out one merchant's membership alone; null: any. */
   z.strictObject({

@@ -43,6 +43,7 @@ const wrongParameters = 0x6a86;
 const noSuchKey = 0x6a88;
 const unknownInstruction = 0x6d00;
 const unknownClass = 0x6e00;
+const moreByGetResponse = 0x6100;
 
 /** How a phone is told to misbehave. */
 export interface Misbehaviour {
@@ -56,6 +57,10 @@ export interface Misbehaviour {
   readonly formerCredential: boolean;
   /** Sign with a key that the credential does not name. */
   readonly wrongSigner: boolean;
+  /** Answer PRESENT with more than a short answer may hold. */
+  readonly oversized: boolean;
+  /** Answer PRESENT with `61 xx` and leave the rest to GET RESPONSE (ISO 7816-4 §11.8), which no answer here needs. */
+  readonly chained: boolean;
   /** At the next WRITE SLOT store this many bytes of the record (0…96) and leave the field. */
   readonly tearAfterBytes: number | null;
 }
@@ -65,6 +70,8 @@ export const wellBehaved: Misbehaviour = {
   wrongCredential: false,
   formerCredential: false,
   wrongSigner: false,
+  oversized: false,
+  chained: false,
   tearAfterBytes: null,
 };
 
@@ -130,6 +137,8 @@ function readResult(plain: Bytes): PhoneResult | null {
 
 export class MemberApplication {
   #phase: Phase = { at: 'idle' };
+  /** What GET RESPONSE would fetch, of a phone that is told to chain. */
+  #kept: Bytes | null = null;
   misbehaviour: Misbehaviour = wellBehaved;
   /** The one merchant whose membership its owner holds out; null: every merchant's may be selected. */
   chosen: string | null = null;
@@ -157,6 +166,24 @@ export class MemberApplication {
   respond(bytes: Bytes): Bytes | 'tear' {
     const command = readCommand(bytes);
     if (command === null) return word(wrongLength);
+    const kept = this.#kept;
+    this.#kept = null;
+    if (kept && command.ins === 0xc0) return kept;
+    const answer = this.#answerTo(command);
+    return command.ins === 0x10 && answer !== 'tear' ? this.#misshapen(answer) : answer;
+  }
+
+  #misshapen(answer: Bytes): Bytes {
+    const length = answer.length - 2;
+    if (length === 0) return answer;
+    if (this.misbehaviour.oversized)
+      return Buffer.concat([answer.subarray(0, length), new Uint8Array(300), answer.subarray(length)]);
+    if (!this.misbehaviour.chained) return answer;
+    this.#kept = answer;
+    return word(moreByGetResponse | length);
+  }
+
+  #answerTo(command: Command): Bytes | 'tear' {
     if (command.cla === 0x00) return command.ins === 0xa4 ? this.#select(command) : word(unknownInstruction);
     if (command.cla === 0x80) return this.#plain(command);
     return command.cla === 0x84 ? this.#secure(command) : word(unknownClass);

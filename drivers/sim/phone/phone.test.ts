@@ -390,6 +390,25 @@ t.test('a wrong key, and a replayed exchange', async (t) => {
   t.equal(membership()?.useCounter, 3);
 });
 
+t.test('an answer with too much, and one that would be fetched in a chain', async (t) => {
+  const { send, phone } = phoneWith(withCard);
+  const present = presentCommand('member', terminalNonce, context);
+  phone.misbehave({ oversized: true });
+  value(decodeSelectAnswer(send(select)));
+  const long = send(present);
+  t.ok(long.length > 258, 'more than a short answer holds');
+  t.notOk(decodePresentAnswer(long).ok);
+  phone.misbehave({ oversized: false, chained: true });
+  value(decodeSelectAnswer(send(select)));
+  const first = send(present);
+  t.match(toHex(first), /^61..$/);
+  t.notOk(decodePresentAnswer(first).ok);
+  const rest = send(Uint8Array.of(0x00, 0xc0, 0x00, 0x00, first[1] ?? 0));
+  t.equal(rest.length - 2, first[1], 'as long as it said');
+  t.ok(decodePresentAnswer(rest).ok);
+  t.equal(toHex(send(Uint8Array.of(0x00, 0xc0, 0x00, 0x00, 0x00))), '6d00', 'given once');
+});
+
 t.test('held commands are not acted on before their release', async (t) => {
   const { phone, membership, send } = phoneWith(withCard);
   send(select);
