@@ -46,6 +46,7 @@ t.test('who may do what, with the host, where the merchant opted in, and without
       offline: '',
     },
     cardCoupon: { online: 'tap', optedIn: 'tap', offline: 'tap' },
+    topUpCard: { online: 'tap', optedIn: 'tap', offline: '' },
     inquire: { online: 'screen pass sealed tag tap', optedIn: 'screen pass sealed tag tap', offline: '' },
   };
   for (const operation of Object.keys(needs) as Operation[])

@@ -47,6 +47,8 @@ export const needs = {
   /** Money is paid in for it: nothing can be taken by it, so any word on whose coupon it is will do. */
   topUpHost: { online: 'shown', optedIn: null, offline: null },
   cardCoupon: { online: 'proven', optedIn: null, offline: 'proven' },
+  /** The card is written: it has to be there, and prove. */
+  topUpCard: { online: 'proven', optedIn: null, offline: null },
   inquire: { online: 'fresh', optedIn: null, offline: null },
 } as const satisfies Readonly<Record<string, Need>>;
 export type Operation = keyof typeof needs;

@@ -257,6 +257,27 @@ const topUpSchema = z.strictObject({
   currency: currencySchema,
   amountMinor: z.int().min(1).max(amountMinorMax),
 });
+/** Money is paid in for the coupon on the card: its record is written. Always authorised by the host. */
+const cardTopUpSchema = z.strictObject({
+  ...base,
+  kind: z.literal('cardTopUp'),
+  reference: referenceSchema.nullable(),
+  credential: credentialSchema,
+  currency: currencySchema,
+  amountMinor: z.int().min(1).max(amountMinorMax),
+  slots: cardSlotsSchema,
+});
+/** A whole top-up of a card is taken from it again and its money paid back. Always authorised by the host. */
+const cardTopUpVoidSchema = z.strictObject({
+  ...base,
+  kind: z.literal('cardTopUpVoid'),
+  reference: referenceSchema.nullable(),
+  credential: credentialSchema,
+  original: transactionIdSchema,
+  currency: currencySchema,
+  amountMinor: z.int().min(1).max(amountMinorMax),
+  slots: cardSlotsSchema,
+});
 /** A whole top-up is taken out again and its money paid back. Reserved at the host, posted by a completion. */
 const topUpVoidSchema = z.strictObject({
   ...base,
@@ -336,6 +357,8 @@ export const recordSchema = z.discriminatedUnion('kind', [
   cardCreditSchema,
   topUpSchema,
   topUpVoidSchema,
+  cardTopUpSchema,
+  cardTopUpVoidSchema,
   completionSchema,
   reversalSchema,
   voidSchema,
@@ -367,6 +390,8 @@ export const sendClass: Readonly<Record<RecordKind, 0 | 1 | 2>> = {
   cardCredit: 1,
   topUp: 1,
   topUpVoid: 1,
+  cardTopUp: 1,
+  cardTopUpVoid: 1,
   completion: 1,
   void: 1,
   refund: 1,

@@ -28,7 +28,9 @@ const shown = (run: DeadlyRun) => ({ death: run.death, result: resultOf(run), pr
 const wanted = (result: string) => ({ death: 'SIGKILL', result, problems: [] });
 
 /** Services whose sales write the card. */
-export const cardServices: readonly ServiceName[] = ['couponCard', 'cardCredit'];
+export const cardServices: readonly ServiceName[] = ['couponCard', 'cardCredit', 'topUpCard', 'topUpCardVoid'];
+/** Of them those that the site key does not write. */
+const hostWrites: readonly ServiceName[] = ['cardCredit', 'topUpCard', 'topUpCardVoid'];
 
 /** The box dies at every place of the flows of these services, which together pass by places of these effects. */
 export async function dieEverywhere(
@@ -61,8 +63,8 @@ export async function dieEverywhere(
           count.cardGone += 1;
           t.same(shown(left), wanted('unknown'), `${flow.name}: ${place}, and the card does not come back`);
         }
-        // A void of a card's sale waits for its host for as long as it waits for its card.
-        if (run.stored === 'intent' && !flow.offline && service !== 'cardCredit') {
+        // What only the host writes waits for its host for as long as it waits for its card.
+        if (run.stored === 'intent' && !flow.offline && !hostWrites.includes(service)) {
           const alone = await dieOffline(stage, flow, place);
           count.hostGone += 1;
           const isDecided = flow.reversedByDeath || hasAnswer(whole.places, place);

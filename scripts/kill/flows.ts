@@ -140,6 +140,25 @@ export const flows: Readonly<Record<ServiceName, readonly Flow[]>> = {
       },
     },
   ],
+  topUpCard: [
+    {
+      name: 'top-up of the card',
+      ...resumed,
+      worth: { ...nothing, cardMinor: billMinor, consumption: false },
+      prepare: () => ({ service: 'topUpCard', amountMinor: billMinor, clerk }),
+    },
+  ],
+  topUpCardVoid: [
+    {
+      name: 'void of a top-up of the card',
+      ...resumed,
+      worth: { ...nothing, cardMinor: -billMinor, consumption: false },
+      prepare: async (stage) => {
+        const original = await soldBefore(stage, { service: 'topUpCard', amountMinor: billMinor, clerk });
+        return { service: 'void', original, clerk };
+      },
+    },
+  ],
   cardCredit: [
     {
       name: 'void of a card sale',

@@ -198,8 +198,8 @@ async function settleLater(stage: Stage, opening: Opening, { worth }: Flow): Pro
   const amountMinor = 100;
   const later = await stage.sell({ service: 'couponCard', amountMinor, clerk });
   const problems = later.outcome?.result === 'accepted' ? [] : [`the later sale: ${JSON.stringify(later.outcome)}`];
-  // What a purchase took from the card comes back to it; what a void owes to it is paid out all the same.
-  const cardMinor = (worth.consumption ? 0 : worth.cardMinor) - amountMinor;
+  // What was taken from the card comes back to it; what it is owed is paid out all the same.
+  const cardMinor = Math.max(0, worth.cardMinor) - amountMinor;
   const change = { points: 0, couponMinor: 0, cardMinor, consumption: true };
   return [...problems, ...(await close(stage, opening, later, change))];
 }

@@ -161,16 +161,17 @@ export const commandTable = [
   },
   {
     name: 'topup',
-    usage: '<amount> [COUPON] [--code C] [--ref R] [--clerk NAME] [--wait]',
-    options: { ref: 'text', clerk: 'text', code: 'text', wait: 'flag' },
+    usage: '<amount> [COUPON] [--code C] [--card] [--ref R] [--clerk NAME] [--wait]',
+    options: { ref: 'text', clerk: 'text', code: 'text', card: 'flag', wait: 'flag' },
     words: [1, 2],
-    en: 'Take money for a coupon at the host',
+    en: 'Take money for a coupon, at the host or on the card',
     zh: '充值',
     more: [
       'topup 50.00 --wait            the member taps or shows a code; the only coupon is meant  充值',
       'topup 50.00 1234 --code SLM…  the coupon that ends in 1234, or its whole code            指定券',
-      'Only with the host. Keep the money only when it says accepted; void pays it back.',
-      '须联机；仅在显示成功后收款，撤销请用 void。',
+      'topup 50.00 --card            the coupon on the card that is tapped                      卡内券',
+      'Only with the host. Keep the money when it says accepted, or that a lost card gets it later; void pays it back.',
+      '须联机；仅在显示成功或“下次刷卡入卡”时收款，撤销请用 void。',
     ],
   },
   {

@@ -284,6 +284,14 @@ function readTopUp(given: Arguments, currency: Currency): Parsed<Command> {
   if (!amount.ok) return refuse(amount.error.code, amount.error.detail);
   if (coupon !== undefined && !couponPattern.test(coupon) && !/^[0-9]{4}$/.test(coupon))
     return refuse('command.malformed', 'a coupon is SLC and 13 digits, or its last 4');
+  if (given.options.has('card')) {
+    if (coupon !== undefined || given.options.has('code'))
+      return refuse(
+        'command.malformed',
+        '--card is the coupon on the card that is tapped: it takes no coupon and no code',
+      );
+    return saleOf({ service: 'topUpCard' }, { amountMinor: amount.value }, given);
+  }
   return saleOf(
     { service: 'topUp', ...(coupon === undefined ? {} : { coupon }) },
     { amountMinor: amount.value },

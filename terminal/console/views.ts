@@ -17,7 +17,7 @@ import type {
 } from '../runtime/port.js';
 import type { Language } from './grammar.js';
 import { fit, renderPairs, renderTable, screenColumns, wrap } from './table.js';
-import { say } from './texts.js';
+import { say, type TextName } from './texts.js';
 
 type Audit = ReturnType<TerminalPort['audit']>[number];
 type Gauges = TerminalStatus['queue'];
@@ -321,6 +321,15 @@ export function salesLines(sales: readonly SaleView[], language: Language): stri
   return renderTable(columns, rows);
 }
 
+/** What the clerk does with money where nothing was accepted, by service. */
+const moneyWords: Partial<Record<SaleView['service'], Readonly<Record<'refused' | 'unknown', TextName>>>> = {
+  topUp: { refused: 'topUp.giveBack', unknown: 'topUp.giveBack' },
+  topUpVoid: { refused: 'topUp.payNothing', unknown: 'topUp.payNothing' },
+  // A lost card has the money due to it.
+  topUpCard: { refused: 'topUp.giveBack', unknown: 'topUp.due' },
+  topUpCardVoid: { refused: 'topUp.payNothing', unknown: 'topUp.payNothing' },
+};
+
 function outcomePairs(sale: SaleView, language: Language): Pair[] {
   const outcome = sale.outcome;
   if (!outcome) return [];
@@ -333,8 +342,8 @@ function outcomePairs(sale: SaleView, language: Language): Pair[] {
   } else {
     const row = errorTable[outcome.code];
     pairs.push([say(language, 'label.reason'), `${row.en} ${row.zh}`]);
-    if (sale.service === 'topUp') pairs.push(['', say(language, 'topUp.giveBack')]);
-    if (sale.service === 'topUpVoid') pairs.push(['', say(language, 'topUp.payNothing')]);
+    const money = moneyWords[sale.service]?.[outcome.result];
+    if (money) pairs.push(['', say(language, money)]);
     if ('detail' in outcome) pairs.push(['', outcome.detail]);
   }
   const balances = outcome.result === 'unknown' ? null : outcome.balances;

@@ -6,6 +6,7 @@ import { printable } from '../kernel/redaction.js';
 import { type Currency, formatAmount } from '../kernel/units.js';
 import type { Prompt } from './effect.js';
 import type { SaleOutcome, ServiceName } from './sale.js';
+import { isTopUp } from './services/undo.js';
 import { columnsOf } from './text-width.js';
 
 /** Columns of the display. */
@@ -20,7 +21,7 @@ export interface DisplayedSale {
 }
 
 /** Services whose covered amount goes back to the member. */
-const paysBack: readonly ServiceName[] = ['void', 'refund', 'topUpVoid'];
+const paysBack: readonly ServiceName[] = ['void', 'refund', 'topUpVoid', 'topUpCardVoid'];
 
 type Words = readonly [zh: string, en: string];
 const prompts: Readonly<Record<Prompt, Words>> = {
@@ -91,9 +92,14 @@ export function displayText(sale: DisplayedSale | null, merchant: string, chines
   const money = (minor: number): string => formatAmount(minor, sale.currency);
   const { outcome, prompt } = sale;
   if (!outcome) return [paired(['合计', 'TOTAL'], money(sale.totalMinor)), prompt ? said(prompts[prompt]) : ''];
-  if (outcome.result !== 'accepted')
-    return [paired(['合计', 'TOTAL'], money(sale.totalMinor)), said(results[outcome.result])];
-  if (sale.service === 'topUp')
+  if (outcome.result !== 'accepted') {
+    // Paid in and due to the card that was lost: the member reads that it is not gone.
+    const isDue = outcome.result === 'unknown' && sale.service === 'topUpCard';
+    return isDue
+      ? [paired(['充值', 'TOP-UP'], money(sale.totalMinor)), said(['下次入卡', 'ON NEXT TAP'])]
+      : [paired(['合计', 'TOTAL'], money(sale.totalMinor)), said(results[outcome.result])];
+  }
+  if (isTopUp(sale.service))
     return [said(results.accepted), paired(['充值', 'TOP-UP'], `+${money(outcome.restMinor)}`)];
   if (outcome.coveredMinor > 0 && !paysBack.includes(sale.service))
     return [said(results.accepted), paired(['应付', 'TO PAY'], money(outcome.restMinor))];

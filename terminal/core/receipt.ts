@@ -6,6 +6,7 @@ import { errorTable } from '../kernel/errors.js';
 import { printable } from '../kernel/redaction.js';
 import { formatAmount } from '../kernel/units.js';
 import type { AcceptedOutcome, OriginalSale, SaleOutcome, SaleRequest, ServiceName } from './sale.js';
+import { isTopUp, isTopUpVoid } from './services/undo.js';
 import { columnsOf } from './text-width.js';
 
 /** Columns of a 58 mm printer in font A. */
@@ -19,6 +20,8 @@ const titles: Readonly<Record<ServiceName, string>> = {
   couponCard: '卡内优惠券 CARD COUPON',
   topUp: '充值 TOP-UP',
   topUpVoid: '撤销充值 VOID TOP-UP',
+  topUpCard: '卡内充值 CARD TOP-UP',
+  topUpCardVoid: '撤销卡内充值 VOID TOP-UP',
   void: '撤销 VOID',
   refund: '退款 REFUND',
   cardCredit: '退回卡内 BACK TO CARD',
@@ -136,7 +139,7 @@ function outcomeLines(request: SaleRequest, outcome: SaleOutcome, money: Money):
       centred(outcome.result === 'unknown' ? '未确认 NOT CONFIRMED' : '未成功 NOT ACCEPTED'),
       ...wrapped(text.zh),
       ...wrapped(text.en),
-      ...(outcome.result === 'refused' ? moneyBackLines(request.service.name) : []),
+      ...(outcome.result === 'refused' ? moneyBackLines(request.service.name) : lostCardLines(request.service.name)),
       ...(outcome.result === 'unknown' ? [] : balanceLines(outcome.balances)),
     ];
   }
@@ -144,8 +147,8 @@ function outcomeLines(request: SaleRequest, outcome: SaleOutcome, money: Money):
     centred('交易成功 ACCEPTED'),
     ...(outcome.authority === 'allowance' ? [centred('离线额度 allowance')] : []),
     ...(outcome.authority === 'floor' ? [centred('离线限额 floor limit')] : []),
-    ...(request.service.name === 'topUp' ? [...pair('实收 MONEY TAKEN', money(outcome.restMinor))] : []),
-    ...(request.service.name === 'topUpVoid' ? [...pair('实退 MONEY PAID BACK', money(outcome.coveredMinor))] : []),
+    ...(isTopUp(request.service.name) ? [...pair('实收 MONEY TAKEN', money(outcome.restMinor))] : []),
+    ...(isTopUpVoid(request.service.name) ? [...pair('实退 MONEY PAID BACK', money(outcome.coveredMinor))] : []),
     ...('original' in request.service
       ? undoneLines(request.service.original, outcome, money)
       : paidLines(request.service.name, outcome, money)),
@@ -158,8 +161,23 @@ function outcomeLines(request: SaleRequest, outcome: SaleOutcome, money: Money):
 
 /** Where no value moved, no money may have changed hands: in every such outcome the receipt says so. */
 function moneyBackLines(service: ServiceName): string[] {
-  if (service === 'topUp') return [...wrapped('未充值，请退还现金。'), ...wrapped('NOT TOPPED UP: GIVE MONEY BACK.')];
-  if (service === 'topUpVoid') return [...wrapped('未撤销，请勿退款。'), ...wrapped('NOT VOIDED: PAY NOTHING BACK.')];
+  if (isTopUp(service)) return [...wrapped('未充值，请退还现金。'), ...wrapped('NOT TOPPED UP: GIVE MONEY BACK.')];
+  if (isTopUpVoid(service)) return [...wrapped('未撤销，请勿退款。'), ...wrapped('NOT VOIDED: PAY NOTHING BACK.')];
+  return [];
+}
+
+/** A card that was lost: money paid in is due to it, and money is paid back for nothing that it may still hold. */
+function lostCardLines(service: ServiceName): string[] {
+  if (service === 'topUpCard')
+    return [
+      ...wrapped('现金已收，金额将在下次刷卡时入卡。'),
+      ...wrapped('KEEP THE MONEY: IT IS ADDED WHEN THE CARD IS NEXT USED.'),
+    ];
+  if (service === 'topUpCardVoid')
+    return [
+      ...wrapped('未撤销，请勿退款；所扣金额将在下次刷卡时退回卡内。'),
+      ...wrapped('NOT VOIDED: PAY NOTHING BACK. THE CARD GETS BACK WHAT LEFT IT WHEN IT IS NEXT USED.'),
+    ];
   return [];
 }
 

@@ -14,8 +14,8 @@ export type RelayRule = 'never' | 'accepted' | 'sales' | 'coupons';
 const kinds: Readonly<Record<ServiceName, 'sale' | 'coupon' | 'topUp' | 'undo'>> = {
   ...{ plainSale: 'sale', pointsEarn: 'sale', pointsSpend: 'sale' },
   ...{ couponHost: 'coupon', couponCard: 'coupon' },
-  topUp: 'topUp',
-  ...{ void: 'undo', refund: 'undo', cardCredit: 'undo', topUpVoid: 'undo' },
+  ...{ topUp: 'topUp', topUpCard: 'topUp' },
+  ...{ void: 'undo', refund: 'undo', cardCredit: 'undo', topUpVoid: 'undo', topUpCardVoid: 'undo' },
 };
 
 /** Does a sale of this service that ended so switch the relay on? Refused and unknown ones never do. */

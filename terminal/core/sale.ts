@@ -15,7 +15,7 @@ export interface OriginalSale {
   readonly service: ServiceName;
   readonly bill: Bill;
   readonly outcome: AcceptedOutcome;
-  /** The card that paid, for a card-held coupon: only it takes the amount back. */
+  /** The card that paid or was topped up, for a card-held coupon: only it takes or gives the amount back. */
   readonly cardKeyId: string | null;
   /** Sum of earlier refunds of it, minor units. */
   readonly refundedMinor: AmountMinor;
@@ -36,6 +36,10 @@ export type Service =
   | { readonly name: 'couponCard' }
   /** Money is paid in for a coupon kept at the host; `coupon`: its code or last 4 digits, null: the member's only one. */
   | { readonly name: 'topUp'; readonly coupon: string | null }
+  /** Money is paid in for the coupon on the card: the card is written. */
+  | { readonly name: 'topUpCard' }
+  /** A whole top-up of a card is taken from it again and paid back, if the card still holds it. */
+  | { readonly name: 'topUpCardVoid'; readonly original: OriginalSale }
   /** A whole top-up is paid back, if the coupon still holds it: the host decides before the clerk opens the drawer. */
   | { readonly name: 'topUpVoid'; readonly original: OriginalSale }
   /** The whole of an accepted sale is undone. */

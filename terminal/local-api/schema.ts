@@ -98,6 +98,11 @@ export const saleRequestSchema = z.discriminatedUnion('service', [
       .optional()
       .describe('Which of the member’s coupons kept at the host; absent: the only one.'),
   }),
+  z.strictObject({
+    service: z.literal('topUpCard'),
+    ...common,
+    amountMinor: whole(1, amountMinorMax).describe('What the clerk has been given for the coupon on the card.'),
+  }),
   z.strictObject({ service: z.literal('void'), ...common, original: referenceSchema }),
   z.strictObject({
     service: z.literal('refund'),

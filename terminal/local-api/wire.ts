@@ -184,6 +184,7 @@ function serviceCommand(request: SaleRequest): ServiceCommand {
   switch (request.service) {
     case 'plainSale':
     case 'couponCard':
+    case 'topUpCard':
       return { service: request.service };
     case 'pointsEarn':
       return request.typedPoints === undefined
@@ -217,6 +218,6 @@ export function saleCommand(reference: string, request: SaleRequest): SaleComman
   return {
     ...command,
     purchase: lines ? { lines } : { amountMinor: (request.amountMinor ?? 0) as AmountMinor },
-    ...(request.code === undefined ? {} : { code: request.code }),
+    ...('code' in request && request.code !== undefined ? { code: request.code } : {}),
   };
 }

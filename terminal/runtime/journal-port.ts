@@ -49,6 +49,8 @@ function worthOf(record: RecordBody): Worth {
     case 'refund':
     case 'topUp':
     case 'topUpVoid':
+    case 'cardTopUp':
+    case 'cardTopUpVoid':
       return { minor: record.amountMinor, points: null };
     case 'completion':
     case 'reversal':

@@ -40,6 +40,8 @@ export type ServiceCommand =
   | { readonly service: 'couponCard' }
   /** `coupon`: which of the member's, by its code or last 4 digits; absent: the only one. The purchase is the amount paid in. */
   | { readonly service: 'topUp'; readonly coupon?: string }
+  /** The coupon on the card that is tapped. The purchase is the amount paid in. */
+  | { readonly service: 'topUpCard' }
   /** `original`: the till's reference or the transaction id of the sale to undo. */
   | { readonly service: 'void'; readonly original: string }
   | { readonly service: 'refund'; readonly original: string; readonly amountMinor: AmountMinor };

@@ -6,8 +6,9 @@
 import type { Bill } from '../../host-sync/protocol/record.js';
 import { outcomeOf } from '../core/outcome.js';
 import { keyedBill, type PricingProblem, priceBill } from '../core/pricing.js';
-import type { OriginalSale, SaleRequest, Service, Terms } from '../core/sale.js';
-import { refundRefusal, voidRefusal } from '../core/services/undo.js';
+import type { AcceptedOutcome, OriginalSale, SaleRequest, Service, Terms } from '../core/sale.js';
+import { serviceOf } from '../core/services/services.js';
+import { isTopUp, refundRefusal, voidRefusal } from '../core/services/undo.js';
 import { toHex, utf8 } from '../kernel/bytes.js';
 import type { Crypto, Ids, TransactionId } from '../kernel/ports.js';
 import { err, ok, type Result } from '../kernel/result.js';
@@ -122,6 +123,10 @@ export class SaleDesk {
         return isAmong(this.ports.options.topUpClerks, clerk)
           ? ok({ name: 'topUp', coupon: command.coupon ?? null })
           : refuse('sale.notAllowed', 'top-ups');
+      case 'topUpCard':
+        return isAmong(this.ports.options.topUpClerks, clerk)
+          ? ok({ name: 'topUpCard' })
+          : refuse('sale.notAllowed', 'top-ups');
       case 'void':
       case 'refund':
         return this.#undo(command, clerk);
@@ -130,24 +135,24 @@ export class SaleDesk {
 
   #undo(command: Extract<ServiceCommand, { service: 'void' | 'refund' }>, clerk: string): Result<Service, Refusal> {
     const row = this.find(command.original);
-    const outcome = row && outcomeOf(row.sale, row.answer);
-    if (row?.sale.commit !== 'ended' || outcome?.result !== 'accepted')
-      return refuse('original.unknown', command.original);
+    const outcome = row && standingOutcome(row);
+    if (row?.sale.commit !== 'ended' || !outcome) return refuse('original.unknown', command.original);
     const { request, cardKeyId } = row.sale;
+    const isCard = request.service.name === 'couponCard' || request.service.name === 'topUpCard';
     const original: OriginalSale = {
       transactionId: request.ids.transaction,
       service: request.service.name,
       bill: request.bill,
       outcome,
-      cardKeyId: request.service.name === 'couponCard' ? cardKeyId : null,
+      cardKeyId: isCard ? cardKeyId : null,
       refundedMinor: row.refundedMinor,
       voided: row.voided,
     };
     const refusal = command.service === 'void' ? voidRefusal(original) : refundRefusal(original, command.amountMinor);
     if (refusal) return refuse(refusal);
-    if (original.service === 'topUp')
+    if (isTopUp(original.service))
       return isAmong(this.ports.options.topUpClerks, clerk)
-        ? ok({ name: 'topUpVoid', original })
+        ? ok({ name: original.service === 'topUp' ? 'topUpVoid' : 'topUpCardVoid', original })
         : refuse('sale.notAllowed', 'voiding a top-up');
     const onCard = original.cardKeyId !== null;
     if (command.service === 'void')
@@ -173,7 +178,7 @@ export class SaleDesk {
     const bill: Result<Bill, PricingProblem> =
       'amountMinor' in purchase ? ok(keyedBill(purchase.amountMinor, currency)) : this.#priced(purchase.lines, terms);
     if (!bill.ok) return bill;
-    if (service.name === 'topUp' && bill.value.lines.length > 0)
+    if (isTopUp(service.name) && bill.value.lines.length > 0)
       return refuse('sale.notAllowed', 'a top-up is an amount, not products');
     return bill.value.totalMinor === 0 && service.name !== 'plainSale' ? refuse('sale.empty') : bill;
   }
@@ -185,6 +190,14 @@ export class SaleDesk {
       byName: (name, limit) => store.productsByName(name, limit),
     });
   }
+}
+
+/** What is there to be undone; null: nothing. A card that was lost at its top-up has the money due to it: that can be voided. */
+function standingOutcome({ answer, sale }: SaleRow): AcceptedOutcome | null {
+  const outcome = outcomeOf(sale, answer);
+  if (outcome?.result === 'accepted') return outcome;
+  const isDue = outcome?.result === 'unknown' && sale.request.service.name === 'topUpCard';
+  return isDue ? serviceOf(sale.request).accepted(null, null) : null;
 }
 
 /** The same value with its keys in order, so that equal requests have equal text. */

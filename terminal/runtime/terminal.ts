@@ -26,7 +26,7 @@ import type { Prompt } from '../core/effect.js';
 import { subjectOf } from '../core/offline.js';
 import { receiptLines } from '../core/receipt.js';
 import type { RelayRule } from '../core/relay-rule.js';
-import type { PersistedSale, SaleOutcome, SaleRequest } from '../core/sale.js';
+import type { PersistedSale, SaleOutcome, SaleRequest, ServiceName } from '../core/sale.js';
 import { type Basket, emptyBasket, type StartBarcode, scanInto } from '../core/scan-basket.js';
 import type { State } from '../core/state.js';
 import { type Bytes, toHex } from '../kernel/bytes.js';
@@ -124,6 +124,8 @@ export interface TerminalParts {
 
 /** How long a card in the field is kept waiting for the host's session. */
 const sessionDeadlineMs = 1_500;
+/** Services that are not begun without the host. */
+const needsHost: ReadonlySet<ServiceName> = new Set(['topUp', 'topUpVoid', 'topUpCard', 'topUpCardVoid']);
 /** A phone just served that trembles at the edge of the field asks for nothing. */
 export const quietAfterSaleMs = 5_000;
 const signalOf: Readonly<Record<Prompt, MemberSignal>> = {
@@ -334,9 +336,9 @@ export class Terminal implements TerminalPort {
     if (this.#runner.state.phase !== 'idle') return err({ code: 'sale.busy', detail: '' });
     const request = this.#desk.prepare(command);
     if (!request.ok) return request;
-    const needsHost = request.value.service.name === 'topUp' || request.value.service.name === 'topUpVoid';
     // Said before any money is on the counter.
-    if (needsHost && !this.#parts.host.reachable()) return err({ code: 'host.unreachable', detail: '' });
+    if (needsHost.has(request.value.service.name) && !this.#parts.host.reachable())
+      return err({ code: 'host.unreachable', detail: '' });
     // A till that sells by itself has its own bill: what was scanned for it is not sold a second time.
     if (command.origin === 'till') this.#basket = emptyBasket;
     this.deviceDesk.endTrial();

@@ -196,18 +196,24 @@ export class HostDouble implements HostLink {
         balances: { ...nothingKnown, couponMinor: 5_000 + record.amountMinor, currency: 'CNY' },
       };
     if (record.kind === 'couponDeduct') return { ...plain, coveredMinor: record.bill.totalMinor };
-    if (record.kind === 'cardDebit' || record.kind === 'cardCredit') return { ...plain, ...this.#cardWork(record) };
+    if (
+      record.kind === 'cardDebit' ||
+      record.kind === 'cardCredit' ||
+      record.kind === 'cardTopUp' ||
+      record.kind === 'cardTopUpVoid'
+    )
+      return { ...plain, ...this.#cardWork(record) };
     return plain;
   }
 
-  #cardWork(record: RecordOf<'cardDebit'> | RecordOf<'cardCredit'>) {
+  #cardWork(record: RecordOf<'cardDebit' | 'cardCredit' | 'cardTopUp' | 'cardTopUpVoid'>) {
     if (record.credential.method !== 'tap') throw new Error('a card is tapped');
     const keyId = hex(record.credential.keyId);
     const key = recordKey(nativeCrypto, siteKey, keyId);
     const slots = [hex(record.slots.slice(0, 192)), hex(record.slots.slice(192))] as const;
     const current = currentSlot(slots, (slot) => verifyCardRecord(nativeCrypto, key, keyId, slot));
     if (!current) throw new Error('the double issued no such card');
-    const isDebit = record.kind === 'cardDebit';
+    const isDebit = record.kind === 'cardDebit' || record.kind === 'cardTopUpVoid';
     const balanceMinor = current.record.balanceMinor + (isDebit ? -record.amountMinor : record.amountMinor);
     const next: CardRecord = {
       ...current.record,

@@ -16,7 +16,7 @@ export interface Undone {
 export function undoneBy(sale: PersistedSale): Undone | null {
   if (sale.commit !== 'ended' || sale.outcome.result !== 'accepted') return null;
   const { service } = sale.request;
-  if (service.name === 'void' || service.name === 'topUpVoid')
+  if (service.name === 'void' || service.name === 'topUpVoid' || service.name === 'topUpCardVoid')
     return { original: service.original.transactionId, refundedMinor: 0, voided: true };
   if (service.name !== 'refund' && service.name !== 'cardCredit') return null;
   return { original: service.original.transactionId, refundedMinor: service.amountMinor, voided: false };

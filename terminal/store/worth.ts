@@ -35,6 +35,8 @@ export function recordWorth(draft: RecordDraft, original: Worth | null): Worth {
     case 'refund':
     case 'topUp':
     case 'topUpVoid':
+    case 'cardTopUp':
+    case 'cardTopUpVoid':
       return { worthMinor: draft.amountMinor, points: 0 };
     case 'completion':
     case 'reversal':

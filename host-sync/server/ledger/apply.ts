@@ -8,6 +8,7 @@ import type { RecordAnswer } from '../../protocol/sync.js';
 import { applyRelease, planAllowance } from './allowance.js';
 import { later, type Outcome, refused, toAnswer } from './answer.js';
 import { applyCredit, applyDebit, planCredit, planDebit } from './card.js';
+import { applyCardTopUp, applyCardTopUpVoid, planCardTopUp, planCardTopUpVoid } from './card-top-up.js';
 import { hasGapBelow } from './chain.js';
 import { applyConsumption, planConsumption } from './consumption.js';
 import type { ApplyContext } from './context.js';
@@ -55,6 +56,14 @@ const handlers: { readonly [Kind in RecordKind]: Handler<Kind> } = {
   },
   topUp: { plan: planTopUp, apply: applyTopUp },
   topUpVoid: { plan: planTopUpVoid, apply: applyTopUpVoid },
+  cardTopUp: { plan: planCardTopUp, apply: applyCardTopUp },
+  cardTopUpVoid: {
+    plan: (need, record, context) => {
+      planAbout(need, record.original);
+      planCardTopUpVoid(need, record, context);
+    },
+    apply: applyCardTopUpVoid,
+  },
   completion: { plan: about, apply: applyCompletion },
   reversal: { plan: about, apply: applyReversal },
   void: { plan: about, apply: applyVoid },
@@ -82,6 +91,8 @@ const reversible: readonly RecordKind[] = [
   'cardCredit',
   'topUp',
   'topUpVoid',
+  'cardTopUp',
+  'cardTopUpVoid',
 ];
 
 /** States what applying this record reads, besides its identity and place. */

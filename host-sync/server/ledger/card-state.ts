@@ -13,8 +13,29 @@ import { recordBytes } from '../../../drivers/protocols/member/layout.js';
 import { recordKey } from '../../../drivers/protocols/member/proof.js';
 import { type Bytes, hex, toHex } from '../../../terminal/kernel/bytes.js';
 import { type RecordOf, transactionIdFromBytes } from '../../protocol/record.js';
-import { cardAhead, cardCorrection, cardMirror, cardReserved, couponRedeemed, riskBorne } from './accounts.js';
+import {
+  cardAhead,
+  cardCorrection,
+  cardMirror,
+  cardReserved,
+  couponRedeemed,
+  riskBorne,
+  topUpPaidBack,
+  topUpTaken,
+} from './accounts.js';
 import { beginDoubt, confirmDoubt, counterKey, isInDoubt, planDoubt, refuteDoubt } from './card-doubt.js';
+import {
+  fundTopUp,
+  holdAgain,
+  isCardCredit,
+  isCardDebit,
+  returnTopUp,
+  settleOriginal,
+  standAgain,
+  takenInto,
+  takenOnArrival,
+  unfundTopUp,
+} from './card-kinds.js';
 import type { ApplyContext } from './context.js';
 import { giveBack } from './coupon.js';
 import type { Draft } from './draft.js';
@@ -23,7 +44,8 @@ import { balanceOf, move } from './posting.js';
 import { undoneTarget } from './refund-share.js';
 import type { Row } from './tables.js';
 
-type CardKind = RecordOf<'cardDebit'> | RecordOf<'cardCredit'>;
+/** Records that write a card. */
+export type CardKind = RecordOf<'cardDebit' | 'cardCredit' | 'cardTopUp' | 'cardTopUpVoid'>;
 
 const slotsOf = (slots: string): readonly [Bytes, Bytes] => {
   const both = hex(slots);
@@ -43,8 +65,8 @@ export function cardKeyIdOf(record: CardKind): string | null {
 /** States the accounts that a sale on this card moves through. */
 export function planCardAccounts(need: Collector, couponId: string, currency: string, terminalId: string): void {
   const accounts = [cardMirror, cardReserved, cardAhead, cardCorrection].map((account) => account(couponId, currency));
-  for (const account of [...accounts, couponRedeemed(terminalId, currency), riskBorne(currency)])
-    need.get('account', account.id);
+  const books = [couponRedeemed, topUpTaken, topUpPaidBack].map((account) => account(terminalId, currency));
+  for (const account of [...accounts, ...books, riskBorne(currency)]) need.get('account', account.id);
 }
 
 /** States the coupon on this card, the write in the air and what the slots say was written last. */
@@ -131,18 +153,22 @@ function markWritten(draft: Draft, sale: Row<'sale'>): Row<'sale'> {
   const reserved = cardReserved(couponId, sale.currency);
   const due = cardCorrection(couponId, sale.currency);
   advance(draft, sale);
-  if (sale.kind === 'cardCredit' && sale.state === 'timedOut') refundAgain(draft, sale);
-  const written: Row<'sale'> = { ...sale, cardWritten: 1, riskMinor: sale.riskMinor + payCorrection(draft, sale) };
-  if (sale.kind === 'cardCredit') return { ...written, state: sale.state === 'pending' ? 'accepted' : sale.state };
+  const given = giveAgain(draft, sale);
+  const paid: Row<'sale'> = { ...given, cardWritten: 1, riskMinor: given.riskMinor + payCorrection(draft, sale) };
+  if (isCardCredit(sale)) return { ...paid, state: sale.state === 'pending' ? 'accepted' : sale.state };
+  const arrived = takenOnArrival(sale);
+  const written = { ...paid, coveredMinor: sale.coveredMinor + arrived };
+  if (isHeld(sale)) draft.post('cardWritten', [move(mirror, reserved, arrived)]);
   switch (sale.state) {
     case 'pending':
-      draft.post('cardCorrection', [move(reserved, due, sale.coveredMinor)]);
+      draft.post('cardCorrection', [move(reserved, due, written.coveredMinor)]);
       return { ...written, state: 'reversed' };
     case 'reversed':
-      draft.post('cardCorrection', [move(mirror, due, sale.coveredMinor)]);
+      draft.post('cardCorrection', [move(mirror, due, written.coveredMinor)]);
       return written;
     case 'timedOut':
-      draft.post('cardWritten', [move(mirror, reserved, sale.coveredMinor)]);
+      holdAgain(draft, sale);
+      draft.post('cardWritten', [move(mirror, reserved, written.coveredMinor)]);
       return { ...written, state: 'reserved' };
     default:
       return written;
@@ -154,21 +180,24 @@ export function markNotWritten(draft: Draft, sale: Row<'sale'>, cause: string): 
   const couponId = sale.couponId ?? '';
   const coupon = draft.get('coupon', couponId);
   if (coupon?.pendingSale === sale.id) update(draft, couponId, { pendingSale: null });
-  if (sale.kind === 'cardDebit')
+  if (isCardDebit(sale))
     draft.post(cause, [
       move(cardReserved(couponId, sale.currency), cardMirror(couponId, sale.currency), sale.coveredMinor),
     ]);
-  // The box has not said yet that it lost the card: as far as its clerk knows, nothing was refunded.
-  if (sale.kind === 'cardCredit' && sale.state === 'reserved') takeRefundBack(draft, sale);
-  return { ...sale, state: sale.state === 'pending' ? 'reversed' : 'timedOut' };
+  standAgain(draft, sale);
+  const isLost = sale.state === 'pending';
+  // The box has not said yet that it lost the card: as far as its clerk knows, nothing was refunded or paid in.
+  if (sale.kind === 'cardCredit' && !isLost) takeRefundBack(draft, sale);
+  if (sale.kind !== 'cardTopUp') return { ...sale, state: isLost ? 'reversed' : 'timedOut' };
+  return isLost ? { ...sale, state: 'accepted' } : { ...unfundTopUp(draft, sale, cause), state: 'timedOut' };
 }
 
 const isHeld = (sale: Row<'sale'>): boolean => sale.state === 'reserved' || sale.state === 'pending';
 
 /** What the card must show if the write of `sale` is on it, by the books. */
 function expectedWritten(mirrorMinor: number, sale: Row<'sale'>): number {
-  const debited = sale.kind === 'cardDebit' && !isHeld(sale) ? sale.coveredMinor : 0;
-  return mirrorMinor - debited + sale.correctionMinor;
+  const debited = isCardDebit(sale) && !isHeld(sale) ? sale.coveredMinor : 0;
+  return mirrorMinor - debited - takenOnArrival(sale) + sale.correctionMinor;
 }
 
 /**
@@ -187,7 +216,7 @@ export function observe(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard): 'f
       : undefined;
   };
   const pending = coupon.pendingSale === null ? undefined : draft.get('sale', coupon.pendingSale);
-  const heldMinor = pending?.kind === 'cardDebit' ? pending.coveredMinor : 0;
+  const heldMinor = pending && isCardDebit(pending) ? pending.coveredMinor : 0;
   if (counter === coupon.cardCounter) {
     if (balanceMinor !== mirrorMinor + heldMinor) return 'invalid';
     if (pending) draft.put('sale', markNotWritten(draft, pending, 'cardNotWritten'));
@@ -214,8 +243,8 @@ export function observe(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard): 'f
 function leaveBehind(draft: Draft, pending: Row<'sale'>, isOpen: boolean): Row<'sale'> {
   if (!isOpen) return markNotWritten(draft, pending, 'cardNotWritten');
   beginDoubt(draft, pending);
-  if (pending.kind === 'cardDebit') return markNotWritten(draft, pending, 'cardNotWritten');
-  // A refund stands until it is known that its write was not made: else another box could pay it a second time.
+  if (isCardDebit(pending)) return markNotWritten(draft, pending, 'cardNotWritten');
+  // What is given stands until it is known that its write was not made: else another box could pay it a second time.
   update(draft, pending.couponId ?? '', { pendingSale: null });
   return pending;
 }
@@ -226,7 +255,7 @@ function settleDoubt(draft: Draft, couponId: string, counter: number, writer: st
   const sale = doubt && doubt.saleId !== writer ? draft.get('sale', doubt.saleId) : undefined;
   if (!sale) return;
   refuteDoubt(draft, sale);
-  if (sale.kind === 'cardCredit' && isHeld(sale)) draft.put('sale', markNotWritten(draft, sale, 'cardNotWritten'));
+  if (isCardCredit(sale) && isHeld(sale)) draft.put('sale', markNotWritten(draft, sale, 'cardNotWritten'));
 }
 
 /**
@@ -255,23 +284,26 @@ export const isSeenWritten = (draft: Draft, sale: Row<'sale'>): boolean =>
 export function markWrittenBehind(draft: Draft, sale: Row<'sale'>): Row<'sale'> {
   const couponId = sale.couponId ?? '';
   const ahead = cardAhead(couponId, sale.currency);
-  if (sale.kind === 'cardCredit' && sale.state === 'timedOut') refundAgain(draft, sale);
+  const given = giveAgain(draft, sale);
   const borneMinor = payCorrection(draft, sale, cardAhead);
-  const written: Row<'sale'> = { ...sale, cardWritten: 1, riskMinor: sale.riskMinor + borneMinor };
-  if (sale.kind === 'cardCredit') return { ...written, state: sale.state === 'pending' ? 'accepted' : sale.state };
+  const paid: Row<'sale'> = { ...given, cardWritten: 1, riskMinor: given.riskMinor + borneMinor };
+  if (isCardCredit(sale)) return { ...paid, state: sale.state === 'pending' ? 'accepted' : sale.state };
+  const arrived = takenOnArrival(sale);
+  const written = { ...paid, coveredMinor: sale.coveredMinor + arrived };
+  const reserved = cardReserved(couponId, sale.currency);
   const home =
     sale.state === 'reversed'
       ? cardCorrection(couponId, sale.currency)
-      : sale.state === 'timedOut'
-        ? cardReserved(couponId, sale.currency)
+      : sale.state === 'timedOut' || arrived > 0
+        ? reserved
         : null;
   if (!home) return written;
-  const taken = Math.min(balanceOf(draft, ahead), sale.coveredMinor);
-  draft.post('cardWritten', [
-    move(ahead, home, taken),
-    move(riskBorne(sale.currency), home, sale.coveredMinor - taken),
-  ]);
-  const riskMinor = written.riskMinor + sale.coveredMinor - taken;
+  if (sale.state === 'timedOut') holdAgain(draft, sale);
+  // What is held has left the mirror already; only what arrives with the write is still to be taken.
+  const amountMinor = isHeld(sale) ? arrived : written.coveredMinor;
+  const taken = Math.min(balanceOf(draft, ahead), amountMinor);
+  draft.post('cardWritten', [move(ahead, home, taken), move(riskBorne(sale.currency), home, amountMinor - taken)]);
+  const riskMinor = written.riskMinor + amountMinor - taken;
   return { ...written, riskMinor, state: sale.state === 'timedOut' ? 'reserved' : sale.state };
 }
 
@@ -281,7 +313,7 @@ export function markWrittenBehind(draft: Draft, sale: Row<'sale'>): Row<'sale'> 
  */
 function postCardLate(draft: Draft, sale: Row<'sale'>, isBehind: boolean): Row<'sale'> {
   const couponId = sale.couponId ?? '';
-  const to = couponRedeemed(sale.terminalId, sale.currency);
+  const to = takenInto(sale);
   const from = isBehind ? cardAhead(couponId, sale.currency) : cardMirror(couponId, sale.currency);
   const taken = Math.min(balanceOf(draft, from), sale.coveredMinor);
   const riskMinor = sale.coveredMinor - taken;
@@ -310,21 +342,21 @@ export function acceptCard(
   displace(draft, sale);
   // Where the card has been followed past this write, what it took was counted as ahead.
   const isBehind = (draft.get('coupon', couponId)?.cardCounter ?? 0) >= (sale.cardCounter ?? 0);
-  if (sale.state === 'timedOut' && sale.kind === 'cardDebit') return acceptLate(draft, sale, isBehind);
+  if (sale.kind === 'cardTopUpVoid') settleOriginal(draft, sale, true);
+  if (sale.state === 'timedOut' && isCardDebit(sale)) return acceptLate(draft, sale, isBehind);
   const mark = isBehind ? markWrittenBehind : markWritten;
-  const held = sale.kind === 'cardCredit' ? sale : { ...sale, state: 'reserved' as const };
+  const held = isCardCredit(sale) ? sale : { ...sale, state: 'reserved' as const };
   const written = sale.cardWritten ? sale : mark(draft, held);
-  if (sale.kind === 'cardDebit')
-    draft.post('coupon', [
-      move(cardReserved(couponId, sale.currency), couponRedeemed(sale.terminalId, sale.currency), sale.coveredMinor),
-    ]);
+  if (isCardDebit(sale))
+    draft.post('coupon', [move(cardReserved(couponId, sale.currency), takenInto(sale), written.coveredMinor)]);
   return { sale: { ...written, state: 'accepted' }, notices: [] };
 }
 
 /** A debit that was thought not to be written, or that came behind later ones: taken from where it can be found. */
 function acceptLate(draft: Draft, sale: Row<'sale'>, isBehind: boolean): ReturnType<typeof acceptCard> {
   const borneMinor = payCorrection(draft, sale, isBehind ? cardAhead : cardMirror);
-  const posted = postCardLate(draft, { ...sale, riskMinor: sale.riskMinor + borneMinor }, isBehind);
+  const coveredMinor = sale.coveredMinor + takenOnArrival(sale);
+  const posted = postCardLate(draft, { ...sale, coveredMinor, riskMinor: sale.riskMinor + borneMinor }, isBehind);
   const isRisk = posted.riskMinor > 0;
   if (isRisk || !isBehind)
     draft.alarm(
@@ -338,9 +370,10 @@ function acceptLate(draft: Draft, sale: Row<'sale'>, isBehind: boolean): ReturnT
   return { sale: posted, notices: isRisk ? ['coupon.late', 'coupon.risk'] : ['coupon.late'] };
 }
 
-/** The box lost the card at a write that seemed not to be made. A refund stands: it is due to the card, or on it by now. */
+/** The box lost the card at a write that seemed not to be made. What is given stands: it is due to the card, or on it by now. */
 function loseRefuted(draft: Draft, sale: Row<'sale'>): Row<'sale'> {
-  if (sale.kind === 'cardCredit' && sale.cardWritten === 1) return { ...sale, state: 'accepted' };
+  if (isCardCredit(sale) && sale.cardWritten === 1) return { ...sale, state: 'accepted' };
+  if (sale.kind === 'cardTopUp') return { ...fundTopUp(draft, sale), state: 'accepted' };
   if (sale.kind === 'cardCredit') refundAgain(draft, sale);
   return { ...sale, state: 'reversed' };
 }
@@ -350,8 +383,9 @@ export function loseCard(draft: Draft, sale: Row<'sale'>): Row<'sale'> {
   const couponId = sale.couponId ?? '';
   const due = cardCorrection(couponId, sale.currency);
   if (sale.state === 'timedOut') return loseRefuted(draft, sale);
+  if (sale.state === 'reserved') standAgain(draft, sale);
   if (sale.state === 'reserved' && sale.cardWritten === 0) return { ...sale, state: 'pending' };
-  if (sale.kind === 'cardCredit') return { ...sale, state: 'accepted' };
+  if (isCardCredit(sale) && sale.state !== 'voided') return { ...sale, state: 'accepted' };
   if (sale.state === 'reserved') {
     draft.post('cardCorrection', [move(cardReserved(couponId, sale.currency), due, sale.coveredMinor)]);
     return { ...sale, state: 'reversed' };
@@ -361,7 +395,7 @@ export function loseCard(draft: Draft, sale: Row<'sale'>): Row<'sale'> {
 
 /** Gives a posted debit back: due to the card at its next online write. `amount` minor units. */
 export function undoCardDebit(draft: Draft, sale: Row<'sale'>, amount: number, cause: string): Row<'sale'> {
-  const back = giveBack(sale, cardCorrection(sale.couponId ?? '', sale.currency), amount);
+  const back = giveBack(sale, cardCorrection(sale.couponId ?? '', sale.currency), amount, takenInto(sale));
   draft.post(cause, back.movements);
   return { ...sale, riskMinor: back.riskMinor };
 }
@@ -371,6 +405,8 @@ export function reverseCard(draft: Draft, sale: Row<'sale'>, isNotWritten: boole
   const couponId = sale.couponId ?? '';
   // The box reverses only what it has not written.
   refuteDoubt(draft, sale);
+  if (sale.kind === 'cardTopUp') return reverseTopUp(draft, sale);
+  standAgain(draft, sale);
   if (sale.kind === 'cardCredit') {
     if (sale.cardWritten === 1) return { ...sale, state: 'accepted' };
     if (isHeld(sale)) markNotWritten(draft, { ...sale, state: 'reserved' }, 'reversal');
@@ -388,12 +424,27 @@ export function reverseCard(draft: Draft, sale: Row<'sale'>, isNotWritten: boole
   const amount = sale.coveredMinor - sale.undone;
   const undone = { ...sale, state: 'reversed' as const, undone: sale.coveredMinor };
   if (isNotWritten && coupon?.cardCounter === sale.cardCounter && sale.undone === 0) {
-    const back = giveBack(sale, cardMirror(couponId, sale.currency), amount);
+    const back = giveBack(sale, cardMirror(couponId, sale.currency), amount, takenInto(sale));
     draft.post('reversal', back.movements);
     update(draft, couponId, { cardCounter: (sale.cardCounter ?? 1) - 1 });
     return { ...undone, riskMinor: back.riskMinor, cardWritten: 0 };
   }
   return { ...undone, riskMinor: undoCardDebit(draft, sale, amount, 'reversal').riskMinor };
+}
+
+/** The money of a top-up is given back. What a box that was set back has written the card keeps, and the merchant bears. */
+function reverseTopUp(draft: Draft, sale: Row<'sale'>): Row<'sale'> {
+  const isOpen = isHeld(sale) && sale.cardWritten === 0;
+  const now = isOpen ? markNotWritten(draft, { ...sale, state: 'reserved' }, 'reversal') : sale;
+  return { ...returnTopUp(draft, now, 'reversal'), state: 'reversed' };
+}
+
+/** A credit that reached the card, or is due to it, after all: it gives again what had been taken back. @returns the sale */
+function giveAgain(draft: Draft, sale: Row<'sale'>): Row<'sale'> {
+  if (sale.state !== 'timedOut') return sale;
+  if (sale.kind === 'cardTopUp') return fundTopUp(draft, sale);
+  if (sale.kind === 'cardCredit') refundAgain(draft, sale);
+  return sale;
 }
 
 /** A credit that did not reach the card undoes the refund that it made. */

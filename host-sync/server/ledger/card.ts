@@ -17,6 +17,7 @@ import { cardCorrection, cardMirror, cardReserved } from './accounts.js';
 import { accepted, couponBalances, type Outcome, refused } from './answer.js';
 import {
   acceptCard,
+  type CardKind,
   cardKeyIdOf,
   isSeenWritten,
   learn,
@@ -40,7 +41,7 @@ import { undoneTarget } from './refund-share.js';
 import { newSale } from './sale.js';
 import type { Row } from './tables.js';
 
-type Card =
+export type Card =
   | { readonly ok: true; readonly coupon: Row<'coupon'>; readonly seen: SeenCard }
   | { readonly ok: false; readonly outcome: Outcome };
 const no = (outcome: Outcome): Card => ({ ok: false, outcome });
@@ -60,12 +61,7 @@ export function planCredit(need: Collector, record: RecordOf<'cardCredit'>, cont
 }
 
 /** The coupon on the card that proved, and its current record, genuine and of this coupon. */
-function present(
-  draft: Draft,
-  record: RecordOf<'cardDebit'> | RecordOf<'cardCredit'>,
-  currency: string,
-  context: ApplyContext,
-): Card {
+export function present(draft: Draft, record: CardKind, currency: string, context: ApplyContext): Card {
   if (record.credential.method !== 'tap') return no(refused('credential.tooWeak', 'a card-held coupon needs its card'));
   const who = identify(draft, record, record.credential, context, currency);
   if (!who.ok) return no(refused(who.code));
@@ -83,7 +79,7 @@ function present(
 }
 
 /** Follows the card's record; a record that cannot be explained is refused and alarmed. null: followed. */
-function follow(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard, terminalId: string): Outcome | null {
+export function follow(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard, terminalId: string): Outcome | null {
   const followed = observe(draft, coupon, seen);
   learn(draft, coupon, seen);
   if (followed === 'followed') return null;
@@ -94,10 +90,10 @@ function follow(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard, terminalId:
 }
 
 /** The next record of this card, for the slot that is not current. */
-function nextWrite(
+export function nextWrite(
   seen: SeenCard,
   change: { readonly balanceMinor: number; readonly kind: LastKind; readonly amountMinor: number },
-  record: RecordOf<'cardDebit'> | RecordOf<'cardCredit'>,
+  record: CardKind,
   context: ApplyContext,
 ): CardWrite {
   const next: CardRecord = {

@@ -239,8 +239,8 @@ export function giveBack(
   sale: Row<'sale'>,
   home: Parameters<typeof move>[1],
   amount: number,
+  from = couponRedeemed(sale.terminalId, sale.currency),
 ): { readonly movements: readonly Movement[]; readonly riskMinor: number } {
-  const from = couponRedeemed(sale.terminalId, sale.currency);
   const borne = Math.min(sale.riskMinor, amount);
   return {
     movements: [move(from, riskBorne(sale.currency), borne), move(from, home, amount - borne)],

@@ -131,6 +131,10 @@ export function operationOf(
       return on('topUp', record.amountMinor, record.currency, 0);
     case 'cardDebit':
       return on('cardDebit', record.bill.totalMinor, record.bill.currency, 0);
+    case 'cardTopUp':
+      return on('cardCredit', record.amountMinor, record.currency, 0);
+    case 'cardTopUpVoid':
+      return on('cardDebit', record.amountMinor, record.currency, 0);
     default:
       return null;
   }

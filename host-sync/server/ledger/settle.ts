@@ -5,6 +5,7 @@
 import type { RecordOf } from '../../protocol/record.js';
 import { accepted, couponBalances, memberBalances, noBalances, type Outcome, refused } from './answer.js';
 import { planDoubt } from './card-doubt.js';
+import { isCardSale } from './card-kinds.js';
 import { acceptCard, loseCard, planCardAccounts, planPendingWrite, reverseCard, undoCardDebit } from './card-state.js';
 import { asTold, bearRest, postDeduct, releaseDeduct, retake, undoDeduct } from './coupon.js';
 import { planCouponAccounts } from './coupon-accounts.js';
@@ -76,6 +77,8 @@ function postReserved(draft: Draft, sale: Sale): Settled {
       return posted(postTopUpVoid(draft, sale));
     case 'cardDebit':
     case 'cardCredit':
+    case 'cardTopUp':
+    case 'cardTopUpVoid':
       return posted(acceptCard(draft, sale));
     default:
       return { sale, notices: [] };
@@ -155,8 +158,7 @@ export function applyCompletion(draft: Draft, record: RecordOf<'completion'>): O
     return accepted(balances(draft, settled), { notices });
   };
   if (record.outcome === 'cardUnknown') {
-    if (sale.kind !== 'cardDebit' && sale.kind !== 'cardCredit')
-      return refused('record.malformed', 'no card in that sale');
+    if (!isCardSale(sale)) return refused('record.malformed', 'no card in that sale');
     draft.put('sale', loseCard(draft, sale));
     return accepted(balances(draft, sale));
   }
@@ -196,7 +198,7 @@ export function applyReversal(draft: Draft, record: RecordOf<'reversal'>): Outco
   if (!sale)
     return seen.outcome === 'refused' ? accepted(noBalances) : refused('original.notVoidable', `a ${seen.kind} stands`);
   if (sale.state === 'reversed' || sale.state === 'voided') return accepted(balances(draft, sale));
-  if (sale.kind === 'cardDebit' || sale.kind === 'cardCredit') {
+  if (isCardSale(sale)) {
     draft.put('sale', reverseCard(draft, sale, record.reason === 'cardNotWritten'));
   } else if (sale.state === 'reserved') {
     releaseReserved(draft, sale, 'reversed', 'reversal');
@@ -221,7 +223,7 @@ const given = (before: Sale, after: Sale) => {
 };
 
 /** Kinds that no void or refund undoes: a top-up has a void of its own, and what undoes a sale stands. */
-const ownUndo: readonly Sale['kind'][] = ['cardCredit', 'topUp', 'topUpVoid'];
+const ownUndo: readonly Sale['kind'][] = ['cardCredit', 'topUp', 'topUpVoid', 'cardTopUp', 'cardTopUpVoid'];
 
 /** Why this sale cannot be undone; null: it can, by void or refund. */
 function undoProblem(draft: Draft, { original, terminalId }: RecordOf<'void' | 'refund'>): Outcome | null {

@@ -116,6 +116,8 @@ export const tables = {
         'cardCredit',
         'topUp',
         'topUpVoid',
+        'cardTopUp',
+        'cardTopUpVoid',
       ),
       terminalId: text,
       memberId: textOrNull,
@@ -130,7 +132,7 @@ export const tables = {
       coveredMinor: integer,
       /** Correction due that the card's write takes along. */
       correctionMinor: integer,
-      /** Of a cardCredit or topUpVoid: the sale it gives back, and whether it did so itself. */
+      /** Of a cardCredit, topUpVoid or cardTopUpVoid: the sale it gives back, and whether it did so itself. */
       originalId: textOrNull,
       originalRefundMinor: integer,
       /** reserved: held; pending: the card alone knows; accepted: posted; the rest are ends. */

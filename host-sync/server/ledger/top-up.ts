@@ -5,8 +5,9 @@
 import { assuranceOf, isStrongEnough } from '../../protocol/assurance.js';
 import type { Credential, RecordOf } from '../../protocol/record.js';
 import type { Balances, RefusalCode } from '../../protocol/sync.js';
-import { couponBalance, couponReserved, riskBorne, topUpPaidBack, topUpTaken } from './accounts.js';
+import { allowanceHeld, couponBalance, couponReserved, riskBorne, topUpPaidBack, topUpTaken } from './accounts.js';
 import { accepted, couponBalances, type Outcome, refused } from './answer.js';
+import { settleOriginal } from './card-kinds.js';
 import type { ApplyContext, Openers } from './context.js';
 import { planCouponAccounts, refreshCoupon } from './coupon-accounts.js';
 import { identify, planCredential } from './credential.js';
@@ -33,9 +34,9 @@ export function planTopUp(need: Collector, record: RecordOf<'topUp'>, context: O
         : null;
   const named = code === null ? undefined : need.get('coupon', code);
   if (named?.memberId) need.get('member', named.memberId);
-  if (named) planCouponAccounts(need, named, record.terminalId);
+  if (named) planMeant(need, named, record.terminalId);
   else if (code === null && memberId !== null)
-    for (const coupon of need.find('coupon', 'memberId', memberId)) planCouponAccounts(need, coupon, record.terminalId);
+    for (const coupon of need.find('coupon', 'memberId', memberId)) planMeant(need, coupon, record.terminalId);
 }
 
 /** The membership of this counter's merchant, of whoever the credential named: a drawer's money is for no other's coupons. */
@@ -65,13 +66,45 @@ function candidates(facts: Facts, record: RecordOf<'topUp'>, who: Identity): rea
     .sort((a, b) => a.issuedAtMs - b.issuedAtMs || (a.id < b.id ? -1 : 1));
 }
 
+const isExpired = ({ expiresAtMs }: Row<'coupon'>, nowMs: number): boolean =>
+  expiresAtMs !== null && nowMs > expiresAtMs;
+
 /** Why this coupon cannot be topped up in this currency now; null: it can. */
 function problemOf(coupon: Row<'coupon'>, currency: string, nowMs: number): RefusalCode | null {
   if (coupon.holder === 'card') return 'coupon.wrongHolder';
   if (coupon.memberId === null) return 'coupon.noTopUp';
   if (coupon.state === 'blocked') return 'credential.blocked';
   if (coupon.currency !== currency) return 'coupon.noTopUp';
-  return coupon.expiresAtMs !== null && nowMs > coupon.expiresAtMs ? 'coupon.expired' : null;
+  return isExpired(coupon, nowMs) ? 'coupon.expired' : null;
+}
+
+/** Refuses one top-up that is larger than the merchant allows, or any where there are none; null: it may be. */
+export function sizeProblem(amountMinor: number, { topUpMaxMinor }: ApplyContext['policy']): Outcome | null {
+  if (topUpMaxMinor === 0) return refused('coupon.noTopUp', 'there are no top-ups here');
+  return amountMinor > topUpMaxMinor ? refused('coupon.noTopUp', `at most ${topUpMaxMinor} minor units at once`) : null;
+}
+
+/** Refuses what would leave more in a coupon than the merchant allows; null: it may be. Minor units. */
+export const balanceProblem = (
+  heldMinor: number,
+  amountMinor: number,
+  { topUpBalanceMaxMinor }: ApplyContext['policy'],
+): Outcome | null =>
+  heldMinor + amountMinor > topUpBalanceMaxMinor
+    ? refused('coupon.noTopUp', `a coupon holds at most ${topUpBalanceMaxMinor} minor units`)
+    : null;
+
+/** What terminals hold of this coupon to spend without the host, minor units. */
+const atTerminals = (facts: Facts, { currency, id }: Row<'coupon'>): number =>
+  facts
+    .find('allowance', 'couponId', id)
+    .reduce((sum, slice) => sum + balanceOf(facts, allowanceHeld(slice.id, currency)), 0);
+
+/** States what is read of a coupon that may be meant. */
+function planMeant(need: Collector, coupon: Row<'coupon'>, terminalId: string): void {
+  planCouponAccounts(need, coupon, terminalId);
+  for (const slice of need.find('allowance', 'couponId', coupon.id))
+    need.get('account', allowanceHeld(slice.id, coupon.currency).id);
 }
 
 /**
@@ -91,11 +124,10 @@ function toldBalances(facts: Facts, coupon: Row<'coupon'>, credential: Credentia
 /** Holds what is paid in for one coupon of the member; it can be spent once the box has confirmed it. */
 export function applyTopUp(draft: Draft, record: RecordOf<'topUp'>, context: ApplyContext): Outcome {
   const { amountMinor, credential, currency, terminalId } = record;
-  const { topUpBalanceMaxMinor, topUpMaxMinor } = context.policy;
   if (!isStrongEnough('topUpHost', credential, 'online') || (credential.method === 'tap' && credential.key === 'card'))
     return refused('credential.tooWeak', 'a host-held coupon is topped up with the phone or a code');
-  if (topUpMaxMinor === 0) return refused('coupon.noTopUp', 'there are no top-ups here');
-  if (amountMinor > topUpMaxMinor) return refused('coupon.noTopUp', `at most ${topUpMaxMinor} minor units at once`);
+  const size = sizeProblem(amountMinor, context.policy);
+  if (size) return size;
   const who = identify(draft, record, credential, context);
   if (!who.ok) return refused(who.code);
   const meant = candidates(draft, record, who.identity);
@@ -111,8 +143,9 @@ export function applyTopUp(draft: Draft, record: RecordOf<'topUp'>, context: App
   }
   const balance = couponBalance(coupon.id, currency);
   const reserved = couponReserved(coupon.id, currency);
-  if (balanceOf(draft, balance) + balanceOf(draft, reserved) + amountMinor > topUpBalanceMaxMinor)
-    return refused('coupon.noTopUp', `a coupon holds at most ${topUpBalanceMaxMinor} minor units`);
+  const heldMinor = balanceOf(draft, balance) + balanceOf(draft, reserved) + atTerminals(draft, coupon);
+  const held = balanceProblem(heldMinor, amountMinor, context.policy);
+  if (held) return held;
   draft.post('topUp', [move(topUpTaken(terminalId, currency), reserved, amountMinor)]);
   draft.put('sale', {
     ...newSale(record, { currency, totalMinor: amountMinor }, draft.atMs),
@@ -186,7 +219,8 @@ export function applyTopUpVoid(draft: Draft, record: RecordOf<'topUpVoid'>, cont
   if (!isPosted && original.terminalId !== record.terminalId)
     return refused('original.notVoidable', 'its own terminal has not confirmed it yet', balances);
   const coveredMinor = balanceOf(draft, balance) + (isPosted ? 0 : original.coveredMinor);
-  if (coveredMinor < original.coveredMinor) return refused('coupon.topUpSpent', '', balances);
+  if (coveredMinor < original.coveredMinor)
+    return refused(isExpired(coupon, context.nowMs) ? 'coupon.expired' : 'coupon.topUpSpent', '', balances);
   if (!isPosted) postTopUp(draft, original);
   draft.post('topUpVoid', [move(balance, reserved, original.coveredMinor)]);
   draft.put('sale', {
@@ -208,18 +242,6 @@ export function applyTopUpVoid(draft: Draft, record: RecordOf<'topUpVoid'>, cont
   });
   refreshCoupon(draft, coupon.id);
   return accepted(couponBalances(draft, coupon), { coveredMinor: record.amountMinor });
-}
-
-/** The original stands again, or is voided for good. */
-function settleOriginal(draft: Draft, { originalId }: Row<'sale'>, isVoided: boolean): void {
-  const original = originalId === null ? undefined : draft.get('sale', originalId);
-  if (!original || original.state === 'reversed') return;
-  draft.put(
-    'sale',
-    isVoided
-      ? { ...original, state: 'voided', refundedMinor: original.totalMinor, undone: original.coveredMinor }
-      : { ...original, state: 'accepted', refundedMinor: 0, undone: 0 },
-  );
 }
 
 /** The money was paid back. After a time-out what is not there any more is borne by the merchant. @returns the sale and notices */

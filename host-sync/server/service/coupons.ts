@@ -19,6 +19,7 @@ import {
   couponFunded,
   couponReserved,
 } from '../ledger/accounts.js';
+import { isCardDebit } from '../ledger/card-kinds.js';
 import { codeRandomBytes, couponNumber, drawCouponCode } from '../ledger/codes.js';
 import { fitsCardLimit } from '../ledger/coupon.js';
 import { type Collector, type Facts, put } from '../ledger/facts.js';
@@ -170,8 +171,14 @@ const takeOverEntry = (code: string): string => `takeOver/${code}`;
  */
 function tornDebit(facts: Facts, card: Row<'coupon'>): Row<'sale'> | null {
   const sale = card.pendingSale === null ? undefined : facts.get('sale', card.pendingSale);
-  return sale?.kind === 'cardDebit' && sale.state === 'pending' ? sale : null;
+  return sale && isCardDebit(sale) && sale.state === 'pending' ? sale : null;
 }
+
+/** Money paid in for this card, of which its box has not said yet that it is in the drawer. */
+const isBeingToppedUp = (facts: Facts, card: Row<'coupon'>): boolean => {
+  const sale = card.pendingSale === null ? undefined : facts.get('sale', card.pendingSale);
+  return sale?.kind === 'cardTopUp' && sale.state === 'reserved';
+};
 
 /** Moves what a lost card held into a host-held coupon of the same member. */
 async function takeOver({ store, random, clock }: CouponParts, code: string): ReturnType<CouponAdmin['takeOver']> {
@@ -196,7 +203,8 @@ async function takeOver({ store, random, clock }: CouponParts, code: string): Re
     if (card.expiresAtMs !== null && card.expiresAtMs <= nowMs) return refusal('coupon.expired');
     const held = balanceOf(facts, cardReserved(code, card.currency));
     const torn = tornDebit(facts, card);
-    if (held !== (torn?.coveredMinor ?? 0)) return refusal('sale.busy', 'a sale on this card is not settled yet');
+    if (held !== (torn?.coveredMinor ?? 0) || isBeingToppedUp(facts, card))
+      return refusal('sale.busy', 'a sale on this card is not settled yet');
     const from = [cardMirror, cardCorrection, cardReserved].map((account) => account(code, card.currency));
     const amountMinor = from.reduce((sum, account) => sum + balanceOf(facts, account), 0);
     if (amountMinor === 0) return refusal('coupon.balanceTooLow', 'nothing is left on it');

@@ -120,3 +120,32 @@ export async function siteDebit(world: World, box: Box, card: Card, amountMinor:
   card.write(draft.write);
   return draft;
 }
+
+/** Money is paid in for the card as it stands now. */
+export function topUpCard(box: Box, card: Card, amountMinor: number): LooseDraft & { kind: 'cardTopUp' } {
+  const transactionId = newId();
+  return {
+    kind: 'cardTopUp',
+    transactionId,
+    reference: null,
+    credential: card.phone.tap(box, transactionId, 'cardCredit', amountMinor),
+    currency: 'CNY',
+    amountMinor,
+    slots: card.hex,
+  };
+}
+
+/** A whole top-up is taken from the card again. */
+export function voidTopUp(box: Box, card: Card, original: LooseDraft, amountMinor: number): LooseDraft {
+  const transactionId = newId();
+  return {
+    kind: 'cardTopUpVoid',
+    transactionId,
+    reference: null,
+    credential: card.phone.tap(box, transactionId, 'cardDebit', amountMinor),
+    original: original.transactionId ?? newId(),
+    currency: 'CNY',
+    amountMinor,
+    slots: card.hex,
+  };
+}

@@ -535,6 +535,42 @@ ALTER TABLE memberKey ADD COLUMN misusedAtMs INTEGER;
 ALTER TABLE phonePackage ADD COLUMN renewAtMs INTEGER;
 `;
 
+// A CHECK cannot be changed in place: the table is copied once more, with the kinds of a card's top-ups added.
+const sixteenth = `
+CREATE TABLE saleOfMoreKinds (
+  id TEXT NOT NULL PRIMARY KEY,
+  kind TEXT NOT NULL CHECK (kind IN ('plainSale', 'pointsEarn', 'pointsSpend', 'couponDeduct', 'cardDebit', 'cardCredit', 'topUp', 'topUpVoid', 'cardTopUp', 'cardTopUpVoid')),
+  terminalId TEXT NOT NULL,
+  memberId TEXT,
+  couponId TEXT,
+  currency TEXT NOT NULL,
+  totalMinor INTEGER NOT NULL CHECK (totalMinor >= 0),
+  points INTEGER NOT NULL CHECK (points >= 0),
+  rulesVersion INTEGER,
+  tierBasisPoints INTEGER NOT NULL,
+  coveredMinor INTEGER NOT NULL CHECK (coveredMinor >= 0),
+  correctionMinor INTEGER NOT NULL CHECK (correctionMinor >= 0),
+  originalId TEXT,
+  originalRefundMinor INTEGER NOT NULL CHECK (originalRefundMinor >= 0),
+  state TEXT NOT NULL CHECK (state IN ('reserved', 'pending', 'accepted', 'timedOut', 'reversed', 'voided')),
+  refundedMinor INTEGER NOT NULL CHECK (refundedMinor >= 0 AND refundedMinor <= totalMinor),
+  undone INTEGER NOT NULL CHECK (undone >= 0),
+  expiresAtMs INTEGER,
+  riskMinor INTEGER NOT NULL CHECK (riskMinor >= 0),
+  cardCounter INTEGER,
+  cardWritten INTEGER NOT NULL CHECK (cardWritten IN (0, 1)),
+  atMs INTEGER NOT NULL,
+  partnerMemberId TEXT REFERENCES member (id) DEFERRABLE INITIALLY DEFERRED,
+  agreementId TEXT,
+  partnerPoints INTEGER NOT NULL DEFAULT 0 CHECK (partnerPoints >= 0),
+  partnerShare INTEGER NOT NULL DEFAULT 0 CHECK (partnerShare >= 0 AND partnerShare <= points)
+) STRICT;
+INSERT INTO saleOfMoreKinds SELECT * FROM sale;
+DROP TABLE sale;
+ALTER TABLE saleOfMoreKinds RENAME TO sale;
+CREATE INDEX saleByExpiry ON sale (expiresAtMs) WHERE expiresAtMs IS NOT NULL;
+`;
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
 export const migrations: readonly string[] = [
   first,
@@ -552,4 +588,5 @@ export const migrations: readonly string[] = [
   thirteenth,
   fourteenth,
   fifteenth,
+  sixteenth,
 ];

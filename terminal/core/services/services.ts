@@ -10,7 +10,7 @@ import { couponCard, couponHost } from './coupon.js';
 import { plainSale } from './plain-sale.js';
 import { pointsEarn, pointsSpend } from './points.js';
 import { type AcceptedAnswer, type RequestFor, recordBase, type ServiceRules } from './service.js';
-import { topUp, topUpVoid } from './top-up.js';
+import { topUp, topUpCard, topUpCardVoid, topUpVoid } from './top-up.js';
 import { cardCredit, refundSale, voidSale } from './undo.js';
 
 const services: { readonly [Name in ServiceName]: ServiceRules<Name> } = {
@@ -21,6 +21,8 @@ const services: { readonly [Name in ServiceName]: ServiceRules<Name> } = {
   couponCard,
   topUp,
   topUpVoid,
+  topUpCard,
+  topUpCardVoid,
   void: voidSale,
   refund: refundSale,
   cardCredit,
@@ -96,7 +98,15 @@ export function businessIdOf(credential: Credential | null): string | null {
 }
 
 /** Services that are no purchase. */
-const noPurchase: readonly ServiceName[] = ['topUp', 'topUpVoid', 'void', 'refund', 'cardCredit'];
+const noPurchase: readonly ServiceName[] = [
+  'topUp',
+  'topUpVoid',
+  'topUpCard',
+  'topUpCardVoid',
+  'void',
+  'refund',
+  'cardCredit',
+];
 
 /** One purchase for the member's features; an undo or a top-up is none. */
 export function consumptionRecords(

@@ -4,7 +4,7 @@
 
 import type { ErrorCode } from '../../kernel/errors.js';
 import { type AmountMinor, type Points, zeroPoints } from '../../kernel/units.js';
-import type { AcceptedOutcome, OriginalSale } from '../sale.js';
+import type { AcceptedOutcome, OriginalSale, ServiceName } from '../sale.js';
 import { type AcceptedAnswer, recordBase, type ServiceRules } from './service.js';
 
 /** What is left of a sale to give back, minor units of its bill; the card gets its share of it, as the host computes it. */
@@ -18,13 +18,17 @@ export const voidRefusal = (original: OriginalSale): ErrorCode | null =>
 /** Why this much cannot be refunded; null: it can. */
 export const refundRefusal = (original: OriginalSale, amountMinor: number): ErrorCode | null =>
   // A top-up is paid back whole or not at all.
-  isUndo(original) || original.service === 'topUp'
+  isUndo(original) || isTopUp(original.service)
     ? 'original.notVoidable'
     : amountMinor < 1 || amountMinor > refundableMinor(original)
       ? 'refund.tooLarge'
       : null;
 
-const undos: readonly OriginalSale['service'][] = ['void', 'refund', 'cardCredit', 'topUpVoid'];
+/** Money is paid in: of a coupon at the host, or on the card. */
+export const isTopUp = (service: ServiceName): boolean => service === 'topUp' || service === 'topUpCard';
+export const isTopUpVoid = (service: ServiceName): boolean => service === 'topUpVoid' || service === 'topUpCardVoid';
+
+const undos: readonly ServiceName[] = ['void', 'refund', 'cardCredit', 'topUpVoid', 'topUpCardVoid'];
 const isUndo = (original: OriginalSale): boolean => undos.includes(original.service);
 
 const given = (

@@ -6,6 +6,7 @@
 import type { CardRecord } from '../../../drivers/protocols/member/card-record.js';
 import type { Membership } from '../../../drivers/sim/phone/phone-state.js';
 import { sideSign } from '../../../host-sync/server/ledger/accounts.js';
+import { isCardDebit, isCardSale } from '../../../host-sync/server/ledger/card-kinds.js';
 import type { Write } from '../../../host-sync/server/ledger/facts.js';
 import type { Row } from '../../../host-sync/server/ledger/tables.js';
 import { outcomeOf } from '../../core/outcome.js';
@@ -122,7 +123,10 @@ export function checkRest(rest: Rest): void {
   for (const member of rest.store.rows('member')) checkMember(rest.store, member.id);
   for (const coupon of rest.store.rows('coupon')) {
     if (coupon.holder === 'host') checkCoupon(rest.store, coupon);
-    else if (rest.isPlain) checkCard(rest, coupon);
+    else {
+      checkCardCoupon(rest.store, coupon);
+      if (rest.isPlain) checkCard(rest, coupon);
+    }
   }
 }
 
@@ -176,16 +180,20 @@ const valueKinds = new Set([
   'plainSale',
   'topUp',
   'topUpVoid',
+  'topUpCard',
+  'topUpCardVoid',
 ]);
 const standing = new Set(['accepted', 'voided']);
 const undone = new Set(['reversed', 'timedOut']);
+/** What a top-up may be whose money is in the drawer. */
+const owed = new Set(['pending', 'accepted', 'voided']);
 
 /**
  * A restored host took in what it had refused before as poisoned: the box, told once that it was refused, says no more of it, and
  * the card, which was never written, gives it back at its next reading.
  */
 const isAwaited = (store: MemoryHostStore, { cardWritten, couponId, id, kind, state }: Row<'sale'>): boolean =>
-  kind === 'cardDebit' &&
+  isCardSale({ kind }) &&
   state === 'reserved' &&
   cardWritten === 0 &&
   store.row('coupon', couponId ?? '')?.pendingSale === id;
@@ -206,6 +214,9 @@ function checkSale({ isPlain, store }: Rest, box: SimBox, row: SaleRow): void {
     const isNamed = !isPlain && deadLetterOf(store, request.ids.closing) !== undefined;
     must(!sale || undone.has(sale.state) || isNamed || (!isPlain && isAwaited(store, sale)), about);
   }
+  // A card that was lost at its top-up: the drawer has the money, and the ledger the amount for the card.
+  if (outcome.result === 'unknown' && request.service.name === 'topUpCard' && isPlain)
+    must(sale !== undefined && owed.has(sale.state) && sale.undone === 0, about);
   if (outcome.result !== 'accepted') return;
   // What a host or box that was set back cannot apply any more stays visible until a person settles it; so does what a floor
   // limit gave on a coupon that was not the member's, and what met a bug of the host.
@@ -218,7 +229,12 @@ function checkSale({ isPlain, store }: Rest, box: SimBox, row: SaleRow): void {
     must(sale.points === outcome.points, about);
   if (request.service.name === 'topUp')
     must(sale.coveredMinor === outcome.restMinor && (!isPlain || row.voided === sale.refundedMinor > 0), about);
-  if (request.service.name === 'topUpVoid')
+  if (request.service.name === 'topUpCard')
+    must(
+      sale.coveredMinor - sale.undone === outcome.restMinor && (!isPlain || !row.voided || sale.refundedMinor > 0),
+      about,
+    );
+  if (request.service.name === 'topUpVoid' || request.service.name === 'topUpCardVoid')
     must(
       sale.coveredMinor === outcome.coveredMinor && store.row('sale', sale.originalId ?? '')?.state === 'voided',
       about,
@@ -269,8 +285,22 @@ function checkCard({ cards, store }: Rest, coupon: Row<'coupon'>): void {
   must(card.counter >= coupon.cardCounter, about);
   if (card.counter > coupon.cardCounter) return;
   const pending = coupon.pendingSale === null ? undefined : store.row('sale', coupon.pendingSale);
-  const heldMinor = pending?.kind === 'cardDebit' ? pending.coveredMinor : 0;
+  const heldMinor = pending && isCardDebit(pending) ? pending.coveredMinor : 0;
   must(card.balanceMinor === balance(store, `coupon/${coupon.id}/card`) + heldMinor, about);
+}
+
+/** What a card's coupon comes to, on the card, in the air and due to it, is what was put in less what was paid with it. */
+function checkCardCoupon(store: MemoryHostStore, { currency, id, initialMinor }: Row<'coupon'>): void {
+  let expected = initialMinor;
+  for (const sale of store.rows('sale')) {
+    if (sale.couponId !== id) continue;
+    expected += sale.riskMinor;
+    if (sale.kind === 'cardTopUp') expected += sale.coveredMinor - sale.undone;
+    else if (isCardDebit(sale) && standing.has(sale.state)) expected -= sale.coveredMinor - sale.undone;
+  }
+  const accounts = ['card', 'cardReserved', 'cardAhead', 'correction'];
+  const has = accounts.reduce((sum, name) => sum + balance(store, `coupon/${id}/${name}`), 0);
+  must(has === expected, () => `card coupon ${id} comes to ${has} ${currency}, its sales say ${expected}`);
 }
 
 /** A member has what was earned, less what was spent and taken back; nothing is still held. */
@@ -296,10 +326,13 @@ function checkTills(store: MemoryHostStore): void {
   for (const { id } of store.rows('terminal')) {
     let taken = 0;
     let paidBack = 0;
-    for (const { coveredMinor, kind, state, terminalId } of store.rows('sale')) {
-      if (terminalId !== id || !standing.has(state)) continue;
+    for (const { coveredMinor, kind, state, terminalId, undone: backMinor } of store.rows('sale')) {
+      if (terminalId !== id) continue;
+      // A card's is due to it from the host's word on, and stays so where its box says no more.
+      if (kind === 'cardTopUp') taken += coveredMinor - backMinor;
+      if (!standing.has(state)) continue;
       if (kind === 'topUp') taken += coveredMinor;
-      if (kind === 'topUpVoid') paidBack += coveredMinor;
+      if (kind === 'topUpVoid' || kind === 'cardTopUpVoid') paidBack += coveredMinor;
     }
     const books = { taken: `terminal/${id}/funded/CNY`, paidBack: `terminal/${id}/paidBack/CNY` };
     must(

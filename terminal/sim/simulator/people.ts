@@ -28,14 +28,21 @@ export interface PeopleWorld {
 
 const patienceMs = [400, 900, 3_000] as const;
 
+/** A sale and who was at the counter: whoever comes to have it undone is mostly the same. */
+interface Sold {
+  readonly reference: string;
+  readonly member: Member;
+}
+const undos: readonly SaleView['service'][] = ['void', 'refund', 'cardCredit', 'topUpVoid', 'topUpCardVoid'];
+
 export class Clerk {
   #reference = 0;
   #last: SaleCommand | null = null;
-  /** References of sales that may be undone, the newest last; at most so many are remembered. */
-  readonly #sold: string[] = [];
+  /** Sales that may be undone, the newest last; at most so many are remembered. */
+  readonly #sold: Sold[] = [];
   readonly #soldMax = 20;
   /** Of them the newest top-up. */
-  #toppedUp: string | null = null;
+  #toppedUp: Sold | null = null;
 
   constructor(
     private readonly world: PeopleWorld,
@@ -62,22 +69,22 @@ export class Clerk {
     run.terminal.startSale(command).then((started) => {
       if (!started.ok || !box.run) return;
       const { service, phase, reference } = started.value;
-      if (
-        reference !== null &&
-        service !== 'void' &&
-        service !== 'refund' &&
-        service !== 'cardCredit' &&
-        service !== 'topUpVoid'
-      )
-        this.#keep(reference, service === 'topUp');
-      if (phase === 'waiting') this.#memberActs(member, started.value);
+      if (reference !== null && !undos.includes(service)) this.#keep({ reference, member }, service);
+      if (phase === 'waiting') this.#memberActs(this.#comer(command, member), started.value);
     }, world.bug);
   }
 
-  #keep(reference: string, isTopUp: boolean): void {
-    if (isTopUp) this.#toppedUp = reference;
-    this.#sold.push(reference);
+  #keep(sold: Sold, service: SaleView['service']): void {
+    if (service === 'topUp' || service === 'topUpCard') this.#toppedUp = sold;
+    this.#sold.push(sold);
     if (this.#sold.length > this.#soldMax) this.#sold.shift();
+  }
+
+  /** Who comes with a card for what is undone: mostly whose card it was. */
+  #comer({ command }: SaleCommand, member: Member): Member {
+    const original = 'original' in command ? command.original : null;
+    const sold = [this.#toppedUp, ...this.#sold].find((each) => each?.reference === original);
+    return sold && !this.world.chance.happens(0.1) ? sold.member : member;
   }
 
   #command(member: Member): SaleCommand {
@@ -103,8 +110,8 @@ export class Clerk {
 
   #service(member: Member): ServiceCommand {
     const { chance } = this.world;
-    const original = this.#sold.length > 0 ? chance.pick(this.#sold) : null;
-    switch (chance.below(14)) {
+    const original = this.#sold.length > 0 ? chance.pick(this.#sold).reference : null;
+    switch (chance.below(17)) {
       case 0:
         return { service: 'plainSale' };
       case 1:
@@ -119,7 +126,8 @@ export class Clerk {
       case 7:
         return original ? { service: 'void', original } : { service: 'plainSale' };
       case 11:
-        return this.#toppedUp ? { service: 'void', original: this.#toppedUp } : { service: 'plainSale' };
+      case 12:
+        return this.#toppedUp ? { service: 'void', original: this.#toppedUp.reference } : { service: 'plainSale' };
       case 8:
         return original
           ? { service: 'refund', original, amountMinor: chance.between(1, 5_000) as AmountMinor }
@@ -127,6 +135,9 @@ export class Clerk {
       case 9:
       case 10:
         return { service: 'topUp', coupon: chance.pick(member.couponCodes) };
+      case 13:
+      case 14:
+        return { service: 'topUpCard' };
       default:
         return { service: 'pointsEarn' };
     }

@@ -1,18 +1,22 @@
 /**
- * One case: a sale paid by the card at one box, the card torn away at a stated point and the box's power cut at a stated
+ * One case: a sale that writes the card at one box, the card torn away at a stated point and the box's power cut at a stated
  * point, then what member and till do next. Plays it and judges the end. Must not choose cases; the tests do.
  */
 import type { InstructionName, Tear } from '../../../drivers/sim/phone/phone.js';
 import { assert } from '../../kernel/result.js';
 import { checkAfterVisit, checkBeforeVisit, checkWorld, recordOf } from './tearing-checks.js';
-import { type Beginning, type CardHolder, TearingWorld } from './tearing-world.js';
+import { type Asked, type Beginning, bought, type CardHolder, TearingWorld } from './tearing-world.js';
 
 /** Who can reach the host while it happens: both boxes; the second only; neither; the first only. */
 export const networks = ['online', 'offline', 'bothOffline', 'otherOffline'] as const;
 /** `same`: the till asks again and the member taps there again. `other`: buys at the other box at once. `later`: neither. */
 export const sequels = ['same', 'tornAgain', 'other', 'later'] as const;
 
+/** What is torn: a purchase, money paid in for the card, or the void of that. */
+export type TornService = 'couponCard' | 'topUpCard' | 'topUpCardVoid';
+
 export interface TornCase {
+  readonly service: TornService;
   readonly network: (typeof networks)[number];
   readonly sequel: (typeof sequels)[number];
   readonly tear: Tear | null;
@@ -37,11 +41,11 @@ const tornMinor = 700;
 const outcomeWithinMs = 200_000;
 const toldWithinMs = 200_000;
 
-export const describe = ({ cutAt, network, sequel, tear }: TornCase): string => {
+export const describe = ({ cutAt, network, sequel, service, tear }: TornCase): string => {
   const torn = tear
     ? `torn ${tear.moment} ${tear.at}${tear.bytes === null ? '' : ` at byte ${tear.bytes}`}`
     : 'not torn';
-  return `${network}, ${torn}, ${cutAt === null ? 'no power cut' : `power cut ${cutAt}`}, then ${sequel}`;
+  return `${service}, ${network}, ${torn}, ${cutAt === null ? 'no power cut' : `power cut ${cutAt}`}, then ${sequel}`;
 };
 
 /** So many cases are played in one world, one after the other, before it is built anew; at most 200 sales of a box are read. */
@@ -91,29 +95,52 @@ export class TornCases {
   }
 }
 
-async function playIn(world: TearingWorld, phone: CardHolder, wanted: TornCase): Promise<Played> {
-  const { cutAt, network, sequel, tear } = wanted;
-  const before = recordOf(world, phone);
-  assert(before, 'the card begins whole');
+/** The sale that is torn, under its reference. */
+const tornSale = (service: TornService, name: string): Asked => ({
+  command: service === 'topUpCardVoid' ? { service: 'void', original: paidInFor(name) } : { service },
+  amountMinor: tornMinor,
+  reference: `torn-${name}`,
+});
+/** What a void undoes; paid in before the case begins. */
+const paidInFor = (name: string): string => `${name}-paid-in`;
+
+/** The card at the case's begin: for a void with the top-up on it and told. @returns its record and the case's name */
+async function begun(world: TearingWorld, phone: CardHolder, service: TornService) {
+  const held = recordOf(world, phone);
+  assert(held, 'the card begins whole');
   // A counter is written once, so it names the case.
-  const name = `n${before.counter}`;
+  const name = `n${held.counter}`;
+  if (service !== 'topUpCardVoid') return { before: held, name };
+  await world.sell('box-1', { command: { service: 'topUpCard' }, amountMinor: tornMinor, reference: paidInFor(name) });
+  phone.tap(world.box('box-1'));
+  await world.runFor(6_000);
+  await told(world);
+  const before = recordOf(world, phone);
+  assert(before?.balanceMinor === held.balanceMinor + tornMinor, 'there is a top-up to void');
+  return { before, name };
+}
+
+async function playIn(world: TearingWorld, phone: CardHolder, wanted: TornCase): Promise<Played> {
+  const { cutAt, network, sequel, service, tear } = wanted;
+  const { before, name } = await begun(world, phone, service);
   if (network === 'offline' || network === 'bothOffline') world.cutOff('box-1');
   if (network === 'otherOffline' || network === 'bothOffline') world.cutOff('box-2');
   const about = (): string => describe(wanted);
 
   phone.commands.length = 0;
   world.faults.arm('box-1', cutAt);
-  await world.sell('box-1', tornMinor, `torn-${name}`);
+  const torn = tornSale(service, name);
+  await world.sell('box-1', torn);
   phone.tap(world.box('box-1'), tear);
   await world.runFor(6_000);
   const commands = [...phone.commands];
   world.faults.disarm();
   const places = [...world.faults.places];
 
-  if (sequel === 'same') await again(world, phone, name, [null, null, null]);
-  if (sequel === 'tornAgain') await again(world, phone, name, tornAgain);
+  if (sequel === 'same') await again(world, phone, torn, [null, null, null]);
+  if (sequel === 'tornAgain') await again(world, phone, torn, tornAgain);
   if (sequel === 'other') {
-    await world.sell('box-2', 300, `other-${name}`);
+    await world.sell('box-2', bought(300, `other-${name}`));
     phone.tap(world.box('box-2'));
     await world.runFor(6_000);
   }
@@ -126,7 +153,7 @@ async function playIn(world: TearingWorld, phone: CardHolder, wanted: TornCase):
   await visit(world, phone, name);
   await told(world);
   judge(world, () => checkAfterVisit(world, phone, before, name));
-  const outcome = world.announced.get(`torn-${name}`)?.outcome;
+  const outcome = world.announced.get(torn.reference)?.outcome;
   const ending = outcome ? `${outcome.result}${outcome.result === 'accepted' ? '' : ` ${outcome.code}`}` : 'unsaid';
   return { problem: world.problem === null ? null : `${about()}: ${world.problem}`, places, commands, ending };
 }
@@ -143,14 +170,14 @@ const tornAgain: readonly (Tear | null)[] = [
 async function again(
   world: TearingWorld,
   phone: CardHolder,
-  name: string,
+  torn: Asked,
   tears: readonly (Tear | null)[],
 ): Promise<void> {
   await world.runUntil(() => world.box('box-1').run !== null, outcomeWithinMs);
   await world.runFor(2_000);
   for (const tear of tears) {
-    if (world.announced.get(`torn-${name}`)?.outcome?.result === 'accepted') return;
-    if (world.prompt('box-1') === null) await world.sell('box-1', tornMinor, `torn-${name}`);
+    if (world.announced.get(torn.reference)?.outcome?.result === 'accepted') return;
+    if (world.prompt('box-1') === null) await world.sell('box-1', torn);
     await world.runFor(100);
     const prompt = world.prompt('box-1');
     if (prompt === 'tapAgain' || prompt === 'present') phone.tap(world.box('box-1'), tear);
@@ -166,7 +193,7 @@ async function told(world: TearingWorld): Promise<void> {
 /** The card's next visit, with the host there. */
 async function visit(world: TearingWorld, phone: CardHolder, name: string): Promise<void> {
   if (world.problem !== null) return;
-  await world.sell('box-2', 100, `visit-${name}`);
+  await world.sell('box-2', bought(100, `visit-${name}`));
   phone.tap(world.box('box-2'));
   await world.runFor(6_000);
   const outcome = world.announced.get(`visit-${name}`)?.outcome;

@@ -5,7 +5,7 @@
 import t, { type Test } from 'tap';
 import type { SaleOutcome } from '../../core/sale.js';
 import { recordOf } from './tearing-checks.js';
-import { type Beginning, type BoxName, CardHolder, TearingWorld } from './tearing-world.js';
+import { type Beginning, type BoxName, bought, CardHolder, TearingWorld } from './tearing-world.js';
 
 let beginning: Beginning;
 t.before(async () => {
@@ -17,7 +17,7 @@ async function opened(t: Test, offline: readonly BoxName[]) {
   t.teardown(() => world.end());
   for (const box of offline) world.cutOff(box);
   const pay = async (at: BoxName, amountMinor: number, reference: string, holder = phone): Promise<string> => {
-    await world.sell(at, amountMinor, reference);
+    await world.sell(at, bought(amountMinor, reference));
     holder.tap(world.box(at));
     await world.runFor(6_000);
     return said(world.announced.get(reference)?.outcome);
@@ -119,7 +119,7 @@ t.test('two boxes write from one reading: the second to come leaves the first on
   for (const offline of [[], ['box-1'], ['box-2'], ['box-1', 'box-2']] as const) {
     const shop = await opened(t, offline);
     const before = shop.onCard();
-    await shop.world.sell('box-1', 700, 'lost');
+    await shop.world.sell('box-1', bought(700, 'lost'));
     shop.phone.tap(shop.world.box('box-1'), { at: 'writeSlot', moment: 'before', bytes: null });
     await shop.world.runFor(6_000);
     t.equal(shop.world.prompt('box-1'), 'tapAgain');

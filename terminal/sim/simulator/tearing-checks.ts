@@ -4,8 +4,10 @@
  */
 import { type CardRecord, currentSlot, verifyCardRecord } from '../../../drivers/protocols/member/card-record.js';
 import { recordKey } from '../../../drivers/protocols/member/proof.js';
+import { isCardDebit, takenOnArrival } from '../../../host-sync/server/ledger/card-kinds.js';
 import { outcomeOf } from '../../core/outcome.js';
 import { hex } from '../../kernel/bytes.js';
+import type { SaleRow } from '../../store/port.js';
 import { checkRest } from './checks.js';
 import { simCrypto } from './keys.js';
 import { boxNames, type CardHolder, type TearingWorld } from './tearing-world.js';
@@ -29,14 +31,24 @@ const salesOfCaseMax = 12;
 /** And so have all cases of one world together. */
 const salesOfWorldMax = 200;
 
-/** What the boxes hold as accepted of the sales of one case, minor units that the card paid. */
+/**
+ * What one sale takes from the card by its box's word, minor units. Money paid in that a lost card has not shown is due to it
+ * all the same; what nobody was given for is not taken.
+ */
+function takenBy({ answer, sale }: SaleRow): number {
+  const outcome = outcomeOf(sale, answer);
+  const { bill, service } = sale.request;
+  if (service.name === 'topUpCard')
+    return outcome?.result === 'accepted' || outcome?.result === 'unknown' ? -bill.totalMinor : 0;
+  return outcome?.result === 'accepted' ? outcome.coveredMinor : 0;
+}
+
+/** What the sales of one case took from the card together. */
 function paidMinor(world: TearingWorld, name: string): number {
   let sum = 0;
   for (const box of boxNames) {
-    for (const { answer, sale } of world.box(box).disk().sales(salesOfCaseMax, null)) {
-      const outcome = outcomeOf(sale, answer);
-      if (outcome?.result === 'accepted' && sale.request.reference?.endsWith(`-${name}`)) sum += outcome.coveredMinor;
-    }
+    for (const row of world.box(box).disk().sales(salesOfCaseMax, null))
+      if (row.sale.request.reference?.endsWith(`-${name}`)) sum += takenBy(row);
   }
   return sum;
 }
@@ -61,7 +73,8 @@ export function checkBeforeVisit(world: TearingWorld, phone: CardHolder, before:
   const pending = coupon.pendingSale === null ? undefined : world.store.row('sale', coupon.pendingSale);
   // By the books the card holds the mirror, and what is held for a write in the air where that was not made.
   const isPendingOnCard = pending !== undefined && pending.cardCounter === record.counter;
-  const held = account('cardReserved') - (isPendingOnCard ? pending.coveredMinor : 0);
+  const debited = isPendingOnCard && isCardDebit(pending) ? pending.coveredMinor + takenOnArrival(pending) : 0;
+  const held = account('cardReserved') - debited;
   const taken = isPendingOnCard ? pending.correctionMinor : 0;
   const expected = account('card') + held + taken;
   must(

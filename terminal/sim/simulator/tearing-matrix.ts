@@ -4,11 +4,11 @@
  * Must not play or judge a case; tearing-cases.ts does.
  */
 import type { Tear } from '../../../drivers/sim/phone/phone.js';
-import { type Played, sequels, type TornCase, TornCases } from './tearing-cases.js';
+import { type Played, sequels, type TornCase, TornCases, type TornService } from './tearing-cases.js';
 import { TearingWorld } from './tearing-world.js';
 
 type Network = TornCase['network'];
-type Sequel = TornCase['sequel'];
+type Way = Pick<TornCase, 'network' | 'sequel' | 'service'>;
 
 /** What a sale by the card asks of the phone: two readings of the slots, the second to see what was written. */
 export const cardFlow = ['select', 'present', 'mutual', 'readRecords', 'writeSlot', 'readRecords', 'result'] as const;
@@ -38,20 +38,21 @@ export interface MatrixRun {
 }
 
 /**
+ * @param service what is torn
  * @param networks the first with all sequels; the second differs from it at the other box only, so only `other` is played
  */
-export async function runMatrix(networks: readonly [Network, Network]): Promise<MatrixRun> {
+export async function runMatrix(service: TornService, networks: readonly [Network, Network]): Promise<MatrixRun> {
   const isAll = process.env['SHOULI_TEARING'] === 'all';
   const cases = new TornCases(await TearingWorld.begin());
   const sizes: Record<string, number> = {};
   const endings: Record<string, number> = {};
   const problems: string[] = [];
-  const ways: readonly { readonly network: Network; readonly sequel: Sequel }[] = [
-    ...sequels.map((sequel) => ({ network: networks[0], sequel })),
-    { network: networks[1], sequel: 'other' },
+  const ways: readonly Way[] = [
+    ...sequels.map((sequel) => ({ service, network: networks[0], sequel })),
+    { service, network: networks[1], sequel: 'other' },
   ];
   let turn = 0;
-  const nextWay = () => ways[turn++ % ways.length] as (typeof ways)[number];
+  const nextWay = () => ways[turn++ % ways.length] as Way;
   const play = async (part: string, wanted: TornCase): Promise<Played> => {
     const played = await cases.play(wanted);
     sizes[part] = (sizes[part] ?? 0) + 1;
@@ -60,7 +61,7 @@ export async function runMatrix(networks: readonly [Network, Network]): Promise<
     return played;
   };
 
-  const whole = await play('whole', { network: networks[0], sequel: 'later', tear: null, cutAt: null });
+  const whole = await play('whole', { service, network: networks[0], sequel: 'later', tear: null, cutAt: null });
   for (const tear of commandTears) for (const way of ways) await play('commands', { ...way, tear, cutAt: null });
   for (const tear of byteTears)
     for (const way of isAll ? ways : [nextWay()]) await play('bytes', { ...way, tear, cutAt: null });

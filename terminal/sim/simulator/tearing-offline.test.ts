@@ -6,4 +6,6 @@
 import t from 'tap';
 import { testTearing } from './tearing-test.js';
 
-t.test('every tear, every power cut, and their crossing', (t) => testTearing(t, ['offline', 'bothOffline']));
+t.test('every tear, every power cut, and their crossing', (t) =>
+  testTearing(t, 'couponCard', ['offline', 'bothOffline']),
+);

@@ -5,9 +5,9 @@
 import type { Test } from 'tap';
 import { byteTears, cardFlow, commandTears, runMatrix } from './tearing-matrix.js';
 
-/** Plays the matrix with these networks (all crossings with SHOULI_TEARING=all) and says how large it was. */
-export async function testTearing(t: Test, networks: Parameters<typeof runMatrix>[0]): Promise<void> {
-  const { commands, endings, places, problems, sizes } = await runMatrix(networks);
+/** Plays the matrix of a service with these networks (all crossings with SHOULI_TEARING=all) and says how large it was. */
+export async function testTearing(t: Test, ...matrix: Parameters<typeof runMatrix>): Promise<void> {
+  const { commands, endings, places, problems, sizes } = await runMatrix(...matrix);
   const count = Object.values(sizes).reduce((sum, size) => sum + size, 0);
   t.comment(
     `${count} cases ${JSON.stringify(sizes)}: ${commandTears.length} tears at commands, ${byteTears.length} in the write, ${places} power cuts; ${JSON.stringify(endings)}`,

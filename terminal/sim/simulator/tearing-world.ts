@@ -18,7 +18,7 @@ import { createHost, type Host } from '../../../host-sync/server/host.js';
 import { type Bytes, toHex } from '../../kernel/bytes.js';
 import { assert } from '../../kernel/result.js';
 import { type AmountMinor, monotonicMs, wallMs } from '../../kernel/units.js';
-import type { SaleView } from '../../runtime/port.js';
+import type { SaleView, ServiceCommand } from '../../runtime/port.js';
 import { type BoxSource, type BoxWorld, PowerLost, patienceMs, SimBox, worldStartMs } from './box.js';
 import { checkCommit, checkShown } from './checks.js';
 import type { Faults } from './faults.js';
@@ -77,6 +77,17 @@ class PowerCut implements Pick<Faults, 'strikes'> {
     return this.places.length === this.#at;
   }
 }
+
+/** What a till asks for, minor units. */
+export interface Asked {
+  readonly command: ServiceCommand;
+  readonly amountMinor: number;
+  readonly reference: string;
+}
+/** A purchase that the card pays. */
+export const bought = (amountMinor: number, reference: string): Asked => ({
+  ...{ command: { service: 'couponCard' }, amountMinor, reference },
+});
 
 /** What a case begins with: two boxes that know the card, a card whose slots hold two records, all of it told. */
 export interface Beginning {
@@ -186,14 +197,12 @@ export class TearingWorld implements BoxWorld {
     }
   }
 
-  /** Asks a box that has its power for a sale paid by the card; the same reference is the same sale. */
-  async sell(name: BoxName, amountMinor: number, reference: string): Promise<void> {
+  /** Asks a box that has its power for a sale; the same reference is the same sale. */
+  async sell(name: BoxName, { amountMinor, command, reference }: Asked): Promise<void> {
     const run = this.box(name).run;
     if (!run) return;
-    const started = run.terminal.startSale({
-      ...{ command: { service: 'couponCard' }, purchase: { amountMinor: amountMinor as AmountMinor }, reference },
-      ...{ clerk: 'clerk', origin: 'till' },
-    });
+    const purchase = command.service === 'void' ? {} : { purchase: { amountMinor: amountMinor as AmountMinor } };
+    const started = run.terminal.startSale({ ...{ command, ...purchase, reference }, clerk: 'clerk', origin: 'till' });
     started.then(
       (sale) => {
         if (sale.ok && sale.value.outcome) this.announced.set(reference, sale.value);
@@ -218,7 +227,7 @@ export class TearingWorld implements BoxWorld {
     const world = new TearingWorld(1, null);
     const host = await world.#startHost();
     value(await host.rules.publish(rules));
-    value(await host.rules.setPolicy({ siteKeyOnBoxes: true }));
+    value(await host.rules.setPolicy({ siteKeyOnBoxes: true, topUpBalanceMaxMinor: 2 * issuedMinor }));
     const keyId = world.chance.bytes(8);
     const key = world.chance.bytes(16);
     const { memberCode } = value(await host.members.register({ phone: '13800138000', name: 'member', keyId, key }));
@@ -250,7 +259,7 @@ export class TearingWorld implements BoxWorld {
     }
     await world.runFor(5_000);
     for (const name of boxNames) {
-      await world.sell(name, 1_000, `begin-${name}`);
+      await world.sell(name, bought(1_000, `begin-${name}`));
       phone.tap(world.box(name));
       await world.runFor(15_000);
     }
