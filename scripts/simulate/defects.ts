@@ -245,4 +245,18 @@ export const defects: readonly Defect[] = [
     replace: '  if (!between || entry === undefined || points <= 0) return;\n',
     seeds: 100,
   },
+  {
+    name: 'a card that is lost at its top-up gets nothing',
+    file: 'host-sync/server/ledger/card-state.ts',
+    find: "  return isLost ? { ...sale, state: 'accepted' } : { ...unfundTopUp(draft, sale, cause), state: 'timedOut' };",
+    replace: "  return { ...unfundTopUp(draft, sale, cause), state: isLost ? 'accepted' : 'timedOut' };",
+    seeds: 20,
+  },
+  {
+    name: 'the void of a top-up of a card counts as a purchase',
+    file: 'host-sync/server/ledger/card-kinds.ts',
+    find: "  kind === 'cardTopUpVoid' ? topUpPaidBack(",
+    replace: "  kind === 'topUpVoid' ? topUpPaidBack(",
+    seeds: 100,
+  },
 ];

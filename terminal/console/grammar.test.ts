@@ -104,6 +104,11 @@ t.test('sales', async (t) => {
     },
   });
   t.match(read('topup 50 SLC1234567890123'), { sale: { command: { coupon: 'SLC1234567890123' } } });
+  t.match(read('topup 50.00 --card'), {
+    sale: { command: { service: 'topUpCard' }, purchase: { amountMinor: 5_000 } },
+  });
+  for (const word of ['1234', '--code SLM1234567890123'])
+    t.equal(codeOf(`topup 50 ${word} --card`), 'command.malformed', 'the card itself says which coupon');
   t.equal(codeOf('topup 50 12'), 'command.malformed');
   t.equal(codeOf('topup fifty'), 'value.malformed');
   t.match(read('void till-1'), { sale: { command: { service: 'void', original: 'till-1' } } });

@@ -341,9 +341,10 @@ function outcomePairs(sale: SaleView, language: Language): Pair[] {
     pairs.push([say(language, 'label.rest'), moneyText(outcome.restMinor, sale.currency)]);
   } else {
     const row = errorTable[outcome.code];
-    pairs.push([say(language, 'label.reason'), `${row.en} ${row.zh}`]);
     const money = moneyWords[sale.service]?.[outcome.result];
-    if (money) pairs.push(['', say(language, money)]);
+    // Of money that is due to a lost card the table's words would say the contrary.
+    if (money !== 'topUp.due') pairs.push([say(language, 'label.reason'), `${row.en} ${row.zh}`]);
+    if (money) pairs.push([money === 'topUp.due' ? say(language, 'label.reason') : '', say(language, money)]);
     if ('detail' in outcome) pairs.push(['', outcome.detail]);
   }
   const balances = outcome.result === 'unknown' ? null : outcome.balances;

@@ -58,6 +58,7 @@ t.test('never wider than the display, and no figure is cut', async (t) => {
     'pointsSpend',
     'couponHost',
     'couponCard',
+    'topUpCard',
     'plainSale',
     'void',
   ];

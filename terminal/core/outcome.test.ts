@@ -45,6 +45,16 @@ t.test('decided by host or card: a later word is a matter for the dead letters',
   t.end();
 });
 
+t.test('money paid in for a lost card: where the host refuses it, it goes back', (t) => {
+  const torn = ['tap', 'proof', 'session', 'read', 'yesCard', 'removed', 'cancel'] as const;
+  const lost = last('topUpCard', torn);
+  t.match(outcomeOf(lost, null), { result: 'unknown', code: 'card.unknown' });
+  t.match(outcomeOf(lost, acceptedAnswer()), { result: 'unknown' });
+  t.match(outcomeOf(lost, refusedAnswer), { result: 'refused', code: 'points.tooFew' });
+  t.match(outcomeOf(last('topUpCardVoid', torn), refusedAnswer), { result: 'unknown' }, 'nothing was paid back for it');
+  t.end();
+});
+
 t.test('refused at the box stays refused', (t) => {
   const refused = last('pointsEarn', ['cancel']);
   t.match(outcomeOf(refused, acceptedAnswer()), { result: 'refused', code: 'sale.cancelled' });

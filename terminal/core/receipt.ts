@@ -134,12 +134,13 @@ function billLines({ bill, service }: SaleRequest, money: Money): readonly strin
 
 function outcomeLines(request: SaleRequest, outcome: SaleOutcome, money: Money): readonly string[] {
   if (outcome.result !== 'accepted') {
-    const text = errorTable[outcome.code];
+    const { name } = request.service;
+    // Of money paid in the table's words would say the contrary: it is not given up.
+    const isDue = outcome.result === 'unknown' && name === 'topUpCard';
     return [
       centred(outcome.result === 'unknown' ? '未确认 NOT CONFIRMED' : '未成功 NOT ACCEPTED'),
-      ...wrapped(text.zh),
-      ...wrapped(text.en),
-      ...(outcome.result === 'refused' ? moneyBackLines(request.service.name) : lostCardLines(request.service.name)),
+      ...(isDue ? dueLines : [...wrapped(errorTable[outcome.code].zh), ...wrapped(errorTable[outcome.code].en)]),
+      ...(isDue ? [] : moneyBackLines(name)),
       ...(outcome.result === 'unknown' ? [] : balanceLines(outcome.balances)),
     ];
   }
@@ -166,20 +167,11 @@ function moneyBackLines(service: ServiceName): string[] {
   return [];
 }
 
-/** A card that was lost: money paid in is due to it, and money is paid back for nothing that it may still hold. */
-function lostCardLines(service: ServiceName): string[] {
-  if (service === 'topUpCard')
-    return [
-      ...wrapped('现金已收，金额将在下次刷卡时入卡。'),
-      ...wrapped('KEEP THE MONEY: IT IS ADDED WHEN THE CARD IS NEXT USED.'),
-    ];
-  if (service === 'topUpCardVoid')
-    return [
-      ...wrapped('未撤销，请勿退款；所扣金额将在下次刷卡时退回卡内。'),
-      ...wrapped('NOT VOIDED: PAY NOTHING BACK. THE CARD GETS BACK WHAT LEFT IT WHEN IT IS NEXT USED.'),
-    ];
-  return [];
-}
+/** A card that was lost at its top-up: the money is in the drawer, and due to the card. */
+const dueLines: readonly string[] = [
+  ...wrapped('现金已收，金额将在下次刷卡时入卡。'),
+  ...wrapped('KEEP THE MONEY: IT IS ADDED WHEN THE CARD IS NEXT USED.'),
+];
 
 function paidLines(service: ServiceName, { points, coveredMinor, restMinor }: AcceptedOutcome, money: Money): string[] {
   return [

@@ -7,9 +7,9 @@ import { opensRelay, type RelayRule } from './relay-rule.js';
 import type { SaleOutcome, ServiceName } from './sale.js';
 
 const results: readonly SaleOutcome['result'][] = ['accepted', 'refused', 'unknown'];
-const undone: readonly ServiceName[] = ['void', 'refund', 'cardCredit', 'topUpVoid'];
+const undone: readonly ServiceName[] = ['void', 'refund', 'cardCredit', 'topUpVoid', 'topUpCardVoid'];
 const sold: readonly ServiceName[] = ['plainSale', 'pointsEarn', 'pointsSpend', 'couponHost', 'couponCard'];
-const paidIn: readonly ServiceName[] = ['topUp'];
+const paidIn: readonly ServiceName[] = ['topUp', 'topUpCard'];
 const opens: Readonly<Record<RelayRule, readonly ServiceName[]>> = {
   never: [],
   accepted: [...sold, ...undone, ...paidIn],

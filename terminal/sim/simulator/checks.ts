@@ -231,7 +231,7 @@ function checkSale({ isPlain, store }: Rest, box: SimBox, row: SaleRow): void {
     must(sale.coveredMinor === outcome.restMinor && (!isPlain || row.voided === sale.refundedMinor > 0), about);
   if (request.service.name === 'topUpCard')
     must(
-      sale.coveredMinor - sale.undone === outcome.restMinor && (!isPlain || !row.voided || sale.refundedMinor > 0),
+      sale.coveredMinor - sale.undone === outcome.restMinor && (!isPlain || row.voided === sale.refundedMinor > 0),
       about,
     );
   if (request.service.name === 'topUpVoid' || request.service.name === 'topUpCardVoid')
