@@ -270,6 +270,24 @@ t.test('a receipt is marked as a copy exactly once', async (t) => {
   t.equal(receiptLines({ ...sale, receipt: ['COPY 副本'] }, 'zh').length, 1);
 });
 
+t.test('what becomes of the money where nothing was accepted, in either language', async (t) => {
+  const port = new PortDouble();
+  await port.startSale({ command: { service: 'plainSale' }, reference: 'r', clerk: 'c', origin: 'till' });
+  const ended = port.end('r', 'sale.timedOut');
+  const lost = { result: 'unknown', code: 'card.unknown' } as const;
+  for (const [service, outcome, en, zh] of [
+    ['topUp', ended.outcome, /give the money back/, /请退还现金/],
+    ['topUpCard', ended.outcome, /give the money back/, /请退还现金/],
+    ['topUpCard', lost, /Keep the money/, /现金已收/],
+    ['topUpCardVoid', lost, /pay nothing back/, /请勿退款/],
+  ] as const) {
+    const said = (language: 'en' | 'zh') => saleLines({ ...ended, service, outcome }, language).join('\n');
+    t.match(said('en'), en, service);
+    t.match(said('zh'), zh, service);
+    if (outcome === lost && service === 'topUpCard') t.notMatch(said('en'), /not accepted/, 'not the contrary too');
+  }
+});
+
 t.test('columns stay in line and never overflow; JSON shows no raw control character', async (t) => {
   const cell = fc.string({ unit: fc.constantFrom('a', '积', '🍰', '\u0301', ' ', '\u001b'), maxLength: 60 });
   t.doesNotThrow(() =>

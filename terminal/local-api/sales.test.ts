@@ -100,6 +100,10 @@ t.test('every service reaches the box as it was asked', async (t) => {
     ],
     [{ ...earn, service: 'couponCard' }, { command: { service: 'couponCard' } }],
     [
+      { service: 'topUpCard', clerk: 'c', amountMinor: 500 },
+      { command: { service: 'topUpCard' }, purchase: { amountMinor: 500 } },
+    ],
+    [
       { service: 'refund', clerk: 'c', original: 'r0', amountMinor: 1 },
       { command: { service: 'refund', original: 'r0', amountMinor: 1 } },
     ],
