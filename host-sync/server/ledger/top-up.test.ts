@@ -4,7 +4,7 @@ import t from 'tap';
 import { amountMinorMax } from '../../../terminal/kernel/units.js';
 import type { Credential, RecordOf } from '../../protocol/record.js';
 import { complete, deduct, reverse, undo } from '../sim/sales.js';
-import { type Box, inWorld, keyed, type LooseDraft, must, newId, said, type World } from '../sim/world.js';
+import { type Box, inWorld, keyed, type LooseDraft, must, newId, said, signerOf, type World } from '../sim/world.js';
 import { riskBorne } from './accounts.js';
 
 const topUp = (
@@ -412,4 +412,33 @@ inWorld(t, 'a top-up reversed while its void holds it leaves nobody more than th
     (facts) => facts.get('account', riskBorne('CNY').id)?.balance ?? 0,
   );
   t.equal(risk, 0, 'what was held pays for it, not the merchant');
+});
+
+inWorld(t, 'what a terminal holds of a coupon without the host counts towards its limit', async (t, { world, box }) => {
+  const { code, left, member } = await opened(world);
+  const { publicKey } = signerOf('ec');
+  must(await world.host.terminals.setCertificate(box.terminalId, '00', 0, publicKey));
+  must(await world.host.allowances.setPolicy({ pointsMax: 0, couponMinorMax: 4_000, sharePercent: 100 }));
+  must(await world.host.requestAllowance(box.terminalId, { reason: 'request', code }));
+  t.same(await left(), [6_000, 0], '40.00 are at the terminal');
+  must(await world.host.rules.setPolicy({ topUpBalanceMaxMinor: 12_000 }));
+  t.equal(said((await box.ask(topUp(member, 2_001))).answer), 'coupon.noTopUp');
+  t.equal(said((await box.ask(topUp(member, 2_000))).answer), 'accepted');
+});
+
+inWorld(t, 'the void of a top-up of an expired coupon says that it has expired', async (t, { world, box }) => {
+  const { member } = await opened(world);
+  if (member.method !== 'memberCode') throw new Error('a member code');
+  const { code } = must(
+    await world.host.coupons.issue({
+      ...{ holder: 'host', memberCode: member.code, currency: 'CNY', amountMinor: 100 },
+      expiresAtMs: world.clock.nowMs + 1_000,
+    }),
+  );
+  const paidIn = topUp(member, 2_000, code);
+  await box.ask(paidIn);
+  await box.tell(complete(paidIn));
+  world.clock.nowMs += 1_001;
+  await world.host.expire();
+  t.equal(said((await box.ask(payBack(paidIn, 2_000))).answer), 'coupon.expired');
 });
