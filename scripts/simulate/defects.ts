@@ -219,7 +219,7 @@ export const defects: readonly Defect[] = [
   {
     name: 'a voided top-up is paid back beyond what the coupon holds',
     file: 'host-sync/server/ledger/top-up.ts',
-    find: "  if (coveredMinor < original.coveredMinor) return refused('coupon.topUpSpent', '', balances);\n  if (!isPosted) postTopUp(draft, original);\n  draft.post('topUpVoid', [move(balance, reserved, original.coveredMinor)]);",
+    find: "  if (coveredMinor < original.coveredMinor)\n    return refused(isExpired(coupon, context.nowMs) ? 'coupon.expired' : 'coupon.topUpSpent', '', balances);\n  if (!isPosted) postTopUp(draft, original);\n  draft.post('topUpVoid', [move(balance, reserved, original.coveredMinor)]);",
     replace:
       "  if (!isPosted) postTopUp(draft, original);\n  const lacking = Math.max(0, original.coveredMinor - coveredMinor);\n  draft.post('topUpVoid', [move(balance, reserved, original.coveredMinor - lacking), move(riskBorne(original.currency), reserved, lacking)]);",
     seeds: 100,
