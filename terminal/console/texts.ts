@@ -108,6 +108,7 @@ const texts = {
   'label.undone': ['undone', '撤销退款'],
   'label.voided': ['voided', '已撤销'],
   'topUp.giveBack': ['Not topped up: give the money back.', '未充值，请退还现金。'],
+  'topUp.undecided': ['Not decided yet: keep the receipt.', '尚未确定是否入卡，请保留小票。'],
   'topUp.due': ['Keep the money: it is added when the card is next used.', '现金已收，金额将在下次刷卡时入卡。'],
   'topUp.payNothing': ['Not voided: pay nothing back.', '未撤销，请勿退款。'],
   'label.why': ['why', '原因'],

@@ -279,6 +279,7 @@ t.test('what becomes of the money where nothing was accepted, in either language
     ['topUp', ended.outcome, /give the money back/, /请退还现金/],
     ['topUpCard', ended.outcome, /give the money back/, /请退还现金/],
     ['topUpCard', lost, /Keep the money/, /现金已收/],
+    ['topUpCard', { ...lost, isUndecided: true }, /Not decided yet: keep the receipt/, /请保留小票/],
     ['topUpCardVoid', lost, /pay nothing back/, /请勿退款/],
   ] as const) {
     const said = (language: 'en' | 'zh') => saleLines({ ...ended, service, outcome }, language).join('\n');

@@ -341,7 +341,8 @@ function outcomePairs(sale: SaleView, language: Language): Pair[] {
     pairs.push([say(language, 'label.rest'), moneyText(outcome.restMinor, sale.currency)]);
   } else {
     const row = errorTable[outcome.code];
-    const money = moneyWords[sale.service]?.[outcome.result];
+    const isUndecided = outcome.result === 'unknown' && outcome.isUndecided === true && sale.service === 'topUpCard';
+    const money = isUndecided ? 'topUp.undecided' : moneyWords[sale.service]?.[outcome.result];
     // Of money that is due to a lost card the table's words would say the contrary.
     if (money !== 'topUp.due') pairs.push([say(language, 'label.reason'), `${row.en} ${row.zh}`]);
     if (money) pairs.push([money === 'topUp.due' ? say(language, 'label.reason') : '', say(language, money)]);

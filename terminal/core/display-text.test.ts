@@ -49,7 +49,11 @@ t.test('in English alone', async (t) => {
   t.same(displayText(null, '好味道餐厅', false), ['', 'WELCOME']);
   t.same(displayText(null, 'Good Taste', false), ['Good Taste', 'WELCOME']);
   t.same(displayText(sale({ prompt: 'hold' }), '', false), ['TOTAL         300.00', 'HOLD STILL']);
-  t.same(displayText(sale({ outcome: { result: 'unknown', code: 'card.unknown' } }), '', false)[1], 'NOT CONFIRMED');
+  const lost = { result: 'unknown', code: 'card.unknown' } as const;
+  t.same(displayText(sale({ outcome: lost }), '', false)[1], 'NOT CONFIRMED');
+  t.same(displayText(sale({ service: 'topUpCard', outcome: lost }), '', false)[1], 'ON NEXT TAP');
+  const undecided = sale({ service: 'topUpCard', outcome: { ...lost, isUndecided: true } });
+  t.same(displayText(undecided, '', false)[1], 'NOT CONFIRMED', 'the host may still refuse it');
 });
 
 t.test('never wider than the display, and no figure is cut', async (t) => {

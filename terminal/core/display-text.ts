@@ -5,7 +5,7 @@
 import { printable } from '../kernel/redaction.js';
 import { type Currency, formatAmount } from '../kernel/units.js';
 import type { Prompt } from './effect.js';
-import type { SaleOutcome, ServiceName } from './sale.js';
+import { isDueToCard, type SaleOutcome, type ServiceName } from './sale.js';
 import { isTopUp } from './services/undo.js';
 import { columnsOf } from './text-width.js';
 
@@ -94,8 +94,7 @@ export function displayText(sale: DisplayedSale | null, merchant: string, chines
   if (!outcome) return [paired(['合计', 'TOTAL'], money(sale.totalMinor)), prompt ? said(prompts[prompt]) : ''];
   if (outcome.result !== 'accepted') {
     // Paid in and due to the card that was lost: the member reads that it is not gone.
-    const isDue = outcome.result === 'unknown' && sale.service === 'topUpCard';
-    return isDue
+    return isDueToCard(sale.service, outcome)
       ? [paired(['充值', 'TOP-UP'], money(sale.totalMinor)), said(['下次入卡', 'ON NEXT TAP'])]
       : [paired(['合计', 'TOTAL'], money(sale.totalMinor)), said(results[outcome.result])];
   }

@@ -154,10 +154,18 @@ export function endReversed(
   });
 }
 
-/** The card did not come back: it holds the write or not, and the host settles it when the card is seen again. */
-export function abandonCard(open: Open & { readonly linkId?: string | null }, at: At, cardKeyId: string): Step {
+/**
+ * The card did not come back: it holds the write or not, and the host settles it when the card is seen again.
+ * `isUndecided`: the box does not know what the host answered, or whether it did.
+ */
+export function abandonCard(
+  open: Open & { readonly linkId?: string | null },
+  at: At,
+  cardKeyId: string,
+  isUndecided = false,
+): Step {
   return end(open, {
-    outcome: { result: 'unknown', code: 'card.unknown' },
+    outcome: { result: 'unknown', code: 'card.unknown', ...(isUndecided && { isUndecided }) },
     records: [completionRecord(open.request, 'cardUnknown', at)],
     credential: null,
     cardKeyId,

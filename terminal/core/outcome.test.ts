@@ -51,6 +51,14 @@ t.test('money paid in for a lost card: where the host refuses it, it goes back',
   t.match(outcomeOf(lost, null), { result: 'unknown', code: 'card.unknown' });
   t.match(outcomeOf(lost, acceptedAnswer()), { result: 'unknown' });
   t.match(outcomeOf(lost, refusedAnswer), { result: 'refused', code: 'points.tooFew' });
+  // No answer of the host was received: until it is, nobody knows whether the money goes back.
+  const undecided = {
+    ...lost,
+    outcome: { result: 'unknown', code: 'card.unknown', isUndecided: true },
+  } as PersistedSale;
+  t.same(outcomeOf(undecided, null), { result: 'unknown', code: 'card.unknown', isUndecided: true });
+  t.same(outcomeOf(undecided, acceptedAnswer()), { result: 'unknown', code: 'card.unknown' }, 'due to the card');
+  t.match(outcomeOf(undecided, refusedAnswer), { result: 'refused', code: 'points.tooFew' });
   t.match(outcomeOf(last('topUpCardVoid', torn), refusedAnswer), { result: 'unknown' }, 'nothing was paid back for it');
   t.end();
 });

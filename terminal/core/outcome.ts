@@ -10,9 +10,11 @@ export function outcomeOf(sale: PersistedSale, answer: FinalAnswer | null): Sale
   if (sale.commit !== 'ended') return null;
   const { outcome, request } = sale;
   const service = serviceOf(request);
-  // Money that nothing came of is given back, also where that is known only when the card has been lost.
-  if (request.service.name === 'topUpCard' && outcome.result === 'unknown' && answer?.outcome === 'refused')
-    return { result: 'refused', code: answer.code, balances: answer.balances };
+  // Money that nothing came of is given back, also where that is known only when the card has been lost; else it is due.
+  if (request.service.name === 'topUpCard' && outcome.result === 'unknown' && answer)
+    return answer.outcome === 'refused'
+      ? { result: 'refused', code: answer.code, balances: answer.balances }
+      : { result: 'unknown', code: outcome.code };
   if (outcome.result !== 'accepted' || service.rules.authority !== 'box' || answer === null) return outcome;
   return answer.outcome === 'accepted'
     ? service.accepted(answer, null)

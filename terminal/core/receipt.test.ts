@@ -100,6 +100,15 @@ t.test('points spent, a coupon, a refusal, a copy', (t) => {
   t.ok(refused.includes('NOT ACCEPTED') && !refused.includes('ACCEPTED 交') && says(refused, '券余额', 'CNY 200.00'));
   const unsure = printed(requestFor({ name: 'couponCard' }), { result: 'unknown', code: 'card.unknown' });
   t.match(unsure, 'NOT CONFIRMED');
+  const lost = { result: 'unknown', code: 'card.unknown' } as const;
+  const due = printed(requestFor({ name: 'topUpCard' }), lost);
+  t.ok(due.includes('KEEP THE MONEY') && !due.includes('NOT DECIDED'));
+  const undecided = printed(requestFor({ name: 'topUpCard' }), { ...lost, isUndecided: true });
+  t.ok(
+    undecided.includes('NOT DECIDED YET') &&
+      undecided.includes('请保留此小票') &&
+      !undecided.includes('KEEP THE MONEY'),
+  );
   t.end();
 });
 

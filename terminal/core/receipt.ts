@@ -5,7 +5,14 @@ import type { Balances } from '../../host-sync/protocol/sync.js';
 import { errorTable } from '../kernel/errors.js';
 import { printable } from '../kernel/redaction.js';
 import { formatAmount } from '../kernel/units.js';
-import type { AcceptedOutcome, OriginalSale, SaleOutcome, SaleRequest, ServiceName } from './sale.js';
+import {
+  type AcceptedOutcome,
+  isDueToCard,
+  type OriginalSale,
+  type SaleOutcome,
+  type SaleRequest,
+  type ServiceName,
+} from './sale.js';
 import { isTopUp, isTopUpVoid } from './services/undo.js';
 import { columnsOf } from './text-width.js';
 
@@ -137,9 +144,10 @@ function outcomeLines(request: SaleRequest, outcome: SaleOutcome, money: Money):
     const { name } = request.service;
     // Of money paid in the table's words would say the contrary: it is not given up.
     const isDue = outcome.result === 'unknown' && name === 'topUpCard';
+    const paidInLines = isDueToCard(name, outcome) ? dueLines : undecidedLines;
     return [
       centred(outcome.result === 'unknown' ? '未确认 NOT CONFIRMED' : '未成功 NOT ACCEPTED'),
-      ...(isDue ? dueLines : [...wrapped(errorTable[outcome.code].zh), ...wrapped(errorTable[outcome.code].en)]),
+      ...(isDue ? paidInLines : [...wrapped(errorTable[outcome.code].zh), ...wrapped(errorTable[outcome.code].en)]),
       ...(isDue ? [] : moneyBackLines(name)),
       ...(outcome.result === 'unknown' ? [] : balanceLines(outcome.balances)),
     ];
@@ -171,6 +179,12 @@ function moneyBackLines(service: ServiceName): string[] {
 const dueLines: readonly string[] = [
   ...wrapped('现金已收，金额将在下次刷卡时入卡。'),
   ...wrapped('KEEP THE MONEY: IT IS ADDED WHEN THE CARD IS NEXT USED.'),
+];
+
+/** As above, where the host's answer was not received: it may be that nothing comes of it, and the money goes back. */
+const undecidedLines: readonly string[] = [
+  ...wrapped('尚未确定是否入卡，请保留此小票。'),
+  ...wrapped('NOT DECIDED YET: KEEP THIS RECEIPT.'),
 ];
 
 function paidLines(service: ServiceName, { points, coveredMinor, restMinor }: AcceptedOutcome, money: Money): string[] {

@@ -115,8 +115,15 @@ export type SaleOutcome =
       readonly balances: Balances | null;
       readonly detail?: string;
     }
-  /** The card may or may not have been written; the host settles it when the card is seen again. */
-  | { readonly result: 'unknown'; readonly code: 'card.unknown' };
+  /**
+   * The card may or may not have been written; the host settles it when the card is seen again. `isUndecided`: no answer of
+   * the host was received either, so it may still refuse.
+   */
+  | { readonly result: 'unknown'; readonly code: 'card.unknown'; readonly isUndecided?: true };
+
+/** Money of a top-up whose card was lost: it is due to that card, as far as this box knows. */
+export const isDueToCard = (service: ServiceName, outcome: SaleOutcome): boolean =>
+  service === 'topUpCard' && outcome.result === 'unknown' && outcome.isUndecided !== true;
 
 /** A card-writing sale from its intent on: what was read, what is to be written. */
 export interface CardWork {

@@ -454,6 +454,23 @@ t.test('recovery settles every commit point of every flow', (t) => {
   }
   t.end();
 });
+t.test('a card that is given up says whether the host had answered', (t) => {
+  const endOf = (effects: readonly Effect[]) => effects.find((effect) => effect.type === 'persist')?.sale;
+  const [intent] = course(service('topUpCard'), ['tap', 'proof', 'session', 'read']).effects.filter(
+    (effect) => effect.type === 'persist',
+  );
+  if (!intent) throw new Error('nothing was stored');
+  const [asking] = recover(intent.sale, 7, at);
+  const [, silent] = transition(asking, happenings.silent);
+  t.match(endOf(silent), { outcome: { result: 'unknown', code: 'card.unknown', isUndecided: true } });
+  const [waiting] = transition(asking, happenings.yesCard);
+  const [, cancelled] = transition(waiting, happenings.cancel);
+  t.same(endOf(cancelled)?.commit === 'ended' && endOf(cancelled), {
+    ...endOf(cancelled),
+    outcome: { result: 'unknown', code: 'card.unknown' },
+  });
+  t.end();
+});
 function expectedRecovery(sale: PersistedSale): string {
   if (sale.commit === 'ended') return 'idle';
   if (sale.commit === 'written' || !sale.card) return 'persistingEnd';

@@ -117,7 +117,7 @@ export const table: Table = {
     hostAnswered: onOwn(authorised),
     hostSilent: onOwn((state, event) =>
       state.recovered && state.card
-        ? abandonCard(state, event, state.card.cardKeyId)
+        ? abandonCard(state, event, state.card.cardKeyId, true)
         : endReversed(state, event, 'noAnswer', 'host.noAnswer'),
     ),
   },

@@ -172,7 +172,11 @@ const outcome = z.discriminatedUnion('result', [
     balances: balances.nullable(),
     detail: z.string().optional().describe('What the host said beyond the code, in English.'),
   }),
-  z.object({ result: z.literal('unknown'), code: errorCode }),
+  z.object({
+    result: z.literal('unknown'),
+    code: errorCode,
+    undecided: z.literal(true).optional().describe('No answer of the host was received either: it may still refuse.'),
+  }),
 ]);
 
 export const saleSchema = z

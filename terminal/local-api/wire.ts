@@ -20,7 +20,8 @@ type Device = ReturnType<TerminalPort['devices']>[number];
 
 function outcomeBody(outcome: SaleView['outcome']): SaleBody['outcome'] {
   if (!outcome) return null;
-  if (outcome.result === 'unknown') return { result: 'unknown', code: outcome.code };
+  if (outcome.result === 'unknown')
+    return { result: 'unknown', code: outcome.code, ...(outcome.isUndecided && { undecided: true }) };
   const balances = outcome.balances && {
     points: outcome.balances.points,
     pointsOwed: outcome.balances.pointsOwed,

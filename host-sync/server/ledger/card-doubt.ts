@@ -23,12 +23,19 @@ export function planDoubt(need: Collector, couponId: string, counter: number): s
 export const isInDoubt = (sale: Row<'sale'>, records: readonly (CardRecord | null)[]): boolean =>
   !records.some((record) => record?.counter === sale.cardCounter);
 
-/** Counts the correction as gone to the card: the debits behind it may have used it up already. */
+/** Is it open whether this sale's write was made? */
+export const isDoubted = (draft: Draft, sale: Row<'sale'>): boolean =>
+  draft.get('cardDoubt', keyOf(sale))?.saleId === sale.id;
+
+/**
+ * Counts the correction as gone to the card: the debits behind it may have used it up already. The void of a top-up is kept
+ * as doubtful also where it takes no correction along, since it holds its top-up until the doubt ends.
+ */
 export function beginDoubt(draft: Draft, sale: Row<'sale'>): void {
   const couponId = sale.couponId ?? '';
   const due = cardCorrection(couponId, sale.currency);
   const amountMinor = Math.min(balanceOf(draft, due), sale.correctionMinor);
-  if (amountMinor === 0) return;
+  if (amountMinor === 0 && !(sale.kind === 'cardTopUpVoid' && sale.state === 'reserved')) return;
   draft.post('cardDoubt', [move(due, cardAhead(couponId, sale.currency), amountMinor)]);
   draft.put('cardDoubt', { id: keyOf(sale), saleId: sale.id, amountMinor });
 }
@@ -44,10 +51,11 @@ export function confirmDoubt(draft: Draft, sale: Row<'sale'>): number {
 /** The write was not made: the correction is due again. @returns whether it was in doubt */
 export function refuteDoubt(draft: Draft, sale: Row<'sale'>): boolean {
   const couponId = sale.couponId ?? '';
+  const wasDoubted = isDoubted(draft, sale);
   const amountMinor = confirmDoubt(draft, sale);
   const ahead = cardAhead(couponId, sale.currency);
   draft.post('cardNotWritten', [
     move(ahead, cardCorrection(couponId, sale.currency), Math.min(balanceOf(draft, ahead), amountMinor)),
   ]);
-  return amountMinor > 0;
+  return wasDoubted;
 }

@@ -1,6 +1,6 @@
 /**
- * Kinds of sale that write a card: what takes from it and what gives to it, and where their value comes from and goes to.
- * Pure. Whether a write was made is card-state.ts's to find out; this file only keeps each kind's own books.
+ * Kinds of sale that write a card: what takes from it and what gives to it, where their value comes from and goes to, and
+ * the top-up that a void holds while it is open. Pure. Whether a write was made is card-state.ts's to find out.
  */
 import { type Account, cardCorrection, couponRedeemed, riskBorne, topUpPaidBack, topUpTaken } from './accounts.js';
 import type { Draft } from './draft.js';

@@ -23,7 +23,7 @@ import {
   topUpPaidBack,
   topUpTaken,
 } from './accounts.js';
-import { beginDoubt, confirmDoubt, counterKey, isInDoubt, planDoubt, refuteDoubt } from './card-doubt.js';
+import { beginDoubt, confirmDoubt, counterKey, isDoubted, isInDoubt, planDoubt, refuteDoubt } from './card-doubt.js';
 import {
   fundTopUp,
   holdAgain,
@@ -93,6 +93,13 @@ export function planCard(need: Collector, record: CardKind): void {
 /** States what settling the write that is in the air reads. */
 export function planPendingWrite(need: Collector, coupon: Row<'coupon'>): void {
   if (coupon.pendingSale !== null) planWrite(need, coupon, coupon.pendingSale);
+}
+
+/** States who wrote this counter, as far as that is known, and what settling a doubt about it reads. */
+export function planWriter(need: Collector, coupon: Row<'coupon'>, counter: number): void {
+  need.get('cardWriter', counterKey(coupon.id, counter));
+  const doubted = planDoubt(need, coupon.id, counter);
+  if (doubted !== undefined) planWrite(need, coupon, doubted);
 }
 
 function planWrite(need: Collector, coupon: Row<'coupon'>, saleId: string): void {
@@ -218,7 +225,12 @@ export function observe(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard): 'f
   const pending = coupon.pendingSale === null ? undefined : draft.get('sale', coupon.pendingSale);
   const heldMinor = pending && isCardDebit(pending) ? pending.coveredMinor : 0;
   if (counter === coupon.cardCounter) {
-    if (balanceMinor !== mirrorMinor + heldMinor) return 'invalid';
+    const moreMinor = balanceMinor - mirrorMinor - heldMinor;
+    // A host that was restored knows what is due, and not that the write it is told of had taken it along already.
+    const due = cardCorrection(coupon.id, coupon.currency);
+    const isPaidOut = !pending && moreMinor > 0 && moreMinor <= balanceOf(draft, due);
+    if (moreMinor !== 0 && !isPaidOut) return 'invalid';
+    draft.post('cardWritten', [move(due, mirror, moreMinor)]);
     if (pending) draft.put('sale', markNotWritten(draft, pending, 'cardNotWritten'));
     return 'followed';
   }
@@ -243,10 +255,21 @@ export function observe(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard): 'f
 function leaveBehind(draft: Draft, pending: Row<'sale'>, isOpen: boolean): Row<'sale'> {
   if (!isOpen) return markNotWritten(draft, pending, 'cardNotWritten');
   beginDoubt(draft, pending);
-  if (isCardDebit(pending)) return markNotWritten(draft, pending, 'cardNotWritten');
+  if (isCardDebit(pending)) {
+    const left = markNotWritten(draft, pending, 'cardNotWritten');
+    // Its box may have paid the money back: no other void may, until this one is known not to be made.
+    if (pending.state === 'reserved') holdAgain(draft, pending);
+    return left;
+  }
   // What is given stands until it is known that its write was not made: else another box could pay it a second time.
   update(draft, pending.couponId ?? '', { pendingSale: null });
   return pending;
+}
+
+/** The write was not made; a void that held its top-up for it does so no more. */
+function refuteVoid(draft: Draft, sale: Row<'sale'>): void {
+  const wasDoubted = refuteDoubt(draft, sale);
+  if (wasDoubted && sale.kind === 'cardTopUpVoid' && sale.state === 'timedOut') settleOriginal(draft, sale, false);
 }
 
 /** Somebody else wrote the counter of a write in doubt: it was not made. */
@@ -254,8 +277,15 @@ function settleDoubt(draft: Draft, couponId: string, counter: number, writer: st
   const doubt = draft.get('cardDoubt', counterKey(couponId, counter));
   const sale = doubt && doubt.saleId !== writer ? draft.get('sale', doubt.saleId) : undefined;
   if (!sale) return;
-  refuteDoubt(draft, sale);
+  refuteVoid(draft, sale);
   if (isCardCredit(sale) && isHeld(sale)) draft.put('sale', markNotWritten(draft, sale, 'cardNotWritten'));
+}
+
+/** Keeps who wrote this counter; whose write was in doubt there did not. */
+function noteWriter(draft: Draft, couponId: string, counter: number, transactionId: string): void {
+  const id = counterKey(couponId, counter);
+  if (!draft.get('cardWriter', id)) draft.put('cardWriter', { id, transactionId });
+  settleDoubt(draft, couponId, counter, transactionId);
 }
 
 /**
@@ -265,10 +295,8 @@ function settleDoubt(draft: Draft, couponId: string, counter: number, writer: st
 export function learn(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard): void {
   for (const record of [seen.record, seen.other]) {
     if (!record || record.lastKind === 'issue') continue;
-    const id = counterKey(coupon.id, record.counter);
     const transactionId = transactionIdFromBytes(record.lastTransactionId);
-    if (!draft.get('cardWriter', id)) draft.put('cardWriter', { id, transactionId });
-    settleDoubt(draft, coupon.id, record.counter, transactionId);
+    noteWriter(draft, coupon.id, record.counter, transactionId);
     const sale = draft.get('sale', transactionId);
     const known = draft.get('coupon', coupon.id) ?? coupon;
     if (sale?.couponId === coupon.id && sale.cardCounter === record.counter && record.counter <= known.cardCounter)
@@ -340,8 +368,9 @@ export function acceptCard(
 ): { readonly sale: Row<'sale'>; readonly notices: readonly string[] } {
   const couponId = sale.couponId ?? '';
   displace(draft, sale);
+  noteWriter(draft, couponId, sale.cardCounter ?? 0, sale.id);
   // Where the card has been followed past this write, what it took was counted as ahead.
-  const isBehind = (draft.get('coupon', couponId)?.cardCounter ?? 0) >= (sale.cardCounter ?? 0);
+  const isBehind = isPassed(draft, sale);
   if (sale.kind === 'cardTopUpVoid') settleOriginal(draft, sale, true);
   if (sale.state === 'timedOut' && isCardDebit(sale)) return acceptLate(draft, sale, isBehind);
   const mark = isBehind ? markWrittenBehind : markWritten;
@@ -370,10 +399,26 @@ function acceptLate(draft: Draft, sale: Row<'sale'>, isBehind: boolean): ReturnT
   return { sale: posted, notices: isRisk ? ['coupon.late', 'coupon.risk'] : ['coupon.late'] };
 }
 
+/** Has the card been followed as far as this write, or past it? */
+export const isPassed = (draft: Draft, { cardCounter, couponId }: Row<'sale'>): boolean =>
+  (draft.get('coupon', couponId ?? '')?.cardCounter ?? 0) >= (cardCounter ?? 0);
+
+/** Has the card gone on past this write, without anybody knowing who wrote its counter? It may be this one then. */
+export function mayBeBehind(draft: Draft, sale: Row<'sale'>): boolean {
+  const id = counterKey(sale.couponId ?? '', sale.cardCounter ?? 0);
+  const isKnown = sale.cardWritten === 1 || draft.get('cardWriter', id) || draft.get('cardDoubt', id);
+  return isPassed(draft, sale) && !isKnown;
+}
+
 /** The box lost the card at a write that seemed not to be made. What is given stands: it is due to the card, or on it by now. */
 function loseRefuted(draft: Draft, sale: Row<'sale'>): Row<'sale'> {
   if (isCardCredit(sale) && sale.cardWritten === 1) return { ...sale, state: 'accepted' };
-  if (sale.kind === 'cardTopUp') return { ...fundTopUp(draft, sale), state: 'accepted' };
+  if (sale.kind === 'cardTopUp') {
+    const funded = fundTopUp(draft, sale);
+    if (mayBeBehind(draft, sale)) beginDoubt(draft, sale);
+    return { ...funded, state: 'accepted' };
+  }
+  if (sale.kind === 'cardTopUpVoid' && isDoubted(draft, sale)) settleOriginal(draft, sale, false);
   if (sale.kind === 'cardCredit') refundAgain(draft, sale);
   return { ...sale, state: 'reversed' };
 }
@@ -404,7 +449,7 @@ export function undoCardDebit(draft: Draft, sale: Row<'sale'>, amount: number, c
 export function reverseCard(draft: Draft, sale: Row<'sale'>, isNotWritten: boolean): Row<'sale'> {
   const couponId = sale.couponId ?? '';
   // The box reverses only what it has not written.
-  refuteDoubt(draft, sale);
+  refuteVoid(draft, sale);
   if (sale.kind === 'cardTopUp') return reverseTopUp(draft, sale);
   standAgain(draft, sale);
   if (sale.kind === 'cardCredit') {

@@ -2,27 +2,22 @@
 // and host lose each other, and so does its void. The card is a model of two slots that takes what a box writes; the test
 // tears it by not writing or not telling, and counts drawer, card and ledger to the minor unit after each ending.
 import t from 'tap';
-import { type Card, debit, issueCard as issue, siteDebit, topUpCard, voidTopUp, writeOf } from '../sim/cards.js';
+import {
+  type Card,
+  cardBooks,
+  debit,
+  drawerBooks,
+  issueCard as issue,
+  siteDebit,
+  topUpCard,
+  visit,
+  voidTopUp,
+  writeOf,
+} from '../sim/cards.js';
 import { complete, reverse, undo } from '../sim/sales.js';
-import { type Box, inWorld, type LooseDraft, must, said, type World } from '../sim/world.js';
+import { type Box, inWorld, type LooseDraft, must, said } from '../sim/world.js';
 
 const issuedMinor = 30_000;
-
-async function books(world: World, card: Card) {
-  const view = await world.host.coupons.byCode(card.code);
-  return { onCard: view?.balanceMinor, held: view?.reservedMinor, due: view?.correctionMinor };
-}
-
-/** What the terminal took and paid back by the books, and what the merchant bears. */
-const drawer = (world: World, box: Box) => {
-  const ids = [`terminal/${box.terminalId}/funded/CNY`, `terminal/${box.terminalId}/paidBack/CNY`, 'risk/CNY'];
-  return world.store.read(
-    (need) => {
-      for (const id of ids) need.get('account', id);
-    },
-    (facts) => ids.map((id) => facts.get('account', id)?.balance ?? 0),
-  );
-};
 
 /** Topped up, written and told. */
 async function paidIn(box: Box, card: Card, amountMinor: number): Promise<LooseDraft> {
@@ -30,13 +25,6 @@ async function paidIn(box: Box, card: Card, amountMinor: number): Promise<LooseD
   card.write(writeOf((await box.ask(draft)).answer));
   await box.tell(complete(draft));
   return draft;
-}
-/** The card pays one minor unit at this box, and all of it is told. */
-async function visit(box: Box, card: Card): Promise<void> {
-  const next = debit(box, card, 1);
-  const { answer } = await box.ask(next);
-  card.write(writeOf(answer));
-  await box.tell(complete(next));
 }
 
 inWorld(
@@ -51,7 +39,10 @@ inWorld(
     card.write(writeOf(answer));
     t.match(card.current, { balanceMinor: 35_000, counter: 2, lastKind: 'credit', lastAmountMinor: 5_000 });
     for (const _ of [1, 2]) t.equal(said(await box.tell(complete(draft))), 'accepted');
-    t.same([await books(world, card), await drawer(world, box)], [{ onCard: 35_000, held: 0, due: 0 }, [5_000, 0, 0]]);
+    t.same(
+      [await cardBooks(world, card), await drawerBooks(world, box)],
+      [{ onCard: 35_000, held: 0, due: 0 }, [5_000, 0, 0]],
+    );
     t.equal(said((await box.ask(voidTopUp(box, card, draft, 4_999))).answer), 'refund.tooLarge', 'whole or not at all');
     t.equal(said(await box.tell(undo(draft))), 'original.notVoidable', 'a plain void does not undo a top-up');
     const back = voidTopUp(box, card, draft, 5_000);
@@ -61,7 +52,7 @@ inWorld(
     t.match(card.current, { balanceMinor: 30_000, lastKind: 'debit', lastAmountMinor: 5_000 });
     for (const _ of [1, 2]) t.equal(said(await box.tell(complete(back))), 'accepted');
     t.same(
-      [await books(world, card), await drawer(world, box)],
+      [await cardBooks(world, card), await drawerBooks(world, box)],
       [{ onCard: 30_000, held: 0, due: 0 }, [5_000, 5_000, 0]],
     );
     t.equal(said((await box.ask(voidTopUp(box, card, draft, 5_000))).answer), 'original.notVoidable', 'once');
@@ -92,8 +83,8 @@ for (const { write, word, told } of endings) {
     await visit(other, card);
     if (told === 'after') t.equal(said(await box.tell(sayIt(draft, word))), 'accepted');
     for (const _ of [1, 2]) await visit(other, card);
-    const [takenMinor = 0, paidBackMinor, riskMinor = 0] = await drawer(world, box);
-    const known = await books(world, card);
+    const [takenMinor = 0, paidBackMinor, riskMinor = 0] = await drawerBooks(world, box);
+    const known = await cardBooks(world, card);
     t.match(known, { held: 0, due: 0 }, 'nothing is left in the air');
     t.equal(known.onCard, card.current.balanceMinor);
     t.equal(takenMinor, word === 'reversal' ? 0 : 5_000, 'the drawer has what its box says');
@@ -115,8 +106,8 @@ for (const { write, word, told } of endings) {
     await visit(other, card);
     if (told === 'after') t.equal(said(await box.tell(sayIt(back, word))), 'accepted');
     for (const _ of [1, 2]) await visit(other, card);
-    const [takenMinor, paidBackMinor = 0, riskMinor] = await drawer(world, box);
-    const known = await books(world, card);
+    const [takenMinor, paidBackMinor = 0, riskMinor] = await drawerBooks(world, box);
+    const known = await cardBooks(world, card);
     t.match(known, { held: 0, due: 0 });
     t.equal(takenMinor, 5_000);
     t.equal(paidBackMinor, word === 'accepted' ? 5_000 : 0, 'paid back where the box says so');
@@ -136,7 +127,7 @@ inWorld(
       const card = await issue(world);
       const draft = topUpCard(box, card, 5_000);
       await box.ask(draft);
-      t.match(await books(world, card), { due: 5_000 });
+      t.match(await cardBooks(world, card), { due: 5_000 });
       const next = debit(box, card, 1_000);
       const paying = await box.ask(next);
       t.match(paying.answer, { balances: { couponMinor: 29_000 }, notices: [] }, 'not along with another');
@@ -146,7 +137,7 @@ inWorld(
       await visit(box, card);
       t.equal(card.current.balanceMinor, 28_999 + (word === 'cardUnknown' ? 5_000 : 0));
     }
-    t.same(await drawer(world, box), [5_000, 0, 0]);
+    t.same(await drawerBooks(world, box), [5_000, 0, 0]);
   },
 );
 
@@ -159,13 +150,13 @@ inWorld(t, 'a card lost at its top-up: voided before it ever reached the card', 
   const back = voidTopUp(box, card, draft, 5_000);
   const { answer } = await box.ask(back);
   t.match(answer, { coveredMinor: 5_000, balances: { couponMinor: 2_000 } });
-  t.same(await books(world, card), { onCard: 0, held: 2_000, due: 5_000 });
+  t.same(await cardBooks(world, card), { onCard: 0, held: 2_000, due: 5_000 });
   const early = card.slots;
   t.same(early[1], new Uint8Array(96), 'the void is the first write');
   card.write(writeOf(answer));
   await box.tell(complete(back));
-  t.same(await books(world, card), { onCard: 2_000, held: 0, due: 0 });
-  t.same(await drawer(world, box), [5_000, 5_000, 0]);
+  t.same(await cardBooks(world, card), { onCard: 2_000, held: 0, due: 0 });
+  t.same(await drawerBooks(world, box), [5_000, 5_000, 0]);
 
   const torn = topUpCard(box, card, 5_000);
   await box.ask(torn);
@@ -175,8 +166,8 @@ inWorld(t, 'a card lost at its top-up: voided before it ever reached the card', 
   await box.tell(complete(lost, 'cardUnknown'));
   await visit(box, card);
   t.equal(card.current.balanceMinor, 6_999, 'a void that lost the card too: the top-up stands, and is on the card');
-  t.same(await books(world, card), { onCard: 6_999, held: 0, due: 0 });
-  t.same(await drawer(world, box), [10_000, 5_000, 0]);
+  t.same(await cardBooks(world, card), { onCard: 6_999, held: 0, due: 0 });
+  t.same(await drawerBooks(world, box), [10_000, 5_000, 0]);
 });
 
 inWorld(t, 'spent: the void is refused whole, with what there is', async (t, { world, box }) => {
@@ -188,7 +179,7 @@ inWorld(t, 'spent: the void is refused whole, with what there is', async (t, { w
   t.match((await box.ask(voidTopUp(box, card, draft, 5_000))).answer, {
     ...{ outcome: 'refused', code: 'coupon.topUpSpent', balances: { couponMinor: 4_999 } },
   });
-  t.same(await books(world, card), { onCard: 4_999, held: 0, due: 0 });
+  t.same(await cardBooks(world, card), { onCard: 4_999, held: 0, due: 0 });
   // What is due to the card counts as well.
   await box.tell(undo(sale));
   t.match((await box.ask(voidTopUp(box, card, draft, 5_000))).answer, { outcome: 'accepted', coveredMinor: 5_000 });
@@ -202,12 +193,12 @@ inWorld(t, 'spent without the host, told later: the void still takes only what i
   t.equal(said((await box.ask(voidTopUp(box, card, draft, 5_000))).answer), 'coupon.topUpSpent');
   t.equal(said(await offline.tell(bought)), 'accepted');
   t.equal(said(await offline.tell(complete(bought))), 'accepted');
-  t.same(await books(world, card), { onCard: 3_000, held: 0, due: 0 });
+  t.same(await cardBooks(world, card), { onCard: 3_000, held: 0, due: 0 });
 });
 
 inWorld(
   t,
-  'asked only when the card has gone on: due at its next visit, or gone by a reversal',
+  'told only when the card has gone on: due once its box says so, or gone by a reversal',
   async (t, { world, box }) => {
     for (const word of ['cardUnknown', 'reversal'] as const) {
       const card = await issue(world);
@@ -216,18 +207,20 @@ inWorld(
       const asked = box.record(draft);
       await visit(other, card);
       t.equal(said((await box.send(asked)).answers[0]), 'accepted', 'in a batch: nobody waits for a write');
+      await visit(other, card);
+      t.equal(card.current.balanceMinor, issuedMinor - 2, 'not along with another before its box has spoken');
       t.equal(said(await box.tell(sayIt(draft, word))), 'accepted');
       await visit(other, card);
       await visit(other, card);
-      t.equal(card.current.balanceMinor, issuedMinor - 3 + (word === 'cardUnknown' ? 5_000 : 0), word);
-      t.same(await books(world, card), { onCard: card.current.balanceMinor, held: 0, due: 0 });
+      t.equal(card.current.balanceMinor, issuedMinor - 4 + (word === 'cardUnknown' ? 5_000 : 0), word);
+      t.same(await cardBooks(world, card), { onCard: card.current.balanceMinor, held: 0, due: 0 });
     }
-    t.same(await drawer(world, box), [5_000, 0, 0]);
+    t.same(await drawerBooks(world, box), [5_000, 0, 0]);
     const card = await issue(world);
     const late = topUpCard(box, card, 5_000);
     await visit(await world.box('third'), card);
     t.equal(said((await box.ask(late)).answer), 'card.recordStale', 'a box that waits gives the money back');
-    t.same(await drawer(world, box), [5_000, 0, 0]);
+    t.same(await drawerBooks(world, box), [5_000, 0, 0]);
   },
 );
 
@@ -287,13 +280,13 @@ inWorld(
     card.write(writeOf((await other.ask(back)).answer));
     await other.tell(complete(back));
     t.same(
-      [await drawer(world, box), await drawer(world, other)],
+      [await drawerBooks(world, box), await drawerBooks(world, other)],
       [
         [1_000, 0, 0],
         [0, 1_000, 0],
       ],
     );
-    t.same(await books(world, card), { onCard: issuedMinor, held: 0, due: 0 });
+    t.same(await cardBooks(world, card), { onCard: issuedMinor, held: 0, due: 0 });
   },
 );
 
@@ -309,10 +302,10 @@ inWorld(t, 'its own box voids a top-up before its word on it has come', async (t
     card.write(writeOf(voided.answer));
     await box.tell(complete(draft, write === 'written' ? 'accepted' : 'cardUnknown'));
     await box.tell(complete(back));
-    t.same(await books(world, card), { onCard: issuedMinor, held: 0, due: 0 });
+    t.same(await cardBooks(world, card), { onCard: issuedMinor, held: 0, due: 0 });
     t.equal(card.current.balanceMinor, issuedMinor);
   }
-  t.same(await drawer(world, box), [2_000, 2_000, 0]);
+  t.same(await drawerBooks(world, box), [2_000, 2_000, 0]);
 });
 
 inWorld(
@@ -332,6 +325,6 @@ inWorld(
     t.match(await world.host.coupons.takeOver(card.code), { ok: false, error: { code: 'sale.busy' } });
     await box.tell(complete(draft, 'cardUnknown'));
     t.match(await world.host.coupons.takeOver(card.code), { ok: true, value: { amountMinor: issuedMinor + 1_000 } });
-    t.same(await drawer(world, box), [1_000, 0, 0]);
+    t.same(await drawerBooks(world, box), [1_000, 0, 0]);
   },
 );

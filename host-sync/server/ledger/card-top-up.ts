@@ -2,7 +2,9 @@
  * Top-ups of card-held coupons: money paid in at a terminal and written to the card, and their void, which takes the whole
  * from the card again. Pure. The money is due to the card from the host's word on, and goes there with the write that is
  * answered, or with a later one; a top-up whose box lost the card therefore stands, and no other write can carry it twice.
+ * One that comes only afterwards, told and not asked, is not paid in until its box says how it ended.
  */
+import { assert } from '../../../terminal/kernel/result.js';
 import { isStrongEnough } from '../../protocol/assurance.js';
 import type { RecordOf } from '../../protocol/record.js';
 import type { RefusalCode } from '../../protocol/sync.js';
@@ -12,8 +14,11 @@ import { type Card, follow, nextWrite, present } from './card.js';
 import { fundTopUp } from './card-kinds.js';
 import {
   acceptCard,
+  isPassed,
   isSeenWritten,
+  loseCard,
   markWrittenBehind,
+  mayBeBehind,
   planCard,
   planCardAccounts,
   type SeenCard,
@@ -49,33 +54,35 @@ const dueOf = (draft: Draft, { currency, id }: Row<'coupon'>): number => balance
 function problemOf(
   coupon: Row<'coupon'>,
   { record: { expiresAtSeconds } }: SeenCard,
-  currency: string,
   nowMs: number,
 ): RefusalCode | null {
   if (coupon.state === 'blocked') return 'credential.blocked';
-  if (coupon.currency !== currency) return 'coupon.noTopUp';
   return expiresAtSeconds !== 0 && nowMs > expiresAtSeconds * 1000 ? 'coupon.expired' : null;
 }
 
 /** Pays in for the coupon on the card: what is paid in is due to it at once, and its write takes along all that is due. */
 export function applyCardTopUp(draft: Draft, record: RecordOf<'cardTopUp'>, context: ApplyContext): Outcome {
-  const { amountMinor, currency, terminalId } = record;
+  const { amountMinor, currency } = record;
   if (!isStrongEnough('topUpCard', record.credential, 'online'))
     return refused('credential.tooWeak', 'a card is topped up with the card');
   const size = sizeProblem(amountMinor, context.policy);
-  if (size) return size;
+  if (size && context.asked) return size;
   const card = present(draft, record, currency, context);
   if (!card.ok) return card.outcome;
-  const isUnread = follow(draft, card.coupon, card.seen, terminalId);
+  if (card.coupon.currency !== currency) return refused('coupon.noTopUp', 'another currency');
+  const isUnread = follow(draft, card.coupon, card.seen, { record, context });
+  if (isUnread && !isPassedBy(isUnread)) return isUnread;
   const coupon = draft.get('coupon', card.coupon.id) ?? card.coupon;
   const onCardMinor = card.seen.record.balanceMinor;
-  const balances = couponBalances(draft, coupon, onCardMinor);
-  const problem = problemOf(coupon, card.seen, currency, context.nowMs);
-  if (problem) return refused(problem, '', balances);
-  if (isUnread) return isPassedBy(isUnread, context) ? payInLater(draft, record, card) : isUnread;
-  const held = balanceProblem(onCardMinor + dueOf(draft, coupon), amountMinor, context.policy);
-  if (held) return held;
-  const sale = payIn(draft, record, card);
+  const problem = problemOf(coupon, card.seen, context.nowMs);
+  const why =
+    (problem && refused(problem, '', couponBalances(draft, coupon, onCardMinor))) ??
+    isUnread ??
+    size ??
+    balanceProblem(onCardMinor + dueOf(draft, coupon), amountMinor, context.policy);
+  // Its box may have written it by the word of this host before it was restored: only that box knows.
+  if (why) return context.asked ? why : payInLater(draft, record, card);
+  const sale = fundTopUp(draft, unpaid(draft, record, card));
   const due = dueOf(draft, coupon);
   draft.put('sale', { ...sale, correctionMinor: due, state: 'reserved' });
   draft.put('coupon', { ...coupon, pendingSale: record.transactionId });
@@ -87,28 +94,31 @@ export function applyCardTopUp(draft: Draft, record: RecordOf<'cardTopUp'>, cont
   });
 }
 
-/** The card has gone on since, and nobody waits for a write: the box lost it at this top-up, or will reverse it. */
-const isPassedBy = (isUnread: Outcome, { asked }: ApplyContext): boolean =>
-  !asked && isUnread.outcome === 'refused' && isUnread.code === 'card.recordStale';
+/** The card has gone on since: its box lost it at this top-up, will reverse it, or wrote it before this host was restored. */
+const isPassedBy = (isUnread: Outcome): boolean =>
+  isUnread.outcome === 'refused' && isUnread.code === 'card.recordStale';
 
-function payIn(draft: Draft, record: RecordOf<'cardTopUp'>, { coupon, seen }: Present): Row<'sale'> {
+/** The top-up of which nothing is paid in yet. */
+function unpaid(draft: Draft, record: RecordOf<'cardTopUp'>, { coupon, seen }: Present): Row<'sale'> {
   const { amountMinor, currency } = record;
-  const unpaid: Row<'sale'> = {
+  return {
     ...newSale(record, { currency, totalMinor: amountMinor }, draft.atMs),
     memberId: coupon.memberId,
     couponId: coupon.id,
+    topUpOf: coupon.id,
     coveredMinor: amountMinor,
     correctionMinor: amountMinor,
     undone: amountMinor,
     cardCounter: seen.record.counter + 1,
+    state: 'timedOut',
   };
-  return fundTopUp(draft, unpaid);
 }
 
-/** Due at the card's next visit, unless a host that went back is told of a write that it had authorised. */
+/** Paid in when its box says that it was, unless a host that went back has seen the write on the card already. */
 function payInLater(draft: Draft, record: RecordOf<'cardTopUp'>, card: Present): Outcome {
-  const sale = payIn(draft, record, card);
-  draft.put('sale', isSeenWritten(draft, sale) ? markWrittenBehind(draft, sale) : sale);
+  const sale = unpaid(draft, record, card);
+  const isBehind = isSeenWritten(draft, sale) && isPassed(draft, sale);
+  draft.put('sale', isBehind ? markWrittenBehind(draft, sale) : sale);
   return accepted(couponBalances(draft, card.coupon), { coveredMinor: record.amountMinor, notices: ['coupon.late'] });
 }
 
@@ -125,8 +135,20 @@ function isVoidable({ cardWritten, refundedMinor, state, terminalId }: Row<'sale
 /** The top-up as its box has it: the money is in the drawer, the amount on the card or due to it. */
 function asPaidIn(draft: Draft, topUp: Row<'sale'>): Row<'sale'> {
   if (topUp.state === 'accepted') return topUp;
-  return topUp.state === 'timedOut' ? fundTopUp(draft, topUp) : acceptCard(draft, topUp).sale;
+  const paidIn = topUp.state === 'timedOut' ? loseCard(draft, topUp) : acceptCard(draft, topUp).sale;
+  assert(paidIn.undone === 0, 'a top-up that is voided was paid in');
+  return paidIn;
 }
+
+/** What of this top-up becomes due to the card by its void, minor units: of one that seemed not to reach it, unless it may have. */
+const comesDue = (draft: Draft, topUp: Row<'sale'>): number => (mayBeBehind(draft, topUp) ? 0 : topUp.undone);
+
+/** Why this top-up is not voided, in words. */
+const whyNotVoidable = ({ refundedMinor, state }: Row<'sale'>): string => {
+  if (state === 'voided') return 'it is voided';
+  if (state === 'reversed') return 'it was reversed';
+  return refundedMinor > 0 ? 'it is being voided' : 'it is not known yet how it ended';
+};
 
 /** Takes a whole top-up from the card again, held until the box says that the card took it; refused where it lacks. */
 export function applyCardTopUpVoid(draft: Draft, record: RecordOf<'cardTopUpVoid'>, context: ApplyContext): Outcome {
@@ -138,20 +160,19 @@ export function applyCardTopUpVoid(draft: Draft, record: RecordOf<'cardTopUpVoid
   const card = present(draft, record, currency, context);
   if (!card.ok) return card.outcome;
   if (original.couponId !== card.coupon.id) return refused('original.unknown', 'not a top-up of this card');
-  const isUnread = follow(draft, card.coupon, card.seen, terminalId);
+  const isUnread = follow(draft, card.coupon, card.seen, { record, context });
   if (isUnread) return isUnread;
   const coupon = draft.get('coupon', card.coupon.id) ?? card.coupon;
   const onCardMinor = card.seen.record.balanceMinor;
   const balances = couponBalances(draft, coupon, onCardMinor);
-  const problem = problemOf(coupon, card.seen, currency, context.nowMs);
+  if (coupon.currency !== currency) return refused('coupon.noTopUp', 'another currency', balances);
+  const problem = problemOf(coupon, card.seen, context.nowMs);
   if (problem) return refused(problem, '', balances);
   if (amountMinor !== original.coveredMinor)
     return refused('refund.tooLarge', `the top-up was of ${original.coveredMinor} minor units`, balances);
   const known = draft.get('sale', record.original) ?? original;
-  if (!isVoidable(known, terminalId))
-    return refused('original.notVoidable', known.refundedMinor > 0 ? 'it is being voided' : known.state, balances);
-  // Of one that seemed not to reach the card the amount is due again with its void.
-  const lackingMinor = amountMinor - onCardMinor - dueOf(draft, coupon) - known.undone;
+  if (!isVoidable(known, terminalId)) return refused('original.notVoidable', whyNotVoidable(known), balances);
+  const lackingMinor = amountMinor - onCardMinor - dueOf(draft, coupon) - comesDue(draft, known);
   if (lackingMinor > 0) return refused('coupon.topUpSpent', `${lackingMinor} minor units are spent`, balances);
   const topUp = asPaidIn(draft, known);
   draft.put('sale', { ...topUp, state: 'accepted', refundedMinor: topUp.totalMinor });

@@ -14,7 +14,7 @@ import { recordKey } from '../../../drivers/protocols/member/proof.js';
 import { equalBytes, hex, toHex } from '../../../terminal/kernel/bytes.js';
 import { type CardWrite, type RecordOf, transactionIdBytes } from '../../protocol/record.js';
 import { cardCorrection, cardMirror, cardReserved } from './accounts.js';
-import { accepted, couponBalances, type Outcome, refused } from './answer.js';
+import { accepted, couponBalances, later, type Outcome, refused } from './answer.js';
 import {
   acceptCard,
   type CardKind,
@@ -78,11 +78,30 @@ export function present(draft: Draft, record: CardKind, currency: string, contex
   return { ok: true, coupon, seen };
 }
 
-/** Follows the card's record; a record that cannot be explained is refused and alarmed. null: followed. */
-export function follow(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard, terminalId: string): Outcome | null {
+/** How long after it was made a record waits for what another box may still have to tell of its card. */
+export const untoldCreditWaitMs = 3 * 86_400_000;
+
+/**
+ * More on the card than the books know: a host that was restored lacks a credit which another box is still to send. The
+ * record waits for that, unless its box waits for an answer, or it has been too long.
+ */
+function awaitsCredit(draft: Draft, { currency, id }: Row<'coupon'>, seen: SeenCard, by: Following): boolean {
+  const isRecent = !by.record.clockDoubtful && Math.abs(by.context.nowMs - by.record.atWallMs) < untoldCreditWaitMs;
+  return !by.context.asked && isRecent && seen.record.balanceMinor > balanceOf(draft, cardMirror(id, currency));
+}
+
+interface Following {
+  readonly record: CardKind;
+  readonly context: ApplyContext;
+}
+
+/** Follows the card's record; a record that cannot be explained is refused and alarmed, or waits. null: followed. */
+export function follow(draft: Draft, coupon: Row<'coupon'>, seen: SeenCard, by: Following): Outcome | null {
+  const { terminalId } = by.record;
   const followed = observe(draft, coupon, seen);
   learn(draft, coupon, seen);
   if (followed === 'followed') return null;
+  if (followed === 'invalid' && awaitsCredit(draft, coupon, seen, by)) return later('host.busy');
   const code = followed === 'stale' ? 'card.recordStale' : 'card.recordInvalid';
   const detail = `counter ${seen.record.counter}, known ${coupon.cardCounter}`;
   draft.alarm(code, terminalId, `${coupon.id}/${seen.record.counter}`, detail);
@@ -125,7 +144,7 @@ function debitOnline(
   context: ApplyContext,
 ): Outcome {
   const { seen } = card;
-  const problem = follow(draft, card.coupon, seen, record.terminalId);
+  const problem = follow(draft, card.coupon, seen, { record, context });
   if (problem) return problem;
   const coupon = draft.get('coupon', card.coupon.id) ?? card.coupon;
   const balances = couponBalances(draft, coupon, seen.record.balanceMinor);
@@ -256,7 +275,7 @@ export function applyCredit(draft: Draft, record: RecordOf<'cardCredit'>, contex
   if (original.kind !== 'cardDebit' || original.couponId !== card.coupon.id)
     return refused('original.unknown', 'not a sale on this card');
   const earlier = repeatedCredit(draft, card.coupon, record);
-  const problem = follow(draft, card.coupon, card.seen, record.terminalId);
+  const problem = follow(draft, card.coupon, card.seen, { record, context });
   if (problem) return problem;
   if (earlier && draft.get('sale', earlier.id)?.cardWritten === 1)
     return refused(

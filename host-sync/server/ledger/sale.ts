@@ -40,6 +40,7 @@ export const newSale = (
   agreementId: null,
   partnerPoints: 0,
   partnerShare: 0,
+  topUpOf: null,
 });
 
 /** A sale without a member: nothing moves; kept so that it can be refunded once. */

@@ -4,9 +4,16 @@
  */
 import type { RecordOf } from '../../protocol/record.js';
 import { accepted, couponBalances, memberBalances, noBalances, type Outcome, refused } from './answer.js';
-import { planDoubt } from './card-doubt.js';
-import { isCardSale } from './card-kinds.js';
-import { acceptCard, loseCard, planCardAccounts, planPendingWrite, reverseCard, undoCardDebit } from './card-state.js';
+import { isCardCredit, isCardSale } from './card-kinds.js';
+import {
+  acceptCard,
+  loseCard,
+  planCardAccounts,
+  planPendingWrite,
+  planWriter,
+  reverseCard,
+  undoCardDebit,
+} from './card-state.js';
 import { asTold, bearRest, postDeduct, releaseDeduct, retake, undoDeduct } from './coupon.js';
 import { planCouponAccounts } from './coupon-accounts.js';
 import type { Draft } from './draft.js';
@@ -40,7 +47,7 @@ export function planSale(need: Collector, saleId: string): void {
   if (coupon?.holder === 'host') planCouponAccounts(need, coupon, sale.terminalId);
   if (coupon?.holder === 'card') {
     planCardAccounts(need, coupon.id, coupon.currency, sale.terminalId);
-    planDoubt(need, coupon.id, sale.cardCounter ?? 0);
+    if (sale.cardCounter !== null) planWriter(need, coupon, sale.cardCounter);
     planPendingWrite(need, coupon);
   }
   const original = sale.originalId === null ? undefined : need.get('sale', sale.originalId);
@@ -159,6 +166,8 @@ export function applyCompletion(draft: Draft, record: RecordOf<'completion'>): O
   };
   if (record.outcome === 'cardUnknown') {
     if (!isCardSale(sale)) return refused('record.malformed', 'no card in that sale');
+    // A credit that was taken back stays so: what was given was given back.
+    if (sale.state === 'reversed' && isCardCredit(sale)) return refused('record.reversed', '', balances(draft, sale));
     draft.put('sale', loseCard(draft, sale));
     return accepted(balances(draft, sale));
   }

@@ -138,7 +138,10 @@ export const tables = {
       /** reserved: held; pending: the card alone knows; accepted: posted; the rest are ends. */
       state: oneOf('reserved', 'pending', 'accepted', 'timedOut', 'reversed', 'voided'),
       refundedMinor: integer,
-      /** Points or minor units already undone by refunds. */
+      /**
+       * Points or minor units already undone by refunds. Of a cardTopUp: what of it is not paid in, or not any more; 0 once
+       * its money is due to the card or on it.
+       */
       undone: integer,
       /** When the reservation falls back; null where none is open. */
       expiresAtMs: integerOrNull,
@@ -155,8 +158,10 @@ export const tables = {
       /** Points of the partner taken for it, and how many of the sale's own points those pay. */
       partnerPoints: integer,
       partnerShare: integer,
+      /** Of a cardTopUp: its coupon, by which all top-ups of a card are found. */
+      topUpOf: textOrNull,
     },
-    lookups: [],
+    lookups: ['topUpOf'],
   },
   /** The merchants beside the host's own, and the host's own under the id that phones know it by. */
   merchant: {

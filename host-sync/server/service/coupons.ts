@@ -19,6 +19,7 @@ import {
   couponFunded,
   couponReserved,
 } from '../ledger/accounts.js';
+import { counterKey, planDoubt } from '../ledger/card-doubt.js';
 import { isCardDebit } from '../ledger/card-kinds.js';
 import { codeRandomBytes, couponNumber, drawCouponCode } from '../ledger/codes.js';
 import { fitsCardLimit } from '../ledger/coupon.js';
@@ -174,11 +175,16 @@ function tornDebit(facts: Facts, card: Row<'coupon'>): Row<'sale'> | null {
   return sale && isCardDebit(sale) && sale.state === 'pending' ? sale : null;
 }
 
-/** Money paid in for this card, of which its box has not said yet that it is in the drawer. */
-const isBeingToppedUp = (facts: Facts, card: Row<'coupon'>): boolean => {
-  const sale = card.pendingSale === null ? undefined : facts.get('sale', card.pendingSale);
-  return sale?.kind === 'cardTopUp' && sale.state === 'reserved';
-};
+/**
+ * Is money for this card, or money of it, in the air? A top-up of which its box has not said yet how it ended, or of which
+ * nobody knows yet whether the card has it; a void that may have been made.
+ */
+const isBeingToppedUp = (facts: Facts, card: Row<'coupon'>): boolean =>
+  facts.find('sale', 'topUpOf', card.id).some((sale) => {
+    if (sale.state === 'reserved' || sale.state === 'timedOut') return true;
+    const isBeingVoided = sale.state === 'accepted' && sale.refundedMinor > 0;
+    return isBeingVoided || facts.get('cardDoubt', counterKey(card.id, sale.cardCounter ?? 0)) !== undefined;
+  });
 
 /** Moves what a lost card held into a host-held coupon of the same member. */
 async function takeOver({ store, random, clock }: CouponParts, code: string): ReturnType<CouponAdmin['takeOver']> {
@@ -189,6 +195,7 @@ async function takeOver({ store, random, clock }: CouponParts, code: string): Re
     planCoupon(need, card);
     need.get('entry', takeOverEntry(code));
     if (card.pendingSale !== null) need.get('sale', card.pendingSale);
+    for (const { cardCounter } of need.find('sale', 'topUpOf', code)) planDoubt(need, code, cardCounter ?? 0);
     for (const drawn of codes) {
       need.get('coupon', drawn);
       need.get('account', couponBalance(drawn, card.currency).id);

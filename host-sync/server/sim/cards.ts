@@ -6,8 +6,10 @@ import { type CardRecord, decodeCardRecord, encodeCardRecord } from '../../../dr
 import { recordKey } from '../../../drivers/protocols/member/proof.js';
 import { concat, hex, toHex } from '../../../terminal/kernel/bytes.js';
 import { nativeCrypto } from '../../../terminal/kernel/native.js';
+import type { TransactionId } from '../../../terminal/kernel/ports.js';
 import { type CardWrite, transactionIdBytes } from '../../protocol/record.js';
-import type { RecordAnswer } from '../../protocol/sync.js';
+import type { Envelope, RecordAnswer } from '../../protocol/sync.js';
+import { complete } from './sales.js';
 import { type Box, keyed, type LooseDraft, must, newId, Phone, testVault, type World } from './world.js';
 
 /** A card as a model of two slots that takes what a box writes. */
@@ -99,26 +101,74 @@ export const writeOf = (answer: RecordAnswer): CardWrite => {
   if (answer.outcome !== 'accepted' || !answer.write) throw new Error(`no write: ${JSON.stringify(answer)}`);
   return answer.write;
 };
-/** A debit as a box with the site key makes it, offline; the card takes it. */
-export async function siteDebit(world: World, box: Box, card: Card, amountMinor: number): Promise<LooseDraft> {
+/** The next record of the card as it stands now, by the site's key: `changeMinor` below 0 takes from it. */
+async function nextRecord(world: World, box: Box, card: Card, transactionId: TransactionId, changeMinor: number) {
   const siteKey = await world.store.read(
     (need) => void need.get('secret', 'siteKey'),
     (facts) => testVault.unwrap(facts.get('secret', 'siteKey')?.wrapped ?? new Uint8Array(1)),
   );
   const { slot, ...from } = card.current;
-  const transactionId = newId();
   const record = encodeCardRecord(nativeCrypto, recordKey(nativeCrypto, siteKey, from.cardKeyId), {
     ...from,
     counter: from.counter + 1,
-    balanceMinor: from.balanceMinor - amountMinor,
+    balanceMinor: from.balanceMinor + changeMinor,
     lastTransactionId: transactionIdBytes(transactionId),
     lastTerminal: hex(box.terminalId.slice(2)),
-    lastKind: 'debit',
-    lastAmountMinor: amountMinor,
+    lastKind: changeMinor < 0 ? 'debit' : 'credit',
+    lastAmountMinor: Math.abs(changeMinor),
   });
-  const draft = debit(box, card, amountMinor, { slot: slot === 0 ? 1 : 0, record: toHex(record) }, transactionId);
-  card.write(draft.write);
+  return { slot: slot === 0 ? 1 : 0, record: toHex(record) } as const;
+}
+
+/** A debit as a box with the site key makes it, offline; the card takes it. */
+export async function siteDebit(world: World, box: Box, card: Card, amountMinor: number): Promise<LooseDraft> {
+  const transactionId = newId();
+  const write = await nextRecord(world, box, card, transactionId, -amountMinor);
+  const draft = debit(box, card, amountMinor, write, transactionId);
+  card.write(write);
   return draft;
+}
+
+/**
+ * What the host has authorised and forgotten, restored from a backup since: the card holds the write, the box its record.
+ * @returns the record as the box sends it again
+ */
+export async function forgotten(
+  world: World,
+  box: Box,
+  card: Card,
+  draft: LooseDraft,
+  changeMinor: number,
+): Promise<Envelope> {
+  if (!draft.transactionId) throw new Error('a record without an id');
+  const record = box.record(draft);
+  card.write(await nextRecord(world, box, card, draft.transactionId, changeMinor));
+  return record;
+}
+
+/** What the host knows of the card: what stands on it, what is held of it and what is due to it, minor units. */
+export async function cardBooks(world: World, card: Card) {
+  const view = await world.host.coupons.byCode(card.code);
+  return { onCard: view?.balanceMinor, held: view?.reservedMinor, due: view?.correctionMinor };
+}
+
+/** What the terminal took and paid back for top-ups by the books, and what the merchant bears, minor units. */
+export const drawerBooks = (world: World, box: Box) => {
+  const ids = [`terminal/${box.terminalId}/funded/CNY`, `terminal/${box.terminalId}/paidBack/CNY`, 'risk/CNY'];
+  return world.store.read(
+    (need) => {
+      for (const id of ids) need.get('account', id);
+    },
+    (facts) => ids.map((id) => facts.get('account', id)?.balance ?? 0),
+  );
+};
+
+/** The card pays one minor unit at this box, and all of it is told. */
+export async function visit(box: Box, card: Card): Promise<void> {
+  const next = debit(box, card, 1);
+  const { answer } = await box.ask(next);
+  card.write(writeOf(answer));
+  await box.tell(complete(next));
 }
 
 /** Money is paid in for the card as it stands now. */

@@ -571,6 +571,21 @@ ALTER TABLE saleOfMoreKinds RENAME TO sale;
 CREATE INDEX saleByExpiry ON sale (expiresAtMs) WHERE expiresAtMs IS NOT NULL;
 `;
 
+// A void in doubt holds its top-up also where no correction is in doubt with it.
+const seventeenth = `
+CREATE TABLE cardDoubtOfAny (
+  id TEXT NOT NULL PRIMARY KEY,
+  saleId TEXT NOT NULL,
+  amountMinor INTEGER NOT NULL CHECK (amountMinor >= 0)
+) STRICT, WITHOUT ROWID;
+INSERT INTO cardDoubtOfAny SELECT * FROM cardDoubt;
+DROP TABLE cardDoubt;
+ALTER TABLE cardDoubtOfAny RENAME TO cardDoubt;
+ALTER TABLE sale ADD COLUMN topUpOf TEXT;
+UPDATE sale SET topUpOf = couponId WHERE kind = 'cardTopUp';
+CREATE INDEX saleByTopUp ON sale (topUpOf, id) WHERE topUpOf IS NOT NULL;
+`;
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
 export const migrations: readonly string[] = [
   first,
@@ -589,4 +604,5 @@ export const migrations: readonly string[] = [
   fourteenth,
   fifteenth,
   sixteenth,
+  seventeenth,
 ];

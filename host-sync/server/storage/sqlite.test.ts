@@ -73,7 +73,7 @@ void t.test('a database of schema nine keeps its rows, and takes what later sche
   await openSqliteStore(path).close();
   const db = new Database(path);
   t.teardown(() => db.close());
-  const added = { partnerMemberId: null, agreementId: null, partnerPoints: 0, partnerShare: 0 };
+  const added = { partnerMemberId: null, agreementId: null, partnerPoints: 0, partnerShare: 0, topUpOf: null };
   t.same(
     db.prepare('SELECT * FROM sale ORDER BY id').all(),
     before.map((row) => ({ ...(row as object), ...added })),
