@@ -48,7 +48,7 @@ const STAGES: readonly Stage[] = [
     command: ['node_modules/tap/dist/esm/run.mjs', 'run', '--reporter=tap'],
     needsBuild: true,
     isTap: true,
-    timeoutMs: 30 * 60_000,
+    timeoutMs: 60 * 60_000,
   },
   {
     name: 'demo',
