@@ -3,5 +3,5 @@ import t from 'tap';
 import { cardServices, dieEverywhere } from './every-place.js';
 import { placeTypes } from './places.js';
 
-t.setTimeout(1_500_000);
+t.setTimeout(2_400_000);
 t.test('the box dies at every place of sales that write the card', (t) => dieEverywhere(t, cardServices, placeTypes));

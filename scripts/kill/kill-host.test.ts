@@ -8,5 +8,5 @@ import { placeTypes } from './places.js';
 const services = (Object.keys(flows) as ServiceName[]).filter((service) => !cardServices.includes(service));
 const effects = placeTypes.filter((type) => type !== 'writeCard');
 
-t.setTimeout(1_500_000);
+t.setTimeout(2_400_000);
 t.test('the box dies at every place of sales that write no card', (t) => dieEverywhere(t, services, effects));

@@ -1,6 +1,6 @@
 /**
- * The matrix of torn cards: which cases there are, and the run over them. SHOULI_TEARING=all plays every tear with every
- * power cut (tens of thousands, an hour); else each tear alone, each cut alone, and of their crossing a regular part.
+ * The matrix of torn cards: which cases there are, and the run over them: each tear alone, each cut alone, and each tear with
+ * each cut, with what comes after in turn; SHOULI_TEARING=all plays every crossing with everything that may come after.
  * Must not play or judge a case; tearing-cases.ts does.
  */
 import type { Tear } from '../../../drivers/sim/phone/phone.js';
@@ -23,10 +23,6 @@ export const byteTears: readonly Tear[] = Array.from({ length: slotBytes + 1 }, 
   ...{ at: 'writeSlot', moment: 'before' },
   bytes,
 }));
-/** Of these the crossing with power cuts is a part of the usual run. */
-const crossedBytes: readonly number[] = [1, 40, 80, 95];
-/** Of the crossing every so many cases is played in the usual run; no divisor of the number of sequels. */
-const crossingStep = 3;
 
 export interface MatrixRun {
   /** Cases by part of the matrix. */
@@ -68,14 +64,11 @@ export async function runMatrix(service: TornService, networks: readonly [Networ
   for (let cutAt = 1; cutAt <= whole.places.length; cutAt++)
     for (const way of ways) await play('cuts', { ...way, tear: null, cutAt });
 
-  const crossed = [...commandTears, ...byteTears.filter(({ bytes }) => isAll || crossedBytes.includes(bytes ?? -1))];
-  let index = 0;
-  for (const tear of crossed) {
+  for (const tear of [...commandTears, ...byteTears]) {
     // How many places there are depends on where the card leaves.
     const { places } = await play('crossing', { ...nextWay(), tear, cutAt: null });
     for (let cutAt = 1; cutAt <= places.length; cutAt++)
-      if (isAll) for (const way of ways) await play('crossing', { ...way, tear, cutAt });
-      else if (index++ % crossingStep === 0) await play('crossing', { ...nextWay(), tear, cutAt });
+      for (const way of isAll ? ways : [nextWay()]) await play('crossing', { ...way, tear, cutAt });
   }
   cases.end();
   if (cases.wholeProblem !== null) problems.push(cases.wholeProblem);

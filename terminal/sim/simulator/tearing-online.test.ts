@@ -1,7 +1,7 @@
 /**
  * Shows that a card torn away at any command or any byte of the write, with the box's power cut at any place between its
  * effects and commits, ends whole and paid exactly once, with the host there (and the other box without it).
- * Shipped box, host and simulated phone in virtual time; the whole crossing with SHOULI_TEARING=all.
+ * Shipped box, host and simulated phone in virtual time; with everything that may come after each by SHOULI_TEARING=all.
  */
 import t from 'tap';
 import { testTearing } from './tearing-test.js';

@@ -5,7 +5,7 @@
 import type { Test } from 'tap';
 import { byteTears, cardFlow, commandTears, runMatrix } from './tearing-matrix.js';
 
-/** Plays the matrix of a service with these networks (all crossings with SHOULI_TEARING=all) and says how large it was. */
+/** Plays the matrix of a service with these networks (SHOULI_TEARING=all: with everything that may come after) and says how large it was. */
 export async function testTearing(t: Test, ...matrix: Parameters<typeof runMatrix>): Promise<void> {
   const { commands, endings, places, problems, sizes } = await runMatrix(...matrix);
   const count = Object.values(sizes).reduce((sum, size) => sum + size, 0);
