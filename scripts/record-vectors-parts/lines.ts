@@ -111,6 +111,8 @@ export const lineVectors: readonly Vector[] = [
         const toml = `[displays]\npaths = ["${pair.line}"]\nchinese = true\n`;
         const driver = shipped('serial-display', toml);
         await keep(driver, 'display-1', async () => {
+          // Told while the empty text is still being written, it would take that one's place.
+          await until('the empty text', () => (driver.statuses()[0]?.counters['shown'] ?? 0) > 0);
           driver.display?.show(['奶油蛋糕', '合计      100.00']);
           await until('the first text', () => display.lines[1]?.endsWith('100.00'));
           driver.display?.show(['Points      300', 'Thank you']);
