@@ -225,32 +225,11 @@ export const defects: readonly Defect[] = [
     seeds: 100,
   },
   {
-    name: 'a refund gives a partner’s points back at the rate of its own part',
-    file: 'host-sync/server/ledger/federation.ts',
-    find: 'const points = issuerPointsFor(agreement, paidBefore) - issuerPointsFor(agreement, paidAfter);',
-    replace: 'const points = issuerPointsFor(agreement, paidBefore - paidAfter);',
-    seeds: 100,
-  },
-  {
-    name: 'a settlement takes what is in the air for settled',
-    file: 'host-sync/server/service/federation.ts',
-    find: 'post(facts, clearing, last ?? nothingYet, {',
-    replace: 'post(facts, clearing, clearing, {',
-    seeds: 100,
-  },
-  {
     name: 'a void leaves the partner’s claim standing',
     file: 'host-sync/server/ledger/federation.ts',
     find: '  if (!between || entry === undefined || (points === 0 && share === 0)) return;\n',
     replace: '  if (!between || entry === undefined || points <= 0) return;\n',
     seeds: 100,
-  },
-  {
-    name: 'a card that is lost at its top-up gets nothing',
-    file: 'host-sync/server/ledger/card-state.ts',
-    find: "  return isLost ? { ...sale, state: 'accepted' } : { ...unfundTopUp(draft, sale, cause), state: 'timedOut' };",
-    replace: "  return { ...unfundTopUp(draft, sale, cause), state: isLost ? 'accepted' : 'timedOut' };",
-    seeds: 20,
   },
   {
     name: 'the void of a top-up of a card counts as a purchase',

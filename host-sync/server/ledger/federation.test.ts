@@ -173,6 +173,26 @@ onStreet(
   },
 );
 
+onStreet('refunds in parts give back as much as one refund of their sum', async (t, street) => {
+  const { world, shop, cafe, atShop, atCafe } = street;
+  await agree(world);
+  await shop.tell(earn(shop, atShop, 300_00));
+  const paying = spend(cafe, atCafe, 21_00, 21);
+  await cafe.ask(paying);
+  await cafe.tell(complete(paying));
+  const back: number[] = [];
+  for (let part = 0; part < 21; part++) {
+    t.equal(said(await cafe.tell(refund(paying, 1_00))), 'accepted');
+    back.push((await points(world, atShop))[0]);
+  }
+  // Of 20 to 0 points that stay paid, at 3 for 2, what stays taken: 30, 29, 27, 26, 24 … 2, 0.
+  const stay = Array.from({ length: 21 }, (_, part) => Math.ceil(((20 - part) * 3) / 2));
+  t.same(
+    back,
+    stay.map((taken) => 300 - taken),
+  );
+});
+
 onStreet('a settlement is posted once, and both statements say the same', async (t, street) => {
   const { world, shop, cafe, atShop, atCafe } = street;
   await agree(world);
