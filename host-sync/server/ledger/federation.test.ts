@@ -269,6 +269,26 @@ onStreet('a settlement is posted once, and both statements say the same', async 
   t.equal((await federation.settlements('CAFE', 'SHOULI')).rows.length, 2);
 });
 
+onStreet('a settlement takes what came before its end, and leaves what came after to the next', async (t, street) => {
+  const { world, shop, cafe, atShop, atCafe } = street;
+  await agree(world);
+  await shop.tell(earn(shop, atShop, 300_00));
+  const sell = async (sum: number) => {
+    const paying = spend(cafe, atCafe, sum * 100, sum);
+    await cafe.ask(paying);
+    await cafe.tell(complete(paying));
+  };
+  await sell(20);
+  world.clock.nowMs += 1_000;
+  const untilMs = world.clock.nowMs;
+  await sell(30);
+  world.clock.nowMs += 1_000;
+  const settle = async (end: number) => must(await world.host.federation.settle('CAFE', 'SHOULI', end, 'Li'));
+  t.match(await settle(untilMs), { secondOwes: 20, firstPays: -20 }, 'a sale at its end is behind it');
+  t.match(figures(await statementOf(world, 'CAFE', 'SHOULI')), { closing: 30 });
+  t.match(await settle(world.clock.nowMs), { secondOwes: 30, firstPays: -30 });
+});
+
 onStreet(
   'faults: the same record twice, a late batch, a reversal before its spend, an agreement that ended',
   async (t, street) => {
