@@ -53,8 +53,8 @@ export const defects: readonly Defect[] = [
   {
     name: 'a record that the store has filed is forgotten',
     file: 'terminal/store/outbox.ts',
-    find: 'for (const [id, { number, kind }] of this.#recent) this.#insert.run',
-    replace: "for (const [id, { number, kind }] of this.#recent) if (kind !== 'consumption') this.#insert.run",
+    find: 'for (const [id, { number, kind }] of this.#recent) this.#enter',
+    replace: "for (const [id, { number, kind }] of this.#recent) if (kind !== 'consumption') this.#enter",
     seeds: 100,
     events: 9_000,
   },

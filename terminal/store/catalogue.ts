@@ -30,6 +30,8 @@ type Later = 'merchants' | 'credentialKey';
 type FormerDirectives = Omit<StoredDirectives, Later> & Partial<Pick<StoredDirectives, Later>>;
 
 export class Catalogue {
+  /** What was parsed last and from which text: it is asked for several times a sale and changes a few times a day. */
+  #parsed: { readonly text: string; readonly directives: StoredDirectives } | null = null;
   readonly #directives: Statement;
   readonly #putDirectives: Statement;
   readonly #clear: Statement;
@@ -56,7 +58,12 @@ export class Catalogue {
 
   directives(): StoredDirectives | null {
     const text = this.#directives.get() as string | undefined;
-    return text === undefined ? null : { merchants: [], credentialKey: null, ...storedJson<FormerDirectives>(text) };
+    if (text === undefined) return null;
+    if (this.#parsed?.text !== text) {
+      const directives = { merchants: [], credentialKey: null, ...storedJson<FormerDirectives>(text) };
+      this.#parsed = { text, directives };
+    }
+    return this.#parsed.directives;
   }
 
   /**

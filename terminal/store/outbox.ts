@@ -58,7 +58,10 @@ export class Outbox {
   readonly #attempts = new Map<TransactionId, number>();
   /** By journal number, since that is the order of insertion. At most what one filing takes, and one commit more. */
   readonly #recent = new Map<TransactionId, Recent>();
+  /** False only once the table was seen empty: every insertion sets it before, so a rolled back one leaves it true. */
+  #mayHoldFiled = true;
   readonly #insert: Statement;
+  readonly #any: Statement;
   readonly #next: Statement;
   readonly #row: Statement;
   readonly #placeById: Statement;
@@ -71,6 +74,7 @@ export class Outbox {
 
   constructor(db: Connection, counters: Readonly<Counters>) {
     this.#insert = db.prepare('INSERT INTO outbox VALUES (?, ?)');
+    this.#any = db.prepare('SELECT 1 FROM outbox WHERE place >= 0 LIMIT 1').pluck();
     this.#next = db.prepare(
       `SELECT ${columns} FROM ${fromOutbox} WHERE o.place >= ? AND o.place < ? ORDER BY o.place LIMIT ?`,
     );
@@ -107,23 +111,28 @@ export class Outbox {
 
   /** Writes the recent records that are still unsent into the table; inside the caller's transaction. */
   file(after: After): void {
-    for (const [id, { number, kind }] of this.#recent) this.#insert.run(placeOf(kind, number), idBytes(id));
+    for (const [id, { number, kind }] of this.#recent) this.#enter(placeOf(kind, number), idBytes(id));
     after(() => this.#recent.clear());
   }
 
   next(limit: number, held: ReadonlySet<TransactionId>): readonly OutboxRecord[] {
     assert(Number.isInteger(limit) && limit >= 1 && limit <= nextUnsentMax, `limit is 1 to ${nextUnsentMax}`);
     const records: OutboxRecord[] = [];
+    const holdsFiled = this.#holdsFiled();
     for (const sending of classes) {
       if (records.length === limit) break;
       // At most held.size rows are passed over, so this many hold what is still wanted if there is as much.
       const most = limit - records.length + held.size;
-      const filed = this.#next.all(sending * classStep, (sending + 1) * classStep, most) as SendRow[];
-      const recent = filed.length < most ? this.#recentRows(sending, most - filed.length) : [];
-      for (const row of [...filed, ...recent]) {
+      const filed = holdsFiled ? this.#filedRows(sending, most) : [];
+      for (const row of filed) {
         if (records.length === limit) break;
         const id = transactionIdFromBytes(row.id);
         if (!held.has(id)) records.push(this.#handOut(id, row));
+      }
+      // Filed rows fill the page wherever there are more of them than were read: the recent ones come after the last.
+      for (const [id, { number, kind }] of this.#recent) {
+        if (records.length === limit) break;
+        if (sendClass[kind] === sending && !held.has(id)) records.push(this.#handOut(id, this.#rowAt(number)));
       }
     }
     return records;
@@ -173,7 +182,7 @@ export class Outbox {
       counters.unsentWorthMinor += BigInt(amountOf(row.worth_minor));
       counters.unsentPoints += BigInt(pointsOf(row.points));
       if (row.dead === 1n) counters.dead -= 1;
-      if (number <= counters.filedNumber) this.#insert.run(placeOf(row.kind, number), row.id);
+      if (number <= counters.filedNumber) this.#enter(placeOf(row.kind, number), row.id);
       else recent.set(transactionIdFromBytes(row.id), { number, kind: row.kind });
     }
     this.#withdraw.run(fromNumber);
@@ -182,6 +191,17 @@ export class Outbox {
       this.#recent.clear();
       for (const [id, one] of inOrder) this.#recent.set(id, one);
     });
+  }
+
+  #enter(place: number, id: Bytes): void {
+    this.#mayHoldFiled = true;
+    this.#insert.run(place, id);
+  }
+
+  /** One row of the table is looked for, and none while it is known to be empty: on a box that keeps up it nearly always is. */
+  #holdsFiled(): boolean {
+    this.#mayHoldFiled &&= this.#any.get() !== undefined;
+    return this.#mayHoldFiled;
   }
 
   #numberOf(id: TransactionId): number | null {
@@ -197,13 +217,8 @@ export class Outbox {
     return place === undefined ? null : numberOf(integer(place, 1));
   }
 
-  #recentRows(sending: number, limit: number): readonly SendRow[] {
-    const rows: SendRow[] = [];
-    for (const { number, kind } of this.#recent.values()) {
-      if (rows.length === limit) break;
-      if (sendClass[kind] === sending) rows.push(this.#rowAt(number));
-    }
-    return rows;
+  #filedRows(sending: number, limit: number): readonly SendRow[] {
+    return this.#next.all(sending * classStep, (sending + 1) * classStep, limit) as SendRow[];
   }
 
   #rowAt(number: number): SendRow {
