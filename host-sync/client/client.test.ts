@@ -155,13 +155,17 @@ async function rested(more: Partial<SyncClientOptions> = {}): Promise<World> {
   return world;
 }
 
-t.test('a backlog drains in slices, one at a time, then directives are stored and the box rests online', async (t) => {
+t.test('a backlog drains in slices, two at a time, then directives are stored and the box rests online', async (t) => {
   const world = build({}, 10);
   world.client.start();
   t.equal(world.client.status().state, 'sending');
-  for (const size of [4, 4, 2]) {
-    t.equal(world.batches.length, 1, 'one in flight');
-    t.equal(world.batches[0]?.ids.length, size);
+  t.equal(world.batches.length, 1, 'the second a moment later');
+  for (const underWay of [[4, 4], [4, 2], [2]]) {
+    world.advance(0);
+    t.same(
+      world.batches.map(({ ids }) => ids.length),
+      underWay,
+    );
     acceptAll(world.batches.shift());
     await settle();
   }
@@ -180,27 +184,27 @@ t.test('a backlog drains in slices, one at a time, then directives are stored an
   );
 });
 
-t.test(
-  'the next slice leaves before answers are stored, takes none of them and names the newest of them',
-  async (t) => {
-    const world = build({}, 10);
-    const underWay: number[] = [];
-    const store = world.outbox.settle.bind(world.outbox);
-    world.outbox.settle = (answers, held) => {
-      underWay.push(world.batches.length);
-      store(answers, held);
-    };
-    world.client.start();
-    const answers = [1, 2, 3, 4].map((number) => acceptedAnswer(idOf(number)));
-    world.batches.shift()?.answer(ok({ answers, watermark: watermarkAt(4), directivesVersion: 7 }));
-    await settle();
-    t.same(underWay, [1]);
-    t.same(world.batches[0]?.ids, [5, 6, 7, 8].map(idOf));
-    t.same(world.newestSeen, [null, idOf(4)]);
-  },
-);
+t.test('two batches take different records, and may be answered in either order', async (t) => {
+  const world = build({}, 10);
+  world.client.start();
+  world.advance(0);
+  t.same(
+    world.batches.map(({ ids }) => ids),
+    [[1, 2, 3, 4].map(idOf), [5, 6, 7, 8].map(idOf)],
+  );
+  acceptAll(world.batches.pop());
+  await settle();
+  t.equal(world.outbox.settled.size, 4);
+  world.advance(0);
+  t.same(world.batches.at(-1)?.ids, [9, 10].map(idOf));
+  t.same(world.newestSeen, [null, null, idOf(farAhead)], 'it names what it saw answered last');
+  acceptAll(world.batches.pop());
+  acceptAll(world.batches.pop());
+  await settle();
+  t.equal(world.outbox.settled.size, 10);
+});
 
-t.test('where the answers cannot be stored, what was sent past them is void, and all goes again', async (t) => {
+t.test('where answers cannot be stored, the other batch is void, and all goes again', async (t) => {
   const world = build({}, 10);
   world.client.start();
   world.advance(0);
@@ -219,6 +223,7 @@ t.test('where the answers cannot be stored, what was sent past them is void, and
     [5, 6, 7, 8],
     [9, 10],
   ]) {
+    world.advance(0);
     t.same(world.batches[0]?.ids, ids.map(idOf));
     acceptAll(world.batches.shift());
     await settle();
@@ -226,35 +231,44 @@ t.test('where the answers cannot be stored, what was sent past them is void, and
   t.equal(world.outbox.settled.size, 10);
 });
 
-t.test('what was read ahead gives way to what happened since', async (t) => {
-  const drained = async (happens: (world: World) => unknown): Promise<readonly string[]> => {
+t.test('where one batch fails, the other is void: its records go again, and who waited may ask anew', async (t) => {
+  const world = build({}, 8);
+  world.client.start();
+  world.advance(0);
+  const waiting = world.client.authorise(idOf(6), 5_000);
+  t.equal(world.authorisations.length, 0, 'the second batch holds it');
+  const [first, second] = world.batches.splice(0);
+  first?.answer(err(lost));
+  await settle();
+  const again = world.client.authorise(idOf(5), 5_000);
+  t.equal(world.authorisations.length, 1, 'its batch is void');
+  world.authorisations[0]?.answer(err(lost));
+  await again;
+  acceptAll(second);
+  t.same(await waiting, { kind: 'silent', code: 'host.noAnswer' });
+  t.equal(world.outbox.settled.size, 0, 'nothing of a void batch is taken');
+  world.advance(1_000);
+  t.same(world.batches[0]?.ids, [1, 2, 3, 4].map(idOf));
+});
+
+t.test('the second slice heeds what happened since the first went out', async (t) => {
+  const second = async (happens: (world: World) => unknown): Promise<readonly string[]> => {
     const world = build({}, 8);
     world.client.start();
-    world.advance(0);
-    const first = world.batches.shift();
     await happens(world);
-    acceptAll(first);
-    await settle();
-    return world.batches.at(-1)?.ids ?? [];
+    world.advance(0);
+    return world.batches[1]?.ids ?? [];
   };
-  t.same(await drained(() => {}), [5, 6, 7, 8].map(idOf));
-  t.same(
-    await drained((world) => void world.client.authorise(idOf(5), 5_000)),
-    [6, 7, 8].map(idOf),
-    'it is being asked about',
-  );
-  const settled = async (world: World) => {
-    const asked = world.client.authorise(idOf(5), 5_000);
-    world.authorisations.shift()?.answer(authorisedWith(acceptedAnswer(idOf(5))));
-    await asked;
-  };
-  t.same(await drained(settled), [6, 7, 8].map(idOf), 'it has its answer');
+  t.same(await second(() => {}), [5, 6, 7, 8].map(idOf));
+  const asked = (world: World) => void world.client.authorise(idOf(5), 5_000);
+  t.same(await second(asked), [6, 7, 8].map(idOf), 'it is being asked about');
   const postponed = async (world: World) => {
-    const asked = world.client.authorise(idOf(5), 5_000);
-    world.authorisations.shift()?.answer(err(lost));
-    await asked;
+    const answer = world.client.authorise(idOf(5), 5_000);
+    const later = { outcome: 'later', transactionId: idOf(5), code: 'host.busy', retryAfterMs: 4_000 } as const;
+    world.authorisations.shift()?.answer(authorisedWith(later));
+    await answer;
   };
-  t.same(await drained(postponed), [6, 7, 8].map(idOf), 'it has to wait');
+  t.same(await second(postponed), [6, 7, 8].map(idOf), 'it has to wait');
   const reversal = (world: World) => {
     const [queued] = world.outbox.queue(1);
     const last = world.outbox.unsent.pop();
@@ -262,17 +276,7 @@ t.test('what was read ahead gives way to what happened since', async (t) => {
     world.client.recordsQueued();
     t.equal(queued, idOf(9));
   };
-  t.same(await drained(reversal), [9, 5, 6, 7].map(idOf), 'a reversal goes first');
-});
-
-t.test('a batch that failed goes again before what was read ahead', async (t) => {
-  const world = build({}, 8);
-  world.client.start();
-  world.advance(0);
-  world.batches.shift()?.answer(err(lost));
-  await settle();
-  world.advance(1_000);
-  t.same(world.batches[0]?.ids, [1, 2, 3, 4].map(idOf));
+  t.same(await second(reversal), [9, 5, 6, 7].map(idOf), 'a reversal goes first');
 });
 
 t.test('a queued record leaves at once; a batch by characters stays within its bound', async (t) => {

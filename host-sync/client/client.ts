@@ -22,7 +22,6 @@ import type {
 import type { Authorisation, SyncClient, SyncClientOptions } from './client-port.js';
 import type { HostFailure, HostPort, HostResult } from './host-port.js';
 import type { OutboxRecord, SettledAnswer } from './outbox-port.js';
-import { ReadAhead } from './read-ahead.js';
 import { initialState, transition } from './reducer.js';
 import type { EffectOf, Moment, SyncEffect, SyncHappening, SyncState, SyncStatus } from './sync-state.js';
 import { reachableIn, statusOf } from './sync-status.js';
@@ -40,6 +39,13 @@ export const roundWaitersMax = 32;
 const silentHoldMs = 1_000;
 
 type Waiter = (authorisation: Authorisation) => void;
+type Waiters = Map<TransactionId, Waiter[]>;
+
+/** A batch under way: its records, with who waits for which. Void once the reducer's generation has passed its own. */
+interface Batch {
+  readonly generation: number;
+  readonly waiters: Waiters;
+}
 
 const silent = (code: ErrorCode): Authorisation => ({ kind: 'silent', code });
 const closedFailure: HostFailure = {
@@ -60,16 +66,13 @@ class Shell implements SyncClient {
   #reported: SyncStatus | null = null;
   /** Records being authorised, which no batch may take. */
   readonly #authorising = new Map<TransactionId, Promise<Authorisation>>();
-  /** Records of the batch under way, with who waits for which. */
-  #inFlight = new Map<TransactionId, Waiter[]>();
+  #batches: readonly Batch[] = [];
   /** Records of the batch whose answer is being taken in, with who waits for which. */
-  #answered: ReadonlyMap<TransactionId, Waiter[]> = new Map();
-  readonly #ahead: ReadAhead;
+  #answered: Waiters = new Map();
   #roundWaiters: ((status: SyncStatus) => void)[] = [];
 
   constructor(private readonly options: SyncClientOptions) {
     this.#host = options.host;
-    this.#ahead = new ReadAhead(options.outbox);
   }
 
   start(): void {
@@ -90,7 +93,6 @@ class Shell implements SyncClient {
   }
 
   recordsQueued(): void {
-    this.#ahead.drop();
     this.#dispatch({ type: 'recordsQueued' });
   }
 
@@ -116,10 +118,9 @@ class Shell implements SyncClient {
   stop(): void {
     this.#run += 1;
     this.#cancelTimer();
-    const waiting = [...this.#inFlight.values()].flat();
-    this.#inFlight = new Map();
-    this.#ahead.drop();
-    for (const waiter of waiting) waiter(silent('host.unreachable'));
+    const batches = this.#batches;
+    this.#batches = [];
+    for (const { waiters } of batches) release(waiters, 'host.unreachable');
     this.#dispatch({ type: 'stopped' });
   }
 
@@ -129,7 +130,9 @@ class Shell implements SyncClient {
     const host = this.#host;
     if (!host || this.#state.phase === 'offline') return Promise.resolve(silent('host.unreachable'));
     if (this.#authorising.size >= authorisingMax) return Promise.resolve(silent('host.busy'));
-    const waiters = this.#inFlight.get(transactionId);
+    const waiters = this.#underWay()
+      .find((batch) => batch.waiters.has(transactionId))
+      ?.waiters.get(transactionId);
     if (waiters) return this.#awaitBatch(waiters, deadlineMs);
     const record = this.#readOutbox(() => this.options.outbox.unsentByTransaction(transactionId));
     if (!record) return Promise.resolve(silent('host.noAnswer'));
@@ -233,7 +236,6 @@ class Shell implements SyncClient {
       this.#dispatch({ type: 'contactSucceeded', watermark });
       return silent(code);
     }
-    this.#ahead.drop();
     // When the store fails here the record stays queued, and the host will give the same word again.
     this.#guardStore(() => this.options.outbox.settle([{ transactionId, answer, knownToSale: true }], watermark));
     this.#authorising.delete(transactionId);
@@ -311,7 +313,6 @@ class Shell implements SyncClient {
         return true;
       }
       case 'reportRegression':
-        this.#ahead.drop();
         if (!this.#guardStore(() => this.options.outbox.requeueAbove(effect.to))) return false;
         this.options.onRegression?.(effect.to);
         this.#dispatch({ type: 'recordsQueued' });
@@ -341,76 +342,71 @@ class Shell implements SyncClient {
     return true;
   }
 
-  #sendBatch({ evenEmpty, held, limit, unsettled }: EffectOf<'sendBatch'>): void {
+  /** Batches whose answers are still wanted. */
+  #underWay(): readonly Batch[] {
+    return this.#batches.filter(({ generation }) => generation === this.#state.generation);
+  }
+
+  #sendBatch({ evenEmpty, held, limit }: EffectOf<'sendBatch'>): void {
     const host = this.#host;
+    this.#batches = this.#underWay();
     const skip = new Set([...held, ...this.#authorising.keys()]);
-    for (const { transactionId } of unsettled?.answers ?? []) skip.add(transactionId);
-    const taken = this.#ahead.take(limit, skip) ?? this.#readOutbox(() => this.options.outbox.nextUnsent(limit, skip));
+    for (const { waiters } of this.#batches) for (const transactionId of waiters.keys()) skip.add(transactionId);
+    const taken = this.#readOutbox(() => this.options.outbox.nextUnsent(limit, skip));
     if (!taken || !host) return;
     const records = withinCharacters(taken);
-    const newestSeen = this.options.outbox.newestSeen(unsettled?.held);
+    const newestSeen = this.options.outbox.newestSeen();
     if (records.length === 0 && !(evenEmpty && newestSeen !== null)) {
       this.#dispatch({ type: 'sliceEmpty' });
       return;
     }
-    this.#inFlight = new Map(records.map(({ transactionId }) => [transactionId, []]));
-    // Behind a full batch there is probably another. Read by itself a moment later, so that a sale need not wait for both.
-    const { generation } = this.#state;
-    const run = this.#run;
-    if (taken.length === limit) this.options.schedule(0, () => this.#readAhead(run, generation));
-    void this.#awaitBatchAnswer(host, records, newestSeen);
+    const waiters: Waiters = new Map(records.map(({ transactionId }) => [transactionId, []]));
+    const batch = { generation: this.#state.generation, waiters };
+    this.#batches = [...this.#batches, batch];
+    void this.#awaitBatchAnswer(host, batch, records, newestSeen, taken.length === limit);
   }
 
-  /** For the batch after the one of that generation, while that is under way. */
-  #readAhead(run: number, generation: number): void {
-    if (run !== this.#run || generation !== this.#state.generation || this.#state.phase !== 'sending') return;
-    const held = this.#state.memory.holds.map(({ transactionId }) => transactionId);
-    const skip = new Set([...held, ...this.#authorising.keys(), ...this.#inFlight.keys()]);
-    this.#ahead.read(this.options.limits.pageSize, skip);
+  /** A moment later, so that a sale need not wait for both slices. */
+  #tellFull({ generation }: Batch): void {
+    const run = this.#run;
+    this.options.schedule(0, () => {
+      if (run === this.#run) this.#dispatch({ type: 'sliceFull', generation });
+    });
   }
 
   async #awaitBatchAnswer(
     host: HostPort,
+    batch: Batch,
     records: readonly OutboxRecord[],
     newestSeen: TransactionId | null,
+    isFull: boolean,
   ): Promise<void> {
     const run = this.#run;
-    const { generation } = this.#state;
-    const transactionIds = records.map(({ transactionId }) => transactionId);
-    const waiting = this.#inFlight;
-    const result = await host.sendRecords(
-      records.map((record) => this.#envelope(record)),
-      transactionIds,
-      newestSeen,
-    );
+    const { waiters } = batch;
+    const transactionIds = [...waiters.keys()];
+    const envelopes = records.map((record) => this.#envelope(record));
+    if (isFull) this.#tellFull(batch);
+    const result = await host.sendRecords(envelopes, transactionIds, newestSeen);
     if (run !== this.#run) return;
-    // A failing store ended this round meanwhile: the records are sent again, and the host gives the same answers.
-    if (generation !== this.#state.generation) {
-      if (this.#inFlight === waiting) this.#inFlight = new Map();
-      for (const waiter of [...waiting.values()].flat()) waiter(silent('store.failed'));
-      return;
-    }
+    this.#batches = this.#batches.filter((other) => other !== batch);
+    // A failure ended this round meanwhile: the records are sent again, and the host gives the same answers.
+    if (batch.generation !== this.#state.generation) return release(waiters, 'host.noAnswer');
     if (result.ok) {
       const { answers, watermark, directivesVersion } = result.value;
-      this.#releaseLater(answers, waiting);
-      this.#answered = waiting;
+      this.#releaseLater(answers, waiters);
+      this.#answered = waiters;
       this.#dispatch({ type: 'batchAnswered', answers, watermark, directivesVersion });
       this.#answered = new Map();
-    } else {
-      this.#inFlight = new Map();
-      this.#ahead.drop();
-      this.#dispatch({ type: 'batchFailed', transactionIds, failure: result.error });
-    }
-    if (this.#inFlight === waiting) this.#inFlight = new Map();
+      if (isFull) this.#tellFull(batch);
+    } else this.#dispatch({ type: 'batchFailed', transactionIds, failure: result.error });
     // Whoever was not served by an answer: the batch failed, or the store did.
-    const code = result.ok ? 'host.noAnswer' : result.error.code;
-    for (const waiter of [...waiting.values()].flat()) waiter(silent(code));
+    release(waiters, result.ok ? 'host.noAnswer' : result.error.code);
   }
 
-  #releaseLater(answers: readonly RecordAnswer[], waiting: ReadonlyMap<TransactionId, Waiter[]>): void {
+  #releaseLater(answers: readonly RecordAnswer[], waiters: Waiters): void {
     for (const answer of answers) {
       if (answer.outcome !== 'later') continue;
-      for (const waiter of waiting.get(answer.transactionId)?.splice(0) ?? []) waiter(silent(answer.code));
+      for (const waiter of waiters.get(answer.transactionId)?.splice(0) ?? []) waiter(silent(answer.code));
     }
   }
 
@@ -445,11 +441,15 @@ class Shell implements SyncClient {
       return true;
     } catch (error) {
       if (!(error instanceof TerminalError)) throw error;
-      this.#ahead.drop();
       this.#dispatch({ type: 'storeFailed', code: error.code, detail: error.detail });
       return false;
     }
   }
+}
+
+/** Lets those go who still wait for a record of a batch. */
+function release(waiters: Waiters, code: ErrorCode): void {
+  for (const each of waiters.values()) for (const waiter of each.splice(0)) waiter(silent(code));
 }
 
 /** The first records up to batchCharactersMax, one at least. */

@@ -37,11 +37,8 @@ export interface OutboxPort {
    */
   settle(answers: readonly SettledAnswer[], held: Held | null): void;
   unsentCount(): number;
-  /**
-   * The newest record of the most that the host was known to hold; null: none. `unsettled`: as it will be once that, which
-   * came with answers, is settled.
-   */
-  newestSeen(unsettled?: Held | null): TransactionId | null;
+  /** The newest record of the most that the host was known to hold; null: none. */
+  newestSeen(): TransactionId | null;
   /**
    * The host went back, and holds this now. Queues again, their answers void, all records that it may have lost: those above
    * its watermark where that is of the only chain there ever was, otherwise all.

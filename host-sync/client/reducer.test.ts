@@ -1,5 +1,5 @@
 /**
- * Shows that the sync reducer keeps one request in flight, backs off within its bounds, loses no record and lets no
+ * Shows that the sync reducer keeps two batches in flight at most, backs off within its bounds, loses no record and lets no
  * record block the others. How: single steps, and random worlds of faults played through a model of the shell on a
  * clock of numbers; once the faults end, every record must have been settled exactly once.
  */
@@ -13,6 +13,7 @@ import type { HostFailure } from './host-port.js';
 import { initialState, table, transition } from './reducer.js';
 import { acceptedAnswer, idOf, MemoryOutbox, watermarkAt } from './sim/memory-outbox.js';
 import {
+  batchesMax,
   type EffectOf,
   holdMinMs,
   holdsMax,
@@ -62,9 +63,7 @@ const online: readonly SyncHappening[] = [
 ];
 
 t.test('a start looks into the queue, then fetches directives, then rests online', async (t) => {
-  t.same(play(online.slice(0, 1)).effects, [
-    { type: 'sendBatch', limit: 8, held: [], unsettled: null, evenEmpty: true },
-  ]);
+  t.same(play(online.slice(0, 1)).effects, [{ type: 'sendBatch', limit: 8, held: [], evenEmpty: true }]);
   t.same(play(online.slice(0, 2)).types, ['fetchDirectives']);
   t.ok(reachableIn(play(online.slice(0, 1)).state), 'a sale may ask before the first contact has ended');
   const { state, effects } = play(online);
@@ -117,28 +116,81 @@ t.test('a queued record leaves at once when idle, not while backing off', async 
   t.same(play([{ type: 'roundRequested' }], { from: waiting.state }).types, ['sendBatch']);
 });
 
-t.test(
-  'the next slice goes before final answers are settled, and past them; a newer version makes a fetch due',
-  async (t) => {
-    const answer = acceptedAnswer(idOf(1));
-    const first = play([started, answered([answer], 4)]);
-    t.same(first.types, ['sendBatch', 'settle', 'reportStatus']);
-    const unsettled = { answers: [answer], held: watermarkAt(1) };
-    t.same(first.effects[0], { type: 'sendBatch', limit: 8, held: [], unsettled, evenEmpty: false });
-    t.same(first.effects[1], { type: 'settle', ...unsettled });
-    t.same(play([{ type: 'sliceEmpty' }], { from: first.state }).types, ['fetchDirectives']);
-  },
-);
+t.test('final answers are settled before the next slice; a newer version makes a fetch due', async (t) => {
+  const answer = acceptedAnswer(idOf(1));
+  const first = play([started, answered([answer], 4)]);
+  t.same(first.types, ['settle', 'reportStatus', 'sendBatch']);
+  t.same(first.effects[0], { type: 'settle', answers: [answer], held: watermarkAt(1) });
+  t.same(first.effects[2], { type: 'sendBatch', limit: 8, held: [], evenEmpty: false });
+  t.same(play([{ type: 'sliceEmpty' }], { from: first.state }).types, ['fetchDirectives']);
+});
+
+t.test('behind a full slice another goes out, and never a third', async (t) => {
+  const one = play([started]).state;
+  const full = { type: 'sliceFull', generation: one.generation } as const;
+  const two = play([full], { from: one });
+  t.same(two.effects, [{ type: 'sendBatch', limit: 8, held: [], evenEmpty: false }]);
+  t.same(play([full], { from: two.state }).effects, [], 'two are under way');
+  const late: RecordAnswer = { outcome: 'later', transactionId: idOf(3), code: 'host.busy', retryAfterMs: 0 };
+  const answeredOne = play([answered([acceptedAnswer(idOf(1)), late])], { from: two.state });
+  t.same(answeredOne.types, ['settle', 'reportStatus'], 'the other goes on with the round');
+  t.match(play([full], { from: answeredOne.state }).effects, [{ type: 'sendBatch', held: [idOf(3)] }]);
+  const empty = play([full, { type: 'sliceEmpty' }], { from: answeredOne.state });
+  t.same([empty.state.phase, ...empty.types], ['sending'], 'nothing more, and one under way');
+  t.same(play([answered([acceptedAnswer(idOf(2))])], { from: empty.state }).types, [
+    'settle',
+    'reportStatus',
+    'sendBatch',
+  ]);
+  const back = { ...answered([acceptedAnswer(idOf(1))]), watermark: { ...watermarkAt(0), wentBack: true } };
+  t.same(
+    play([back as SyncHappening], { from: two.state }).types,
+    ['settle', 'reportRegression', 'reportStatus'],
+    'what the host lost is queued again at once',
+  );
+});
+
+t.test('a second batch goes out only while all is well, and a failure makes the other void', async (t) => {
+  const failed: SyncHappening = { type: 'batchFailed', transactionIds: [idOf(1)], failure: unreachable };
+  const again = play([started, failed, { type: 'roundRequested' }]).state;
+  t.same(play([{ type: 'sliceFull', generation: again.generation }], { from: again }).effects, [], 'not proven yet');
+  const ids = [1, 2, 3, 4, 5, 6, 7, 8].map(idOf);
+  const halved = play([started, { type: 'batchFailed', transactionIds: ids, failure: status(400) }]).state;
+  t.same(
+    play([{ type: 'sliceFull', generation: halved.generation }], { from: halved }).effects,
+    [],
+    'who is to blame?',
+  );
+  const one = play([started]).state;
+  const two = play([{ type: 'sliceFull', generation: one.generation }], { from: one }).state;
+  const void_ = play([failed], { from: two }).state;
+  t.equal(void_.phase, 'backingOff');
+  t.not(void_.generation, two.generation);
+  const stale = play([{ type: 'sliceFull', generation: one.generation - 1 }], { from: one });
+  t.same(stale.effects, [], 'of an earlier round');
+});
+
+t.test('with two batches under way no more is held than may be', async (t) => {
+  const by = { ...limits, pageSize: batchRecordsMax };
+  let { state } = play(online.slice(0, 1), { by });
+  const later = (at: number): RecordAnswer[] =>
+    Array.from({ length: batchRecordsMax }, (_, i) => ({
+      outcome: 'later',
+      transactionId: idOf(at + i),
+      code: 'host.quarantined',
+      retryAfterMs: 600_000,
+    }));
+  for (let at = 0; at < holdsMax - batchRecordsMax; at += batchRecordsMax)
+    ({ state } = play([answered(later(at))], { from: state, by }));
+  t.equal(state.phase, 'sending');
+  t.same(play([{ type: 'sliceFull', generation: state.generation }], { from: state, by }).effects, []);
+});
 
 t.test('`later` holds that record alone, and at least a second', async (t) => {
   const later: RecordAnswer = { outcome: 'later', transactionId: idOf(1), code: 'host.busy', retryAfterMs: 0 };
   const { state, effects } = play([...online, { type: 'recordsQueued' }, answered([later, acceptedAnswer(idOf(2))])]);
-  t.match(effects[0], {
-    type: 'sendBatch',
-    limit: 8,
-    held: [idOf(1)],
-    unsettled: { answers: [{ transactionId: idOf(2) }] },
-  });
+  t.match(effects[0], { type: 'settle', answers: [{ transactionId: idOf(2) }] });
+  t.match(effects[2], { type: 'sendBatch', limit: 8, held: [idOf(1)] });
   const idle = play([{ type: 'sliceEmpty' }], { from: state });
   t.same(idle.effects[0], { type: 'startTimer', generation: idle.state.generation, delayMs: holdMinMs });
   t.equal(statusOf(idle.state, 1_000).lastError?.code, 'host.busy');
@@ -146,7 +198,7 @@ t.test('`later` holds that record alone, and at least a second', async (t) => {
     from: idle.state,
     at: 1_000 + holdMinMs,
   });
-  t.same(due.effects, [{ type: 'sendBatch', limit: 8, held: [], unsettled: null, evenEmpty: false }]);
+  t.same(due.effects, [{ type: 'sendBatch', limit: 8, held: [], evenEmpty: false }]);
 });
 
 t.test('held records are bounded: at the most, nothing is sent until one is due', async (t) => {
@@ -188,7 +240,7 @@ t.test(
       failure: status(400),
     });
     const halved = play([started, unreadable(ids)]);
-    t.same(halved.effects, [{ type: 'sendBatch', limit: 4, held: [], unsettled: null, evenEmpty: true }]);
+    t.same(halved.effects, [{ type: 'sendBatch', limit: 4, held: [], evenEmpty: true }]);
     const alone = play([unreadable(ids.slice(0, 4)), unreadable(ids.slice(0, 2)), unreadable(ids.slice(0, 1))], {
       from: halved.state,
     });
@@ -269,7 +321,7 @@ t.test('a store that fails is backed off from without calling the host lost', as
 });
 
 t.test('the table decides every phase and event; impossible ones throw', async (t) => {
-  for (const [phase, row] of Object.entries(table)) t.equal(Object.keys(row).length, 15, phase);
+  for (const [phase, row] of Object.entries(table)) t.equal(Object.keys(row).length, 16, phase);
   t.throws(() => play([...online, { type: 'sliceEmpty' }]), /sliceEmpty in phase idle/);
 });
 
@@ -318,20 +370,29 @@ type Fate =
   | 'contactFound'
   | 'askedForRound';
 
-/** Plays a world to its end. Throws where two requests are in flight at once. @returns the outbox and how long it took */
+/** A request of the model; its answer counts only in the generation that sent it, as the shell sees to. */
+interface Flight {
+  readonly generation: number;
+  readonly taken: readonly TransactionId[];
+  readonly isFull: boolean;
+  readonly answer: () => SyncHappening;
+}
+
+/** Plays a world to its end. Throws where too many requests are in flight. @returns the outbox, how long it took, and the most batches at once */
 function runWorld(
   fates: readonly Fate[],
   records: number,
   poison: ReadonlySet<number>,
   jitters: readonly number[],
-): { outbox: MemoryOutbox; nowMs: number } {
+): { outbox: MemoryOutbox; nowMs: number; batchesAtOnce: number } {
   const outbox = new MemoryOutbox();
   const ids = outbox.queue(Math.ceil(records / 2));
   let state: SyncState = initialState;
   let nowMs = 0;
   let draws = 0;
   let fateAt = 0;
-  let inFlight: (() => SyncHappening) | null = null;
+  const inFlight: Flight[] = [];
+  let batchesAtOnce = 0;
   const timers: { atMs: number; generation: number }[] = [];
   const pending: SyncHappening[] = [started];
   const fail = (transactionIds: readonly TransactionId[], failure: HostFailure): SyncHappening => ({
@@ -358,9 +419,7 @@ function runWorld(
   };
   const settle = ({ answers, held }: EffectOf<'settle'>): void => {
     if (outbox.failing) {
-      // What was sent meanwhile is nobody's any more, as the shell tells by the generation.
       outbox.failing = false;
-      inFlight = null;
       pending.push(storeFailed);
       return;
     }
@@ -371,21 +430,31 @@ function runWorld(
     if (effect.type === 'settle') settle(effect);
     if (effect.type === 'startTimer') timers.push({ atMs: nowMs + effect.delayMs, generation: effect.generation });
     if (effect.type !== 'sendBatch' && effect.type !== 'fetchDirectives') return;
-    if (inFlight) throw new Error('two requests in flight');
+    const { generation } = state;
+    const wanted = inFlight.filter((flight) => flight.generation === generation);
+    const most = effect.type === 'sendBatch' ? batchesMax : 1;
+    if (wanted.length >= most) throw new Error(`more than ${most} requests in flight`);
     const fate = fates[fateAt++] ?? 'well';
     if (effect.type === 'fetchDirectives') {
-      inFlight = () =>
+      const answer = (): SyncHappening =>
         fate === 'lost'
           ? { type: 'directivesFailed', failure: unreachable }
           : { type: 'directivesArrived', version: 3 };
+      inFlight.push({ generation, taken: [], isFull: false, answer });
       return;
     }
-    const unsettled = effect.unsettled?.answers.map(({ transactionId }) => transactionId) ?? [];
-    const skip = new Set([...effect.held, ...unsettled]);
+    const skip = new Set([...effect.held, ...wanted.flatMap(({ taken }) => taken)]);
     const taken = outbox.unsent.map(({ transactionId }) => transactionId).filter((id) => !skip.has(id));
     taken.splice(effect.limit);
-    inFlight = () => (taken.length === 0 ? { type: 'sliceEmpty' } : outcome(taken, fate));
-    if (taken.length === 0) fateAt -= 1;
+    const isFull = taken.length === effect.limit;
+    if (taken.length === 0) {
+      fateAt -= 1;
+      pending.push({ type: 'sliceEmpty' });
+      return;
+    }
+    inFlight.push({ generation, taken, isFull, answer: () => outcome(taken, fate) });
+    batchesAtOnce = Math.max(batchesAtOnce, wanted.length + 1);
+    if (isFull) pending.push({ type: 'sliceFull', generation });
     if (fate === 'contactLost') pending.push({ type: 'contactFailed', failure: unreachable });
     if (fate === 'contactFound') pending.push({ type: 'contactSucceeded', watermark: null });
     if (fate === 'askedForRound') pending.push({ type: 'roundRequested' });
@@ -404,16 +473,19 @@ function runWorld(
       for (const effect of step[1]) perform(effect);
       continue;
     }
-    if (inFlight) {
+    // Now and then the one sent later is answered first.
+    const [flight] = inFlight.splice(steps % 3 === 0 ? inFlight.length - 1 : 0, 1);
+    if (flight) {
       nowMs += 20;
-      const answer: () => SyncHappening = inFlight;
-      inFlight = null;
-      pending.push(answer());
+      if (flight.generation === state.generation) {
+        pending.push(flight.answer());
+        if (flight.isFull) pending.push({ type: 'sliceFull', generation: flight.generation });
+      }
       if (steps === 40) ids.push(...outbox.queue(Math.floor(records / 2)));
       if (steps % 7 === 0) pending.push({ type: 'recordsQueued' });
       continue;
     }
-    if (outbox.unsentCount() === 0 && ids.length >= records - 1) return { outbox, nowMs };
+    if (outbox.unsentCount() === 0 && ids.length >= records - 1) return { outbox, nowMs, batchesAtOnce };
     if (ids.length < records - 1) ids.push(...outbox.queue(Math.floor(records / 2)));
     // Sales go on: without another record's answer a bad one is never proven bad.
     else if (outbox.unsent.every(({ transactionId }) => poison.has(ids.indexOf(transactionId))))
@@ -429,7 +501,7 @@ function runWorld(
 }
 
 t.test(
-  'whatever happens for a while, one request is in flight and in the end every record is settled once',
+  'whatever happens for a while, at most two batches are in flight and in the end every record is settled once',
   async (t) => {
     const fate = fc.constantFrom<Fate>(
       'well',
@@ -449,6 +521,7 @@ t.test(
     );
     const jitter = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
     let worlds = 0;
+    const atOnce = new Set<number>();
     fc.assert(
       fc.property(
         fc.array(fate, { maxLength: 40 }),
@@ -458,7 +531,8 @@ t.test(
         (fates, records, poison, jitters) => {
           worlds += 1;
           const bad = new Set(poison.filter((at) => at < Math.floor(records / 2)));
-          const { outbox } = runWorld(fates, records, bad, jitters);
+          const { batchesAtOnce, outbox } = runWorld(fates, records, bad, jitters);
+          atOnce.add(batchesAtOnce);
           const dead = [...outbox.settled.values()].filter(({ answer }) => answer.outcome === 'refused');
           // A world that answers 400 at random may look like a bad record; without such worlds the dead are the bad ones.
           const blamesAtRandom = fates.some((each) => each === 'http400' || each === 'http413');
@@ -468,5 +542,6 @@ t.test(
       { numRuns: 300 },
     );
     t.equal(worlds, 300);
+    t.ok(atOnce.has(batchesMax), 'two were under way in some');
   },
 );

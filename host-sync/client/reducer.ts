@@ -1,6 +1,6 @@
 /**
  * Sync reducer: decides what the box sends when, and what follows from each answer, as one typed table. Pure:
- * no clock, no random, no I/O; client.ts performs the effects. One batch or fetch is under way at a time.
+ * no clock, no random, no I/O; client.ts performs the effects. Two batches at most or one fetch are under way at a time.
  */
 import type { TransactionId } from '../../terminal/kernel/ports.js';
 import { assert } from '../../terminal/kernel/result.js';
@@ -9,6 +9,7 @@ import { backOffCeilingMs, faultOf, reached } from './faults.js';
 import { type HostFailure, retryAfterMaxMs } from './host-port.js';
 import { decidedByTerminal } from './outbox-port.js';
 import {
+  batchesMax,
   type EventOf,
   type Hold,
   holdMinMs,
@@ -26,7 +27,6 @@ import {
   type SyncState,
   type SyncStep,
   suspectsMax,
-  type Unsettled,
 } from './sync-state.js';
 
 export const initialState: SyncState = { phase: 'offline', generation: 0 };
@@ -74,7 +74,6 @@ function goOn(
   generation: number,
   at: Moment,
   limits: SyncLimits,
-  unsettled: Unsettled | null = null,
   evenEmpty = memory.fetchDue,
 ): SyncStep {
   const holds = memory.holds.filter((hold) => hold.untilMonotonicMs > at.atMonotonicMs);
@@ -83,9 +82,28 @@ function goOn(
   if (limit <= 0) return afterQueue(current, generation, at, limits);
   const held = holds.map((hold) => hold.transactionId);
   return [
-    { phase: 'sending', generation: generation + 1, memory: current },
-    [{ type: 'sendBatch', limit, held, unsettled, evenEmpty }],
+    { phase: 'sending', generation: generation + 1, underWay: 1, memory: current },
+    [{ type: 'sendBatch', limit, held, evenEmpty }],
   ];
+}
+
+/**
+ * A further batch while one is under way, so that the host need not wait for the box between them. Only while all goes well:
+ * after a failure one batch finds out how the host is. They may overtake each other: the order within a batch is for speed,
+ * and the host takes records in any order. A failure of one makes the others void by its generation: their records stay
+ * queued and go again, and the host gives the same answers.
+ */
+function sendAnother(
+  state: StateOf<'sending'>,
+  { generation }: EventOf<'sliceFull'>,
+  { pageSize }: SyncLimits,
+): SyncStep {
+  const { memory, underWay } = state;
+  const isWell = memory.failures === 0 && memory.sliceMax === pageSize;
+  const limit = Math.min(pageSize, holdsMax - memory.holds.length - underWay * pageSize);
+  if (generation !== state.generation || underWay >= batchesMax || !isWell || limit <= 0) return [state, []];
+  const held = memory.holds.map(({ transactionId }) => transactionId);
+  return [{ ...state, underWay: underWay + 1 }, [{ type: 'sendBatch', limit, held, evenEmpty: false }]];
 }
 
 function afterQueue(memory: SyncMemory, generation: number, at: Moment, limits: SyncLimits): SyncStep {
@@ -147,11 +165,9 @@ function withWatermark(memory: SyncMemory, watermark: Watermark | null): readonl
 }
 
 /**
- * The next slice goes out before the answers to this one are stored, so that the host works while the box writes. That is
- * safe: the next slice takes none of the records answered here and none that `later` holds; it names the newest record of
- * this answer, so that a host which went back in between is found out; and an answer that is lost before it is stored (the
- * store fails, the power goes) leaves its record queued, and the host gives the same answer again. Where the host went back
- * already, what it lost is queued again first.
+ * Where another batch is still under way, its answer goes on with the round. An answer that is lost before it is stored (the
+ * store fails, the power goes) leaves its record queued, and the host gives the same answer again. Where the host went back,
+ * what it lost is queued again before anything more is sent.
  */
 function batchAnswered(state: StateOf<'sending'>, event: EventOf<'batchAnswered'>, limits: SyncLimits): SyncStep {
   const finals: FinalAnswer[] = [];
@@ -179,15 +195,19 @@ function batchAnswered(state: StateOf<'sending'>, event: EventOf<'batchAnswered'
   };
   const settle: readonly SyncEffect[] =
     finals.length > 0 ? [{ type: 'settle', answers: finals, held: event.watermark }] : [];
-  const overtakes = finals.length > 0 && !event.watermark.wentBack;
-  const unsettled = overtakes ? { answers: finals, held: event.watermark } : null;
+  const taken = [...settle, ...regression, report];
+  const underWay = state.underWay - 1;
+  if (underWay > 0) return [{ ...state, underWay, memory }, taken];
   const [next, effects] =
     event.answers.length === 0 && !event.watermark.wentBack
       ? afterQueue(memory, state.generation, event, limits)
-      : goOn(memory, state.generation, event, limits, unsettled, false);
-  return next.phase === 'sending' && overtakes
-    ? [next, [...effects, ...settle, report]]
-    : [next, [...settle, ...regression, report, ...effects]];
+      : goOn(memory, state.generation, event, limits, false);
+  return [next, [...taken, ...effects]];
+}
+
+function sliceEmpty(state: StateOf<'sending'>, event: EventOf<'sliceEmpty'>, limits: SyncLimits): SyncStep {
+  const underWay = state.underWay - 1;
+  return underWay > 0 ? [{ ...state, underWay }, []] : afterQueue(state.memory, state.generation, event, limits);
 }
 
 function batchFailed(state: StateOf<'sending'>, event: EventOf<'batchFailed'>, limits: SyncLimits): SyncStep {
@@ -331,6 +351,7 @@ export const table: Table = {
     recordsQueued: 'ignored',
     roundRequested: 'ignored',
     sliceEmpty: 'impossible',
+    sliceFull: 'ignored',
     batchAnswered: 'impossible',
     batchFailed: 'impossible',
     directivesArrived: 'impossible',
@@ -348,6 +369,7 @@ export const table: Table = {
     recordsQueued: 'ignored',
     roundRequested: 'ignored',
     sliceEmpty: 'impossible',
+    sliceFull: 'ignored',
     batchAnswered: 'impossible',
     batchFailed: 'impossible',
     directivesArrived: 'impossible',
@@ -365,6 +387,7 @@ export const table: Table = {
     recordsQueued: (state, event, limits) => goOn(state.memory, state.generation, event, limits),
     roundRequested,
     sliceEmpty: 'impossible',
+    sliceFull: 'ignored',
     batchAnswered: 'impossible',
     batchFailed: 'impossible',
     directivesArrived: 'impossible',
@@ -386,7 +409,8 @@ export const table: Table = {
     // The outbox is asked again before the round ends.
     recordsQueued: 'ignored',
     roundRequested: (state) => [{ ...state, memory: { ...state.memory, fetchDue: true } }, []],
-    sliceEmpty: (state, event, limits) => afterQueue(state.memory, state.generation, event, limits),
+    sliceEmpty,
+    sliceFull: sendAnother,
     batchAnswered,
     batchFailed,
     directivesArrived: 'impossible',
@@ -404,6 +428,7 @@ export const table: Table = {
     recordsQueued: 'ignored',
     roundRequested: 'ignored',
     sliceEmpty: 'impossible',
+    sliceFull: 'ignored',
     batchAnswered: 'impossible',
     batchFailed: 'impossible',
     directivesArrived,
@@ -421,6 +446,7 @@ export const table: Table = {
     recordsQueued: 'ignored',
     roundRequested,
     sliceEmpty: 'impossible',
+    sliceFull: 'ignored',
     batchAnswered: 'impossible',
     batchFailed: 'impossible',
     directivesArrived: 'impossible',

@@ -16,6 +16,8 @@ export const holdMinMs = 1_000;
 export const poisonHoldMs = 60_000;
 /** Most records remembered as unreadable to the host; the oldest is forgotten first. */
 export const suspectsMax = 64;
+/** Batches under way at once: while the host works on one, the box stores the answers to another and reads the next. */
+export const batchesMax = 2;
 
 /** What a technician may set. Milliseconds and counts. */
 export interface SyncLimits {
@@ -79,8 +81,8 @@ export type SyncState = { readonly generation: number } & (
   | { readonly phase: 'notEnrolled' }
   /** Nothing to send now; a timer waits for the next poll or the first hold's end. */
   | ({ readonly phase: 'idle'; readonly wakeAtMonotonicMs: number } & Running)
-  /** One batch is being taken from the outbox or is in flight. */
-  | ({ readonly phase: 'sending' } & Running)
+  /** So many batches, 1…batchesMax, are being taken from the outbox or are in flight; the generation is that of all of them. */
+  | ({ readonly phase: 'sending'; readonly underWay: number } & Running)
   /** Directives are being fetched. */
   | ({ readonly phase: 'fetching' } & Running)
   | ({ readonly phase: 'backingOff'; readonly wakeAtMonotonicMs: number } & Running)
@@ -106,8 +108,10 @@ export type SyncHappening =
   | { readonly type: 'recordsQueued' }
   /** A person wants a round now. */
   | { readonly type: 'roundRequested' }
-  /** The outbox had nothing to send beside what is held. */
+  /** The outbox had nothing to send beside what is held or under way. */
   | { readonly type: 'sliceEmpty' }
+  /** A full slice went out, or was answered, a moment ago: there is probably another. */
+  | { readonly type: 'sliceFull'; readonly generation: number }
   | {
       readonly type: 'batchAnswered';
       readonly answers: readonly RecordAnswer[];
@@ -134,22 +138,15 @@ export type SyncEvent = Moment & SyncHappening;
 export type SyncEventType = SyncEvent['type'];
 export type EventOf<Type extends SyncEventType> = Moment & Extract<SyncHappening, { type: Type }>;
 
-/** Final answers that came and are not stored yet, and what the host said with them that it holds. */
-export interface Unsettled {
-  readonly answers: readonly FinalAnswer[];
-  readonly held: Watermark;
-}
-
 export type SyncEffect =
   /**
-   * Take up to `limit` records, skipping `held` and what `unsettled` answers, and send them. `unsettled` is what the `settle`
-   * after it in the list stores. → sliceEmpty · batchAnswered · batchFailed · storeFailed
+   * Take up to `limit` records, skipping `held` and what is under way, and send them.
+   * → sliceEmpty · sliceFull · batchAnswered · batchFailed · storeFailed
    */
   | {
       readonly type: 'sendBatch';
       readonly limit: number;
       readonly held: readonly TransactionId[];
-      readonly unsettled: Unsettled | null;
       /** Also a batch without records, which asks only whether the host still holds what it answered. */
       readonly evenEmpty: boolean;
     }

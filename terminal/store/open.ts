@@ -162,9 +162,8 @@ class OpenStore implements SqliteStore {
   unsentCount(): number {
     return this.#parts.counters.current.unsent;
   }
-  newestSeen(unsettled: Held | null = null): TransactionId | null {
-    const { hostHeld, hostNewest } = this.#parts.counters.current;
-    if (unsettled && unsettled.recordsHeld >= hostHeld) return unsettled.newest;
+  newestSeen(): TransactionId | null {
+    const { hostNewest } = this.#parts.counters.current;
     return hostNewest && transactionIdFromBytes(hostNewest);
   }
   requeueAbove(held: Held): void {

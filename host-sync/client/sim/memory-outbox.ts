@@ -89,8 +89,8 @@ export class MemoryOutbox implements OutboxPort {
   unsentCount(): number {
     return this.unsent.length;
   }
-  newestSeen(unsettled: Held | null = null): TransactionId | null {
-    return unsettled && unsettled.recordsHeld >= this.#held.recordsHeld ? unsettled.newest : this.#held.newest;
+  newestSeen(): TransactionId | null {
+    return this.#held.newest;
   }
   requeueAbove(place: Held): void {
     this.#mayFail();

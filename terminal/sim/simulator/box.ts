@@ -62,6 +62,9 @@ const durable = new Set([
   'setSetting',
 ]);
 
+/** By turns from life to life. With a small page two batches are often under way at once. */
+const pageSizes = [3, 10, 50] as const;
+
 /** One life of the box's process. */
 class Run {
   alive = true;
@@ -92,7 +95,10 @@ class Run {
       clock,
       schedule,
       random: world.chance,
-      limits: { pageSize: 50, backOffMinMs: 1_000, backOffMaxMs: 60_000, pollMs: 60_000 },
+      limits: {
+        ...{ backOffMinMs: 1_000, backOffMaxMs: 60_000, pollMs: 60_000 },
+        pageSize: pageSizes[box.runs % pageSizes.length] ?? pageSizes[0],
+      },
       directivesHeld: () => this.store.directives(),
       bellWaitMs: 0,
       onDirectives: (directives) => {
