@@ -41,6 +41,8 @@ class FileMessages implements MessagePort {
   #cancel: (() => void) | null = null;
   #looking: Promise<void> = Promise.resolve();
   #stopped = false;
+  /** The time in the last name given, and how many before it had the same. */
+  #named = { atMs: 0, serial: 0 };
   constructor(private readonly options: FileMessagesOptions) {
     for (const name of ['out', 'in', 'done', 'bad'] as const) ensurePrivateFolder(this.#folder(name));
   }
@@ -52,8 +54,7 @@ class FileMessages implements MessagePort {
   async send(message: { readonly to: string; readonly text: string }): Promise<string> {
     if (!numberPattern.test(message.to) || message.text.length > textLengthMax)
       throw new TerminalError('device.failed', 'not a message that can be sent');
-    // Names sort by time, so that a phone reads in the order of sending.
-    const id = `${this.options.clock.wallMs()}-${randomBytes(6).toString('hex')}`;
+    const id = this.#nextId();
     try {
       writePrivateFile(
         path.join(this.#folder('out'), `${id}${extension}`),
@@ -64,6 +65,14 @@ class FileMessages implements MessagePort {
     }
     this.counters.sent++;
     return id;
+  }
+
+  /** Names sort by time, and within a millisecond in turn, so that a phone reads in the order of sending. */
+  #nextId(): string {
+    const atMs = Math.max(this.options.clock.wallMs(), this.#named.atMs);
+    const serial = atMs === this.#named.atMs ? this.#named.serial + 1 : 0;
+    this.#named = { atMs, serial };
+    return `${atMs}-${String(serial).padStart(6, '0')}-${randomBytes(6).toString('hex')}`;
   }
 
   start(handler: (message: IncomingMessage) => Promise<Handling>): void {
