@@ -7,6 +7,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 
 /** Most connections at once; the box keeps a handful. */
 const connectionsMax = 64;
+/** The host answers a handshake's first bytes, and then its last: from there on what the box sends are requests (RFC 8446 §2). */
+const handshakeAnswers = 2;
 
 /**
  * lostAnswer: the host has acted, its answer goes nowhere and the connection breaks. silence: the same, and nothing breaks.
@@ -20,6 +22,8 @@ interface Pair {
   readonly host: Socket;
   /** The box has asked and the host has not begun to answer. */
   asking: boolean;
+  /** Answers that the host has begun. */
+  answers: number;
   silent: boolean;
   /** Bytes of the box that wait on their way; null: none do. */
   late: Buffer[] | null;
@@ -27,7 +31,7 @@ interface Pair {
 
 interface Plan {
   readonly trouble: Trouble;
-  /** Connections that stood when it was made: on others the first bytes are a handshake's. */
+  /** Connections that stood when it was made. */
   readonly pairs: ReadonlySet<Pair>;
   /** Requests that still pass. */
   passing: number;
@@ -71,20 +75,23 @@ export class HostLine {
   /** Happens to the nth request from now (1: the next) over connections that stand already; resolves at that moment. */
   plan(trouble: Trouble, nth: number): Promise<void> {
     return new Promise((happened) => {
-      this.#plan = { trouble, pairs: new Set(this.#pairs), passing: nth - 1, happened };
+      const standing = [...this.#pairs].filter(({ answers }) => answers >= handshakeAnswers);
+      this.#plan = { trouble, pairs: new Set(standing), passing: nth - 1, happened };
     });
   }
 
-  /** Lets late requests go, and waits until the host has answered them; nobody hears the answers. */
+  /** Lets late requests go, and waits until the host has answered or hung up; nobody hears the answers. */
   async letGo(): Promise<void> {
     this.#plan = null;
     for (const pair of [...this.#pairs]) {
       const { late, host } = pair;
       if (!late) continue;
-      const answered = once(host, 'data');
+      const over = new Promise<void>((resolve) => {
+        for (const event of ['data', 'close']) host.once(event, () => resolve());
+      });
       pair.late = null;
       host.write(Buffer.concat(late));
-      await answered;
+      await over;
       pair.box.destroy();
       host.destroy();
     }
@@ -109,7 +116,7 @@ export class HostLine {
       return;
     }
     const host = connect(this.hostPort, '127.0.0.1');
-    const pair: Pair = { box, host, asking: false, silent: false, late: null };
+    const pair: Pair = { box, host, asking: false, answers: 0, silent: false, late: null };
     this.#pairs.add(pair);
     const end = (): void => {
       box.destroy();
@@ -151,6 +158,7 @@ export class HostLine {
         if (plan.trouble === 'lostAnswer') pair.box.destroy();
       }
     }
+    if (pair.asking) pair.answers += 1;
     pair.asking = false;
     if (!pair.silent && !pair.box.destroyed) pair.box.write(bytes);
   }

@@ -5,7 +5,7 @@ import { Parser, type Result } from 'tap-parser';
 
 export interface TapFailure {
   readonly name: string;
-  /** What the test said about it: expected, found, place. Empty when it said nothing. */
+  /** The last that passed, which is all that is known of a test that hung; what the test said: expected, found, place. */
   readonly details: string;
 }
 
@@ -25,11 +25,6 @@ function nameOf(result: Result): string {
   return result.fullname === '' ? result.name : result.fullname;
 }
 
-function failureOf(result: Result): TapFailure {
-  const details = result.diag === null ? '' : inspect(result.diag, { depth: DETAIL_DEPTH_MAX, breakLength: 100 });
-  return { name: nameOf(result), details };
-}
-
 function directiveOf(result: Result): string | undefined {
   const directive = result.skip || result.todo;
   if (!directive) return undefined;
@@ -42,6 +37,7 @@ export class TapCounter {
   readonly #skips: string[] = [];
   #passed = 0;
   #files = 0;
+  #lastPassed = 'none';
 
   /** `onFile` is told each finished top-level test (a file, under the runner). */
   constructor(onFile: (name: string, ok: boolean) => void = () => {}) {
@@ -82,7 +78,7 @@ export class TapCounter {
         if (onClosed !== undefined && reason === EMPTY_FILE)
           this.#failures.push({ name: nameOf(result), details: reason });
         else if (reason !== undefined && this.#skips.length === skipsBeforeChild) this.#skip(result, reason);
-        else if (reason === undefined && !result.ok && !isSaid) this.#failures.push(failureOf(result));
+        else if (reason === undefined && !result.ok && !isSaid) this.#fail(result);
       } else {
         this.#leaf(result);
       }
@@ -93,8 +89,15 @@ export class TapCounter {
   #leaf(result: Result): void {
     const reason = directiveOf(result);
     if (reason !== undefined) this.#skip(result, reason);
-    else if (result.ok) this.#passed += 1;
-    else this.#failures.push(failureOf(result));
+    else if (result.ok) {
+      this.#passed += 1;
+      this.#lastPassed = nameOf(result);
+    } else this.#fail(result);
+  }
+
+  #fail(result: Result): void {
+    const diag = result.diag === null ? '' : inspect(result.diag, { depth: DETAIL_DEPTH_MAX, breakLength: 100 });
+    this.#failures.push({ name: nameOf(result), details: `the last that passed: ${this.#lastPassed}\n${diag}` });
   }
 
   #skip(result: Result, reason: string): void {
