@@ -26,6 +26,11 @@ const attemptsKept = 4_096;
 export const placeOf = (kind: RecordKind, number: number): number => sendClass[kind] * classStep + number;
 const numberOf = (place: number): number => place % classStep;
 
+interface LineRow {
+  readonly place: bigint;
+  readonly id: Bytes;
+}
+
 interface SendRow {
   readonly id: Bytes;
   readonly epoch: bigint;
@@ -62,6 +67,7 @@ export class Outbox {
   #mayHoldFiled = true;
   readonly #insert: Statement;
   readonly #any: Statement;
+  readonly #inLine: Statement;
   readonly #next: Statement;
   readonly #row: Statement;
   readonly #placeById: Statement;
@@ -75,6 +81,7 @@ export class Outbox {
   constructor(db: Connection, counters: Readonly<Counters>) {
     this.#insert = db.prepare('INSERT INTO outbox VALUES (?, ?)');
     this.#any = db.prepare('SELECT 1 FROM outbox WHERE place >= 0 LIMIT 1').pluck();
+    this.#inLine = db.prepare('SELECT place, id FROM outbox WHERE place >= ? AND place < ? ORDER BY place');
     this.#next = db.prepare(
       `SELECT ${columns} FROM ${fromOutbox} WHERE o.place >= ? AND o.place < ? ORDER BY o.place LIMIT ?`,
     );
@@ -121,9 +128,7 @@ export class Outbox {
     const holdsFiled = this.#holdsFiled();
     for (const sending of classes) {
       if (records.length === limit) break;
-      // At most held.size rows are passed over, so this many hold what is still wanted if there is as much.
-      const most = limit - records.length + held.size;
-      const filed = holdsFiled ? this.#filedRows(sending, most) : [];
+      const filed = holdsFiled ? this.#filedRows(sending, limit - records.length, held) : [];
       for (const row of filed) {
         if (records.length === limit) break;
         const id = transactionIdFromBytes(row.id);
@@ -217,8 +222,19 @@ export class Outbox {
     return place === undefined ? null : numberOf(integer(place, 1));
   }
 
-  #filedRows(sending: number, limit: number): readonly SendRow[] {
-    return this.#next.all(sending * classStep, (sending + 1) * classStep, limit) as SendRow[];
+  /** Of a class: `wanted` records that are not held, if there are so many, with held ones between them. */
+  #filedRows(sending: number, wanted: number, held: ReadonlySet<TransactionId>): readonly SendRow[] {
+    const end = (sending + 1) * classStep;
+    let from = sending * classStep;
+    let passed = 0;
+    // What is held is nearly always what was handed out last, and so comes first: of that the ids alone are read.
+    const inLine = held.size > 0 ? (this.#inLine.iterate(from, end) as IterableIterator<LineRow>) : [];
+    for (const { id, place } of inLine) {
+      from = integer(place, 1);
+      if (!held.has(transactionIdFromBytes(id))) break;
+      passed += 1;
+    }
+    return this.#next.all(from, end, wanted + held.size - passed) as SendRow[];
   }
 
   #rowAt(number: number): SendRow {
