@@ -111,15 +111,27 @@ t.test('sending order is reversals, value, records; by sequence within each, whe
       .sort((a, b) => classOf(a.kind) - classOf(b.kind) || a.sequence - b.sequence)
       .map(({ sequence }) => sequence),
   );
-  const [first, second] = all;
-  t.equal(first?.kind, 'reversal');
-  const held = new Set([first, second].flatMap((record) => (record ? [record.transactionId] : [])));
-  t.same(
-    store.nextUnsent(100, held).map(({ sequence }) => sequence),
-    all.slice(2, 102).map(({ sequence }) => sequence),
-    'held ids are skipped and others take their place',
-  );
-  t.equal(store.nextUnsent(3, nobody)[2]?.attempts, 2, 'attempts count how often it was handed out');
+  t.equal(all[0]?.kind, 'reversal');
+  const holdings: Readonly<Record<string, (index: number) => boolean>> = {
+    ...{ 'the first two': (index) => index < 2, 'the first of each class and more': (index) => index < 70 },
+    ...{ 'every third': (index) => index % 3 === 0, 'one in the middle': (index) => index === 30 },
+    ...{ 'all but the last': (index) => index < 121, all: () => true },
+  };
+  for (const [which, isHeld] of Object.entries(holdings)) {
+    const held = new Set(all.filter((_, index) => isHeld(index)).map(({ transactionId }) => transactionId));
+    for (const limit of [1, 10, 100, 200])
+      t.same(
+        store.nextUnsent(limit, held).map(({ sequence }) => sequence),
+        all
+          .filter((_, index) => !isHeld(index))
+          .slice(0, limit)
+          .map(({ sequence }) => sequence),
+        `held: ${which}; others take their place up to ${limit}`,
+      );
+  }
+  const attempts = (): number | undefined => store.nextUnsent(3, nobody)[2]?.attempts;
+  const before = attempts() ?? Number.NaN;
+  t.equal(attempts(), before + 1, 'attempts count how often it was handed out');
   t.same(
     store.recordsIn('unsent', 5).map(({ sequence }) => sequence),
     [1, 2, 3, 4, 5],
