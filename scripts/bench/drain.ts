@@ -114,6 +114,11 @@ async function drainFigures(
       limit: { what: 'the host’s bare apply, ledger on', value: perSecond(taken.bare) },
       goal: { rule: 'atLeast', ratio: 0.8 },
     },
+    {
+      ...{ bench: 'drain', what: `the host’s bare apply${suffix}`, value: perSecond(taken.bare), unit: 'records/s' },
+      limit: { what: 'one record a request', value: perSecond(taken.naive) },
+      goal: null,
+    },
   ];
 }
 

@@ -15,6 +15,7 @@ import { openConnection } from '../../terminal/store/connection.js';
 import { createStore, openTerminalStore } from '../../terminal/store/open.js';
 import { noReserve } from '../../terminal/store/reserve.js';
 import { acceptedAnswer, earn, fixtureStart, fixtureTerminal } from '../../terminal/store/sale-fixtures.js';
+import { openRawLimits } from './raw-limits.js';
 
 /** Records claimed and acknowledged at once. */
 const pageSize = 200;
@@ -117,6 +118,16 @@ function cursor(folder: string, backlog: number): Contender {
   };
 }
 
+/** What the disk allows: a flush for each record and nothing else. */
+function flush(folder: string): Contender {
+  const raw = openRawLimits(folder);
+  return {
+    cycle: () => {
+      for (let n = 0; n < pageSize; n++) raw.flush();
+    },
+  };
+}
+
 /** plainjob sets synchronous to NORMAL itself: FULL is forced behind it. */
 function plainjob(folder: string, backlog: number): Contender {
   const db = new Database(path.join(folder, 'plainjob.db'));
@@ -167,7 +178,7 @@ async function level(folder: string, backlog: number): Promise<Contender> {
   };
 }
 
-const contenders = { store, cursor, plainjob, level } as const;
+const contenders = { store, cursor, plainjob, level, flush } as const;
 export type ContenderName = keyof typeof contenders;
 export interface QueueReport {
   readonly cycles: number;

@@ -66,7 +66,7 @@ async function cycleFigures(
   backlog: number,
   rounds: number,
 ): Promise<readonly Figure[]> {
-  const names = ['store', 'cursor', 'plainjob', 'level'] as const;
+  const names = ['store', 'cursor', 'plainjob', 'level', 'flush'] as const;
   const taken = new Map<ContenderName, QueueReport[]>(names.map((name) => [name, []]));
   const running: [ContenderName, QueueProcess][] = [];
   for (const name of names) running.push([name, await QueueProcess.start(folder, name, backlog, shim)]);
@@ -86,6 +86,11 @@ async function cycleFigures(
     ...{ bench: 'queue', unit: '/s', limit: null, goal: null, value: perSecond(of(name)) },
     what: `${peers[name]}: the same${behind} (${flushesEach(of(name)).toFixed(2)} flushes a cycle)`,
   });
+  /** How far above the best peer anything can come here that flushes each record by itself. */
+  const bound = (name: ContenderName, what: string): Figure => ({
+    ...{ bench: 'queue', what: `${what}${behind}`, value: perSecond(of(name)), unit: '/s' },
+    ...{ limit: { what: 'best durable peer', value: best }, goal: null },
+  });
   return [
     {
       ...cycles,
@@ -99,6 +104,8 @@ async function cycleFigures(
     },
     line('plainjob'),
     line('level'),
+    bound('cursor', 'bare batched cursor'),
+    bound('flush', 'a bare flush for each record and nothing else'),
     {
       ...{ bench: 'queue', unit: 'flushes', value: flushesEach(of('store')), what: `flushes a cycle${behind}` },
       limit: { what: 'commit points', value: 1 },
