@@ -11,7 +11,6 @@ import type {
   Schedule,
   UnclaimedDevice,
 } from '../../drivers/contract/driver.js';
-import { expiryDay, type ProductCode } from '../../drivers/protocols/gs1/product-code.js';
 import type { InquiryRequest, InquiryResponse } from '../../host-sync/protocol/inquiry.js';
 import { type Credential, credentialOfCode } from '../../host-sync/protocol/record.js';
 import type { SmartTapRequest, SmartTapResponse } from '../../host-sync/protocol/smart-tap.js';
@@ -21,13 +20,11 @@ import type {
   SessionRequest,
   SessionResponse,
 } from '../../host-sync/protocol/sync.js';
-import { classifyCode } from '../core/codes.js';
 import type { Prompt } from '../core/effect.js';
 import { subjectOf } from '../core/offline.js';
 import { receiptLines } from '../core/receipt.js';
 import type { RelayRule } from '../core/relay-rule.js';
 import type { PersistedSale, SaleOutcome, SaleRequest, ServiceName } from '../core/sale.js';
-import { type Basket, emptyBasket, type StartBarcode, scanInto } from '../core/scan-basket.js';
 import type { State } from '../core/state.js';
 import { type Bytes, toHex } from '../kernel/bytes.js';
 import { type ErrorCode, TerminalError } from '../kernel/errors.js';
@@ -45,7 +42,6 @@ import { InquiryDesk } from './inquiry-desk.js';
 import { MemberDisplay } from './member-display.js';
 import { type DeviceKeys, OfflineDesk, type Tap } from './offline-desk.js';
 import type {
-  ItemMarks,
   NumberedEvent,
   OfflineView,
   Refusal,
@@ -59,7 +55,8 @@ import type {
 import { RelayDesk } from './relay-desk.js';
 import { type DeskOptions, SaleDesk } from './sale-desk.js';
 import { type HostReply, type RunnerPorts, SaleRunner } from './sale-runner.js';
-import { receiptContext, serviceOfBarcode, shopDay, storedView, viewOf } from './sale-view.js';
+import { receiptContext, storedView, viewOf } from './sale-view.js';
+import { ScanDesk, type ScanRights } from './scan-desk.js';
 import { SlipDesk } from './slip-desk.js';
 import { type Originality, Tags } from './tags.js';
 import { WallClock } from './wall-clock.js';
@@ -81,18 +78,10 @@ export interface HostLink extends DeviceKeys {
   requestAllowance(request: AllowanceRequest): Promise<Result<AllowanceResponse, Refusal>>;
 }
 
-/** What scanner and reader may do without a till. */
-export interface ScannerRights {
+/** What the merchant lets reader and scanner do without a till. */
+export interface Rights extends ScanRights {
   /** A tap or a rotating code while no sale is open shows the member's balances. */
   readonly tapInquiry: boolean;
-  readonly scannerClerk: string;
-  readonly scannerSells: boolean;
-  /** Anybody can show a barcode to the scanner: undoing by one is the merchant's choice. */
-  readonly scannerUndoes: boolean;
-  /** Items whose symbol says that their use-by date is past are kept out of the basket. */
-  readonly expiredRefused: boolean;
-  /** Forms of the labels that this shop's scales print, like `21IIIIIVVVVVC`. */
-  readonly weighedForms: readonly string[];
 }
 
 export interface TerminalParts {
@@ -111,7 +100,7 @@ export interface TerminalParts {
   readonly wallets?: Pick<WalletPorts, 'settings' | 'crypto'>;
   /** How the chips of tags are asked for their maker's signature; absent: not at all. */
   readonly originality?: Originality | null;
-  readonly options: DeskOptions & ScannerRights;
+  readonly options: DeskOptions & Rights;
   readonly version: string;
   readonly crashed: (error: unknown) => void;
   /** Content of a QR code under each receipt. */
@@ -148,6 +137,7 @@ export class Terminal implements TerminalPort {
   readonly #runner: SaleRunner;
   readonly #offline: OfflineDesk;
   readonly #inquiries: InquiryDesk;
+  readonly #scans: ScanDesk;
   readonly #supervisor: DeviceSupervisor;
   readonly #slips: SlipDesk;
   readonly #relays: RelayDesk;
@@ -155,7 +145,6 @@ export class Terminal implements TerminalPort {
   readonly deviceDesk: DeviceDesk;
   readonly #startedMonotonicMs: number;
   #prompt: Prompt | null = null;
-  #basket: Basket = emptyBasket;
   /** The sale that a stop interrupted. */
   #recoveredId: TransactionId | null = null;
   /** The sale that ended last, with the receipt that is no copy. */
@@ -252,6 +241,16 @@ export class Terminal implements TerminalPort {
         this.#publish({ type: 'inquiry', inquiry });
       },
     });
+    this.#scans = new ScanDesk({
+      ...{ rights: options, clock: this.#clock },
+      isSaleOpen: () => this.#runner.state.phase !== 'idle',
+      takeCode: (code) => this.#takeCode(code),
+      inquire: (credential) => this.#inquiries.scanned(credential),
+      start: (command) => this.#start(command).ok,
+      cancel: () => this.#runner.deliver({ type: 'cancelRequested' }),
+      refuse: () => this.#signal('refused'),
+      publish: (event) => this.#publish(event),
+    });
     this.#runner = new SaleRunner({
       store,
       schedule,
@@ -339,8 +338,7 @@ export class Terminal implements TerminalPort {
     // Said before any money is on the counter.
     if (needsHost.has(request.value.service.name) && !this.#parts.host.reachable())
       return err({ code: 'host.unreachable', detail: '' });
-    // A till that sells by itself has its own bill: what was scanned for it is not sold a second time.
-    if (command.origin === 'till') this.#basket = emptyBasket;
+    if (command.origin === 'till') this.#scans.emptyBasket();
     this.deviceDesk.endTrial();
     this.#inquiries.abandon();
     this.#runner.deliver({ type: 'saleRequested', request: request.value });
@@ -517,7 +515,7 @@ export class Terminal implements TerminalPort {
         // It lies in its slot until somebody asks for it: no tap, and nothing to an open sale.
         return;
       case 'codeScanned':
-        this.#onScan(event.device, event.code, event.aim);
+        this.#scans.scanned(event.device, event.code, event.aim);
         return;
       case 'stripeRead':
       case 'numberKeyed':
@@ -535,63 +533,6 @@ export class Terminal implements TerminalPort {
 
   #present(linkId: string): void {
     this.#runner.deliver({ type: 'cardPresented', linkId, terminalNonce: toHex(this.#parts.random.bytes(16)) });
-  }
-
-  #onScan(device: string, code: string, aim: string | null): void {
-    const scanned = classifyCode(code, { aim, weighedForms: this.#parts.options.weighedForms });
-    if (scanned.kind === 'member' || scanned.kind === 'coupon') {
-      const credential = credentialOfCode(code);
-      if (this.#runner.state.phase !== 'idle') this.#takeCode(code);
-      else if (scanned.kind === 'member' && credential) this.#inquiries.scanned(credential);
-      return;
-    }
-    if (scanned.kind === 'product') {
-      const marks = scanned.marks && this.#marks(scanned.marks);
-      const isPast = marks !== null && this.#isPast(marks.expiresOn);
-      const more = { ...(marks ? { marks } : {}), ...(isPast ? { problem: 'product.expired' as const } : {}) };
-      this.#publish({ type: 'scan', device, code: scanned.code, ...more });
-      if (isPast) {
-        this.#signal('refused');
-        return;
-      }
-    }
-    if (!this.#parts.options.scannerSells) return;
-    const [basket, wish] = scanInto(this.#basket, scanned);
-    this.#basket = basket;
-    if (wish.wish === 'refused') this.#signal('refused');
-    if (wish.wish === 'cancel') this.#runner.deliver({ type: 'cancelRequested' });
-    if (wish.wish === 'start') this.#startScanned(wish.barcode);
-  }
-
-  #marks({ expiry, ...marks }: ProductCode): ItemMarks {
-    const thisYear = Number(shopDay(this.#clock.now().atWallMs).slice(0, 4));
-    return { ...marks, expiresOn: expiry && expiryDay(expiry, thisYear) };
-  }
-
-  /** By a clock that may be wrong nothing is past. */
-  #isPast(expiresOn: string | null): boolean {
-    if (expiresOn === null || !this.#parts.options.expiredRefused || this.#clock.doubtful) return false;
-    return expiresOn < shopDay(this.#clock.now().atWallMs);
-  }
-
-  /** At once, so that what the scanner sends right behind the command belongs to the next basket. */
-  #startScanned(barcode: StartBarcode): void {
-    const command = serviceOfBarcode(barcode);
-    const isUndo = command.service === 'void' || command.service === 'refund';
-    if (isUndo && !this.#parts.options.scannerUndoes) {
-      this.#signal('refused');
-      return;
-    }
-    const started = this.#start({
-      command,
-      ...(isUndo ? {} : { purchase: { lines: this.#basket.lines } }),
-      reference: null,
-      clerk: this.#parts.options.scannerClerk,
-      origin: 'scanner',
-    });
-    // A basket that could not be sold stays, so that the clerk need not scan it all again.
-    if (!started.ok) this.#signal('refused');
-    else if (!isUndo) this.#basket = emptyBasket;
   }
 
   #takeCode(code: string): void {

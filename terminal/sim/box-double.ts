@@ -17,7 +17,7 @@ import type { Clock } from '../kernel/ports.js';
 import { type AmountMinor, wallMs } from '../kernel/units.js';
 import type { NumberedEvent, Purchase, Refusal, SaleCommand, SaleView, ServiceCommand } from '../runtime/port.js';
 import type { DeskOptions } from '../runtime/sale-desk.js';
-import { type ScannerRights, Terminal, type TerminalParts } from '../runtime/terminal.js';
+import { type Rights, Terminal, type TerminalParts } from '../runtime/terminal.js';
 import { openTerminalStore, type SqliteStore } from '../store/open.js';
 import type { NewDirectives } from '../store/port.js';
 import { HostDouble } from './host-double.js';
@@ -57,7 +57,7 @@ interface BoxWish {
   /** The database; nothing: in memory. */
   readonly file?: string;
   readonly siteKey?: Bytes;
-  readonly options?: Partial<DeskOptions & ScannerRights>;
+  readonly options?: Partial<DeskOptions & Rights>;
   /** What a tap is asked for; nothing: the member application. */
   readonly wallets?: TerminalParts['wallets'];
   /** How the chips of tags are asked; nothing: not at all. */

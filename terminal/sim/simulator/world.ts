@@ -12,6 +12,7 @@ import {
   type PhoneState,
 } from '../../../drivers/sim/phone/phone-state.js';
 import { createHost, type Host } from '../../../host-sync/server/host.js';
+import { untoldCreditWaitMs } from '../../../host-sync/server/ledger/card.js';
 import { hex, toHex } from '../../kernel/bytes.js';
 import type { Crypto } from '../../kernel/ports.js';
 import { monotonicMs, wallMs } from '../../kernel/units.js';
@@ -75,9 +76,8 @@ const boxesPerWorld = 3;
 const membersPerWorld = 4;
 const traceLinesMax = 400;
 const snapshotEveryMs = 600_000;
-/** Longest that a healed world may take to come to rest, virtual milliseconds: reservations time out after ten minutes. */
-const dayMs = 86_400_000;
-const restWithinMs = dayMs + 4 * 3_600_000;
+/** Longest that a healed world may take to come to rest, virtual milliseconds: nothing waits longer at the host. */
+const restWithinMs = untoldCreditWaitMs + 4 * 3_600_000;
 const rules = {
   currency: 'CNY',
   earnPoints: 1,
@@ -398,8 +398,8 @@ class World implements BoxWorld {
       events++;
       if (this.time.nowMs <= quietAtMs) continue;
       if (this.boxes.every((box) => box.run && box.disk().unsentCount() === 0)) break;
-      // What waits for records that were lost with a disk is given up by the host a day later.
-      if (!isLater) this.time.skip(dayMs);
+      // What waits for records that were lost with a disk is given up by the host then.
+      if (!isLater) this.time.skip(untoldCreditWaitMs);
       isLater = true;
     }
     if (this.problem === null) {
