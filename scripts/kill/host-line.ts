@@ -9,6 +9,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 const connectionsMax = 64;
 /** The host answers a handshake's first bytes, and then its last: from there on what the box sends are requests (RFC 8446 §2). */
 const handshakeAnswers = 2;
+/** Longer than the host makes a box wait for new directives, which is the longest that it takes to answer. */
+const patienceMs = 60_000;
 
 /**
  * lostAnswer: the host has acted, its answer goes nowhere and the connection breaks. silence: the same, and nothing breaks.
@@ -80,14 +82,20 @@ export class HostLine {
     });
   }
 
-  /** Lets late requests go, and waits until the host has answered or hung up; nobody hears the answers. */
+  /** Lets late requests go, and waits until the host has answered or hung up; nobody hears the answers. Rejects when it does neither. */
   async letGo(): Promise<void> {
     this.#plan = null;
     for (const pair of [...this.#pairs]) {
       const { late, host } = pair;
       if (!late) continue;
-      const over = new Promise<void>((resolve) => {
-        for (const event of ['data', 'close']) host.once(event, () => resolve());
+      const over = new Promise<void>((resolve, reject) => {
+        const mute = (): void => reject(new Error(`the host was silent for ${patienceMs / 1000} s to a late request`));
+        const timer = setTimeout(mute, patienceMs);
+        const end = (): void => {
+          clearTimeout(timer);
+          resolve();
+        };
+        for (const event of ['data', 'close']) host.once(event, end);
       });
       pair.late = null;
       host.write(Buffer.concat(late));
