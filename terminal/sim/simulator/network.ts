@@ -87,10 +87,13 @@ export class Network {
     run: (host: Host) => Promise<Result<T, Refusal>>,
   ): Promise<HostResult<T>> {
     const { chance, faults, time } = this.world;
+    const sentTo = this.world.host()?.life;
     return new Promise((resolve) => {
+      let isAwaited = true;
       const cancel = time.after(deadlineMs, () => tell(err(failure('host.noAnswer'))));
       const tell = (result: HostResult<T>): void => {
         cancel();
+        isAwaited = false;
         if (isAlive()) resolve(result);
       };
       const refuse = (): void => void time.after(5, () => tell(err(failure('host.unreachable'))));
@@ -106,6 +109,8 @@ export class Network {
           refuse();
           return;
         }
+        // TLS binds what was sent to the process that it was sent to. Another one gets only what still waits for its connection.
+        if (target.life !== sentTo && !(isAwaited && isAlive())) return;
         run(target.host).then((result) => {
           // A host that stopped meanwhile has done it, and tells nobody.
           if (faults.strikes('replyLost', this.name)) return;
