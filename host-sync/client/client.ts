@@ -47,6 +47,13 @@ interface Batch {
   readonly waiters: Waiters;
 }
 
+/** What came back of a batch: who waited for its records, and what it named as answered before. */
+interface Answered {
+  readonly waiters: Waiters;
+  readonly named: readonly TransactionId[];
+}
+const nothingAnswered: Answered = { waiters: new Map(), named: [] };
+
 const silent = (code: ErrorCode): Authorisation => ({ kind: 'silent', code });
 const closedFailure: HostFailure = {
   code: 'host.unreachable',
@@ -68,7 +75,7 @@ class Shell implements SyncClient {
   readonly #authorising = new Map<TransactionId, Promise<Authorisation>>();
   #batches: readonly Batch[] = [];
   /** Records of the batch whose answer is being taken in, with who waits for which. */
-  #answered: Waiters = new Map();
+  #answered: Answered = nothingAnswered;
   #roundWaiters: ((status: SyncStatus) => void)[] = [];
 
   constructor(private readonly options: SyncClientOptions) {
@@ -212,7 +219,8 @@ class Shell implements SyncClient {
   async #sendOne(host: HostPort, record: OutboxRecord, deadlineMs: number): Promise<Authorisation> {
     const run = this.#run;
     const { transactionId } = record;
-    const result = await host.authorise(this.#envelope(record), this.options.outbox.newestSeen(), deadlineMs);
+    const named = this.options.outbox.newestSeen();
+    const result = await host.authorise(this.#envelope(record), named, deadlineMs);
     if (run !== this.#run) return silent('host.unreachable');
     if (!result.ok) {
       const { code } = result.error;
@@ -237,7 +245,8 @@ class Shell implements SyncClient {
       return silent(code);
     }
     // When the store fails here the record stays queued, and the host will give the same word again.
-    this.#guardStore(() => this.options.outbox.settle([{ transactionId, answer, knownToSale: true }], watermark));
+    const heard = { newest: watermark.newest, named };
+    this.#guardStore(() => this.options.outbox.settle([{ transactionId, answer, knownToSale: true }], heard));
     this.#authorising.delete(transactionId);
     this.#dispatch({ type: 'contactSucceeded', watermark });
     return { kind: 'answered', answer, session, reservedForMs };
@@ -329,12 +338,13 @@ class Shell implements SyncClient {
       answer,
       // `record.reversed` is the box's own reversal coming true: nothing is left for a person to settle.
       knownToSale:
-        (this.#answered.get(answer.transactionId)?.length ?? 0) > 0 ||
+        (this.#answered.waiters.get(answer.transactionId)?.length ?? 0) > 0 ||
         (answer.outcome === 'refused' && answer.code === 'record.reversed'),
     }));
-    if (!this.#guardStore(() => this.options.outbox.settle(settled, held))) return false;
+    const heard = held && { newest: held.newest, named: this.#answered.named };
+    if (!this.#guardStore(() => this.options.outbox.settle(settled, heard))) return false;
     for (const each of settled) {
-      const waiters = this.#answered.get(each.transactionId)?.splice(0) ?? [];
+      const waiters = this.#answered.waiters.get(each.transactionId)?.splice(0) ?? [];
       for (const waiter of waiters)
         waiter({ kind: 'answered', answer: each.answer, session: null, reservedForMs: null });
       if (waiters.length === 0) this.options.onAnswer(each);
@@ -355,15 +365,15 @@ class Shell implements SyncClient {
     const taken = this.#readOutbox(() => this.options.outbox.nextUnsent(limit, skip));
     if (!taken || !host) return;
     const records = withinCharacters(taken);
-    const newestSeen = this.options.outbox.newestSeen();
-    if (records.length === 0 && !(evenEmpty && newestSeen !== null)) {
+    const named = this.options.outbox.newestSeen();
+    if (records.length === 0 && !(evenEmpty && named.length > 0)) {
       this.#dispatch({ type: 'sliceEmpty' });
       return;
     }
     const waiters: Waiters = new Map(records.map(({ transactionId }) => [transactionId, []]));
     const batch = { generation: this.#state.generation, waiters };
     this.#batches = [...this.#batches, batch];
-    void this.#awaitBatchAnswer(host, batch, records, newestSeen, taken.length === limit);
+    void this.#awaitBatchAnswer(host, batch, records, named, taken.length === limit);
   }
 
   /** A moment later, so that a sale need not wait for both slices. */
@@ -378,7 +388,7 @@ class Shell implements SyncClient {
     host: HostPort,
     batch: Batch,
     records: readonly OutboxRecord[],
-    newestSeen: TransactionId | null,
+    named: readonly TransactionId[],
     isFull: boolean,
   ): Promise<void> {
     const run = this.#run;
@@ -386,7 +396,7 @@ class Shell implements SyncClient {
     const transactionIds = [...waiters.keys()];
     const envelopes = records.map((record) => this.#envelope(record));
     if (isFull) this.#tellFull(batch);
-    const result = await host.sendRecords(envelopes, transactionIds, newestSeen);
+    const result = await host.sendRecords(envelopes, transactionIds, named);
     if (run !== this.#run) return;
     this.#batches = this.#batches.filter((other) => other !== batch);
     // A failure ended this round meanwhile: the records are sent again, and the host gives the same answers.
@@ -394,9 +404,9 @@ class Shell implements SyncClient {
     if (result.ok) {
       const { answers, watermark, directivesVersion } = result.value;
       this.#releaseLater(answers, waiters);
-      this.#answered = waiters;
+      this.#answered = { waiters, named };
       this.#dispatch({ type: 'batchAnswered', answers, watermark, directivesVersion });
-      this.#answered = new Map();
+      this.#answered = nothingAnswered;
       if (isFull) this.#tellFull(batch);
     } else this.#dispatch({ type: 'batchFailed', transactionIds, failure: result.error });
     // Whoever was not served by an answer: the batch failed, or the store did.

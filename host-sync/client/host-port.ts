@@ -65,14 +65,14 @@ export interface HostPort {
    */
   authorise(
     record: Envelope,
-    newestSeen: TransactionId | null,
+    newestSeen: readonly TransactionId[],
     deadlineMs: number,
   ): Promise<HostResult<AuthoriseResponse>>;
   /** 1…batchRecordsMax records. The answers are checked to be one for each record, in order. */
   sendRecords(
     records: readonly Envelope[],
     transactionIds: readonly TransactionId[],
-    newestSeen: TransactionId | null,
+    newestSeen: readonly TransactionId[],
   ): Promise<HostResult<RecordsResponse>>;
   openSession(request: SessionRequest, deadlineMs: number): Promise<HostResult<SessionResponse>>;
   /** The answer may hold session keys: never log or store it. */

@@ -152,8 +152,8 @@ t.test('every request goes out as the protocol says, under the box’s certifica
     proof: '00'.repeat(16),
     context: '00'.repeat(40),
   } as const;
-  t.same(await http.authorise(record, null, 1_000), { ok: true, value: authorised });
-  t.match(await http.sendRecords([record], [idOf(1)], idOf(9)), { ok: true, value: { directivesVersion: 2 } });
+  t.same(await http.authorise(record, [], 1_000), { ok: true, value: authorised });
+  t.match(await http.sendRecords([record], [idOf(1)], [idOf(9)]), { ok: true, value: { directivesVersion: 2 } });
   t.match(await http.openSession(sessionRequest, 1_000), { ok: true, value: { outcome: 'granted' } });
   const credential = { method: 'screenCode', code: 'SLR123456789461192462' } as const;
   t.match(await http.inquire({ transactionId: idOf(1), credential }, 1_000), { value: { code: 'credential.unknown' } });
@@ -182,8 +182,8 @@ t.test('every request goes out as the protocol says, under the box’s certifica
     ],
   );
   t.ok(host.seen.every(({ peer }) => peer === 'CN=t-0123456789ab'));
-  t.same(JSON.parse(host.seen[1]?.body ?? ''), { records: [record], newestSeen: idOf(9) });
-  t.same(JSON.parse(host.seen[0]?.body ?? ''), { record, newestSeen: null });
+  t.same(JSON.parse(host.seen[1]?.body ?? ''), { records: [record], newestSeen: [idOf(9)] });
+  t.same(JSON.parse(host.seen[0]?.body ?? ''), { record, newestSeen: [] });
 });
 
 t.test('a host that does not prove to be ours is host.untrusted, and gets nothing', async (t) => {
@@ -196,7 +196,7 @@ t.test('a host that does not prove to be ours is host.untrusted, and gets nothin
   for (const [name, options, pair, authorityPem] of cases) {
     const host = await fakeHost(t, json(authorised), options, pair);
     const http = connectTo(host.origin, authorityPem ? { authorityPem } : {});
-    t.equal(codeOf(await http.authorise(record, null, 1_000)), 'host.untrusted', name);
+    t.equal(codeOf(await http.authorise(record, [], 1_000)), 'host.untrusted', name);
     t.equal(host.seen.length, 0, `${name}: nothing sent`);
     await http.close();
   }
@@ -209,7 +209,7 @@ t.test('plain HTTP is not spoken to, nor accepted as an origin', async (t) => {
   });
   const http = connectTo(await listen(t, plain));
   t.teardown(() => http.close());
-  t.equal(codeOf(await http.authorise(record, null, 1_000)), 'host.untrusted');
+  t.equal(codeOf(await http.authorise(record, [], 1_000)), 'host.untrusted');
   t.equal(requests, 0);
   for (const origin of ['http://127.0.0.1', 'https://a/path', 'https://user@a', 'nonsense'])
     t.throws(() => connectTo(origin), TypeError);
@@ -224,7 +224,7 @@ t.test('nobody there is host.unreachable', async (t) => {
   await once(server, 'close');
   for (const origin of [`https://127.0.0.1:${port}`, 'https://nowhere.invalid:1']) {
     const http = connectTo(origin);
-    t.equal(codeOf(await http.authorise(record, null, 1_000)), 'host.unreachable', origin);
+    t.equal(codeOf(await http.authorise(record, [], 1_000)), 'host.unreachable', origin);
     await http.close();
   }
 });
@@ -236,7 +236,7 @@ t.test(
     const silent = createTcpServer();
     const first = connectTo(await listen(t, silent), deadlines);
     const accepted = once(silent, 'connection');
-    const before = first.authorise(record, null, 1_000);
+    const before = first.authorise(record, [], 1_000);
     await accepted;
     deadlines.fire();
     t.equal(codeOf(await before), 'host.noAnswer', 'accepts and says nothing');
@@ -254,7 +254,7 @@ t.test(
       const reached = new Promise<void>((resolve) => {
         arrived = resolve;
       });
-      const waiting = second.authorise(record, null, 1_000);
+      const waiting = second.authorise(record, [], 1_000);
       await reached;
       deadlines.fire();
       t.equal(codeOf(await waiting), 'host.noAnswer', name);
@@ -278,11 +278,11 @@ t.test('after silence the next request takes a fresh connection', async (t) => {
   const reached = new Promise<void>((resolve) => {
     arrived = resolve;
   });
-  const waiting = http.authorise(record, null, 1_000);
+  const waiting = http.authorise(record, [], 1_000);
   await reached;
   deadlines.fire();
   t.equal(codeOf(await waiting), 'host.noAnswer');
-  t.equal(codeOf(await http.authorise(record, null, 1_000)), 'ok');
+  t.equal(codeOf(await http.authorise(record, [], 1_000)), 'ok');
 });
 
 t.test('a signature that comes too late costs the next tap nothing: its connection stays', async (t) => {
@@ -340,7 +340,7 @@ t.test('a connection that breaks in mid-answer is host.noAnswer', async (t) => {
   });
   const http = connectTo(host.origin);
   t.teardown(() => http.close());
-  t.equal(codeOf(await http.authorise(record, null, 1_000)), 'host.noAnswer');
+  t.equal(codeOf(await http.authorise(record, [], 1_000)), 'host.noAnswer');
 });
 
 t.test(
@@ -374,7 +374,7 @@ t.test(
     for (const [name, respond] of cases) {
       const host = await fakeHost(t, respond);
       const http = connectTo(host.origin);
-      const result = await http.authorise(record, null, 1_000);
+      const result = await http.authorise(record, [], 1_000);
       t.equal(codeOf(result), 'host.answerInvalid', name);
       t.notMatch(JSON.stringify(result), canary, name);
       await http.close();
@@ -387,9 +387,9 @@ t.test('answers must be those of the records sent, in order', async (t) => {
   const host = await fakeHost(t, json({ answers, watermark: watermarkAt(2), directivesVersion: 1 }));
   const http = connectTo(host.origin);
   t.teardown(() => http.close());
-  t.equal(codeOf(await http.sendRecords([record, record], [idOf(2), idOf(1)], idOf(9))), 'ok');
-  t.equal(codeOf(await http.sendRecords([record, record], [idOf(1), idOf(2)], idOf(9))), 'host.answerInvalid');
-  t.equal(codeOf(await http.sendRecords([record], [idOf(2)], idOf(9))), 'host.answerInvalid');
+  t.equal(codeOf(await http.sendRecords([record, record], [idOf(2), idOf(1)], [idOf(9)])), 'ok');
+  t.equal(codeOf(await http.sendRecords([record, record], [idOf(1), idOf(2)], [idOf(9)])), 'host.answerInvalid');
+  t.equal(codeOf(await http.sendRecords([record], [idOf(2)], [idOf(9)])), 'host.answerInvalid');
 });
 
 t.test(
@@ -424,7 +424,7 @@ t.test(
     for (const [respond, expected] of cases) {
       const host = await fakeHost(t, respond);
       const http = connectTo(host.origin);
-      t.match(await http.authorise(record, null, 1_000), { ok: false, error: expected });
+      t.match(await http.authorise(record, [], 1_000), { ok: false, error: expected });
       t.equal(host.seen.length, 1);
       await http.close();
     }
@@ -434,15 +434,15 @@ t.test(
 t.test('renewed credentials are used from the next request on', async (t) => {
   const host = await fakeHost(t, json(authorised));
   const http = connectTo(host.origin);
-  await http.authorise(record, null, 1_000);
+  await http.authorise(record, [], 1_000);
   http.replaceCredentials({ authorityPem: authority.certificatePem, ...authority.issue({ name: 't-ffffffffffff' }) });
-  await http.authorise(record, null, 1_000);
+  await http.authorise(record, [], 1_000);
   t.same(
     host.seen.map(({ peer }) => peer),
     ['CN=t-0123456789ab', 'CN=t-ffffffffffff'],
   );
   await http.close();
-  t.equal(codeOf(await http.authorise(record, null, 1_000)), 'host.unreachable', 'closed is closed');
+  t.equal(codeOf(await http.authorise(record, [], 1_000)), 'host.unreachable', 'closed is closed');
 });
 
 t.test(

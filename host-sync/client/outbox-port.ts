@@ -3,10 +3,26 @@
  */
 
 import type { TransactionId } from '../../terminal/kernel/ports.js';
-import type { FinalAnswer, Watermark } from '../protocol/sync.js';
+import { type FinalAnswer, newestSeenMax, type Watermark } from '../protocol/sync.js';
 
-/** What the host says it holds of this terminal's records: how far without a gap, how many, and the one answered last. */
-export type Held = Pick<Watermark, 'epoch' | 'sequence' | 'recordsHeld' | 'newest'>;
+/** What the host says it holds of this terminal's records: how far without a gap, and the one answered last. */
+export type Held = Pick<Watermark, 'epoch' | 'sequence' | 'newest'>;
+
+/** What came with answers: the record that the host had answered last, and those that the request had named before (newestSeen). */
+export interface Heard {
+  readonly newest: TransactionId | null;
+  readonly named: readonly TransactionId[];
+}
+
+/**
+ * What the next request names once an answer is stored. Requests that were under way beside it did not name what it brought,
+ * so each may add a record, until an answer to one that named them all takes their place.
+ * @returns at most newestSeenMax ids
+ */
+export function seenAfter(seen: readonly TransactionId[], { named, newest }: Heard): readonly TransactionId[] {
+  const left = seen.filter((id) => !named.includes(id) && id !== newest);
+  return (newest === null ? left : [...left, newest]).slice(-newestSeenMax);
+}
 
 export interface OutboxRecord {
   readonly transactionId: TransactionId;
@@ -32,13 +48,13 @@ export interface OutboxPort {
   unsentByTransaction(id: TransactionId): OutboxRecord | null;
   /**
    * Stores final answers in one commit and takes their records out of the queue; a refusal becomes a dead letter unless the
-   * sale knew it. `held` came with them (null: the terminal answered itself); the newest record of the most held so far is
-   * kept in the same commit.
+   * sale knew it. `heard` came with them (null: the terminal answered itself); in the same commit its newest record takes
+   * the place of those named: the host that gave this answer holds them.
    */
-  settle(answers: readonly SettledAnswer[], held: Held | null): void;
+  settle(answers: readonly SettledAnswer[], heard: Heard | null): void;
   unsentCount(): number;
-  /** The newest record of the most that the host was known to hold; null: none. */
-  newestSeen(): TransactionId | null;
+  /** What the next request names: a host that holds all of it has lost nothing of what it answered. At most newestSeenMax. */
+  newestSeen(): readonly TransactionId[];
   /**
    * The host went back, and holds this now. Queues again, their answers void, all records that it may have lost: those above
    * its watermark where that is of the only chain there ever was, otherwise all.

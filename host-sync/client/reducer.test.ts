@@ -135,6 +135,13 @@ t.test('behind a full slice another goes out, and never a third', async (t) => {
   const answeredOne = play([answered([acceptedAnswer(idOf(1)), late])], { from: two.state });
   t.same(answeredOne.types, ['settle', 'reportStatus'], 'the other goes on with the round');
   t.match(play([full], { from: answeredOne.state }).effects, [{ type: 'sendBatch', held: [idOf(3)] }]);
+  const due = play([full], { from: answeredOne.state, at: 2_000 });
+  t.match(
+    due.effects,
+    [{ type: 'sendBatch', held: [] }],
+    'what was put off goes when it is due, before the queue is empty',
+  );
+  t.match(due.state, { memory: { holds: [] } });
   const empty = play([full, { type: 'sliceEmpty' }], { from: answeredOne.state });
   t.same([empty.state.phase, ...empty.types], ['sending'], 'nothing more, and one under way');
   t.same(play([answered([acceptedAnswer(idOf(2))])], { from: empty.state }).types, [
@@ -424,7 +431,7 @@ function runWorld(
       return;
     }
     const settled = answers.map((answer) => ({ transactionId: answer.transactionId, answer, knownToSale: false }));
-    outbox.settle(settled, held);
+    outbox.settle(settled, held && { newest: held.newest, named: [] });
   };
   const perform = (effect: SyncEffect): void => {
     if (effect.type === 'settle') settle(effect);

@@ -64,6 +64,12 @@ function withHold(memory: SyncMemory, hold: Hold): SyncMemory {
   return others.length >= holdsMax ? memory : { ...memory, holds: [...others, hold] };
 }
 
+/** Without the holds that have ended. */
+function withoutPast(memory: SyncMemory, nowMonotonicMs: number): SyncMemory {
+  const holds = memory.holds.filter((hold) => hold.untilMonotonicMs > nowMonotonicMs);
+  return holds.length === memory.holds.length ? memory : { ...memory, holds };
+}
+
 /**
  * Goes on with the round: the next slice, else the directives where due, else rest. Where the directives are due and there
  * is nothing to send, the host is asked first whether it still holds what it answered: else a box that sells nothing would
@@ -76,11 +82,10 @@ function goOn(
   limits: SyncLimits,
   evenEmpty = memory.fetchDue,
 ): SyncStep {
-  const holds = memory.holds.filter((hold) => hold.untilMonotonicMs > at.atMonotonicMs);
-  const current = holds.length === memory.holds.length ? memory : { ...memory, holds };
-  const limit = Math.min(current.sliceMax, holdsMax - holds.length);
+  const current = withoutPast(memory, at.atMonotonicMs);
+  const limit = Math.min(current.sliceMax, holdsMax - current.holds.length);
   if (limit <= 0) return afterQueue(current, generation, at, limits);
-  const held = holds.map((hold) => hold.transactionId);
+  const held = current.holds.map((hold) => hold.transactionId);
   return [
     { phase: 'sending', generation: generation + 1, underWay: 1, memory: current },
     [{ type: 'sendBatch', limit, held, evenEmpty }],
@@ -95,15 +100,16 @@ function goOn(
  */
 function sendAnother(
   state: StateOf<'sending'>,
-  { generation }: EventOf<'sliceFull'>,
+  { atMonotonicMs, generation }: EventOf<'sliceFull'>,
   { pageSize }: SyncLimits,
 ): SyncStep {
-  const { memory, underWay } = state;
+  const { underWay } = state;
+  const memory = withoutPast(state.memory, atMonotonicMs);
   const isWell = memory.failures === 0 && memory.sliceMax === pageSize;
   const limit = Math.min(pageSize, holdsMax - memory.holds.length - underWay * pageSize);
   if (generation !== state.generation || underWay >= batchesMax || !isWell || limit <= 0) return [state, []];
   const held = memory.holds.map(({ transactionId }) => transactionId);
-  return [{ ...state, underWay: underWay + 1 }, [{ type: 'sendBatch', limit, held, evenEmpty: false }]];
+  return [{ ...state, underWay: underWay + 1, memory }, [{ type: 'sendBatch', limit, held, evenEmpty: false }]];
 }
 
 function afterQueue(memory: SyncMemory, generation: number, at: Moment, limits: SyncLimits): SyncStep {

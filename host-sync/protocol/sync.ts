@@ -48,11 +48,16 @@ export const envelopeSchema = z.strictObject({
 });
 export type Envelope = z.infer<typeof envelopeSchema>;
 
-/** The `newest` that came with the highest `recordsHeld`; null: none yet. A host that does not hold it went back in time. */
-const newestSeenSchema = transactionIdSchema.nullable();
+/** Most records that one request names as seen answered; a box has fewer requests under way at once. */
+export const newestSeenMax = 16;
+/**
+ * The `newest` of each answer that the box has stored, but for those that an earlier request named and whose answer it has
+ * stored too. A host that does not hold them all went back in time.
+ */
+const newestSeenSchema = z.array(transactionIdSchema).max(newestSeenMax);
 
 export const recordsRequestSchema = z.strictObject({
-  /** None: the terminal only asks whether the host still holds `newestSeen`. */
+  /** None: the terminal only asks whether the host still holds all of `newestSeen`. */
   records: z.array(envelopeSchema).max(batchRecordsMax),
   newestSeen: newestSeenSchema,
 });
@@ -156,7 +161,7 @@ export const watermarkSchema = z.strictObject({
   hash: hexOf(32),
   /** How many of the terminal's records have a final answer at the host, of all its epochs. */
   recordsHeld: z.int().min(0),
-  /** The record of this terminal that was answered last; null: none. The terminal names it in its next request. */
+  /** The record of this terminal that was answered last; null: none. The terminal names it in its next requests. */
   newest: transactionIdSchema.nullable(),
   /**
    * True where the terminal named a record as answered that this host does not hold: the host went back to a backup, took

@@ -59,14 +59,15 @@ async function bare(): Promise<void> {
         ({ body, previousHash }): Envelope => ({ body, previousHash, attempt: 1, sentAtWallMs: nativeClock.wallMs() }),
       );
       const startedAt = performance.now();
-      const taken = await host.intake(terminalId, { records: envelopes, newestSeen: box.newestSeen() });
+      const named = box.newestSeen();
+      const taken = await host.intake(terminalId, { records: envelopes, newestSeen: [...named] });
       elapsedMs += performance.now() - startedAt;
       if (!taken.ok) throw new Error(taken.error.code);
       const answers = taken.value.answers.map((answer) => {
         if (answer.outcome !== 'accepted') throw new Error(JSON.stringify(answer));
         return { transactionId: answer.transactionId, answer, knownToSale: false };
       });
-      box.settle(answers, taken.value.watermark);
+      box.settle(answers, { newest: taken.value.watermark.newest, named });
       records += page.length;
     }
     box.close();

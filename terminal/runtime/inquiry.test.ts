@@ -86,7 +86,7 @@ t.test('with the real host behind the box: balances of the ledger, and the same 
   t.match(record, { kind: 'pointsEarn', credential: { method: 'tap', counter: 2 } });
   const [sent] = box.store.journal(2, null).slice(-1);
   const records = [{ body: sent?.body ?? '', previousHash: sent?.previousHash ?? '', attempt: 1, sentAtWallMs: 0 }];
-  const told = must(await world.host.intake(terminalId, { records, newestSeen: null }));
+  const told = must(await world.host.intake(terminalId, { records, newestSeen: [] }));
   t.match(
     told.answers,
     [{ outcome: 'accepted', balances: { points: 300 } }],

@@ -29,9 +29,8 @@ export interface Counters {
   /** Journal rows and sales up to these are in the lookup tables. */
   filedNumber: number;
   filedSale: number;
-  /** The most records that the host was known to hold of this terminal, and the id of the one answered last then; null: none. */
-  hostHeld: number;
-  hostNewest: Bytes | null;
+  /** Ids of records that the host was seen to hold, 16 bytes each: what the next request names (OutboxPort.newestSeen). */
+  newestSeen: Bytes;
 }
 
 /** Takes what is to be done in memory once the commit has returned; it is not done when the commit fails. */
@@ -52,7 +51,7 @@ export class CountersKeeper {
     this.#update = db.prepare(
       `UPDATE counters SET chain = ?, next_number = ?, next_sequence = ?, last_hash = ?, unsent = ?, unsent_worth = ?,
        unsent_points = ?, dead = ?, next_sale = ?, open_sale = ?, next_audit = ?, audit_hash = ?, purged_number = ?,
-       purged_hash = ?, purged_sale = ?, filed_number = ?, filed_sale = ?, host_held = ?, host_newest = ? WHERE only = 1`,
+       purged_hash = ?, purged_sale = ?, filed_number = ?, filed_sale = ?, newest_seen = ? WHERE only = 1`,
     );
   }
 
@@ -91,8 +90,7 @@ export class CountersKeeper {
       c.purgedSale,
       c.filedNumber,
       c.filedSale,
-      c.hostHeld,
-      c.hostNewest,
+      c.newestSeen,
     );
   }
 }
@@ -116,8 +114,7 @@ function fromRow(row: CountersRow): Counters {
     purgedSale: integer(row['purged_sale']),
     filedNumber: integer(row['filed_number']),
     filedSale: integer(row['filed_sale']),
-    hostHeld: integer(row['host_held']),
-    hostNewest: row['host_newest'] as Bytes | null,
+    newestSeen: row['newest_seen'] as Bytes,
   };
 }
 

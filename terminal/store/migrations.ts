@@ -175,7 +175,15 @@ ALTER TABLE counters ADD COLUMN host_held INTEGER NOT NULL DEFAULT 0 CHECK (host
 ALTER TABLE counters ADD COLUMN host_newest BLOB CHECK (length(host_newest) = 16);
 `;
 
-const migrations: readonly string[] = [first, second, third];
+const fourth = `
+-- A host that went back is known by any of the records that it was seen to hold: 16 bytes for each id.
+ALTER TABLE counters ADD COLUMN newest_seen BLOB NOT NULL DEFAULT x'' CHECK (length(newest_seen) % 16 = 0);
+UPDATE counters SET newest_seen = host_newest WHERE host_newest IS NOT NULL;
+ALTER TABLE counters DROP COLUMN host_newest;
+ALTER TABLE counters DROP COLUMN host_held;
+`;
+
+const migrations: readonly string[] = [first, second, third, fourth];
 
 /**
  * Brings a database to this version's shape, each step in one commit with its number (PRAGMA user_version).

@@ -2,11 +2,18 @@
  * The box's store: puts the parts over one connection together behind the store port.
  * Holds no SQL of its own but for the chain's beginning.
  */
-import type { Held, OutboxRecord, SettledAnswer } from '../../host-sync/client/outbox-port.js';
+import {
+  type Heard,
+  type Held,
+  type OutboxRecord,
+  type SettledAnswer,
+  seenAfter,
+} from '../../host-sync/client/outbox-port.js';
 import { genesisHash, type RecordDraft, transactionIdFromBytes } from '../../host-sync/protocol/record.js';
 import type { Product } from '../../host-sync/protocol/sync.js';
 import type { OfflineUsage } from '../core/offline-offer.js';
 import type { PersistedSale } from '../core/sale.js';
+import { concat } from '../kernel/bytes.js';
 import { TerminalError } from '../kernel/errors.js';
 import type { Crypto, TransactionId } from '../kernel/ports.js';
 import { assert } from '../kernel/result.js';
@@ -126,7 +133,7 @@ class OpenStore implements SqliteStore {
     this.#maintenance.committed();
   }
 
-  settle(answers: readonly SettledAnswer[], held: Held | null): void {
+  settle(answers: readonly SettledAnswer[], heard: Heard | null): void {
     if (answers.length === 0) return;
     const byId = new Map(answers.map((answer) => [answer.transactionId, answer]));
     this.#parts.counters.commit((counters, after) => {
@@ -134,7 +141,7 @@ class OpenStore implements SqliteStore {
         this.#parts.outbox.settle(counters, after, this.#asKnown(answer));
         this.#takeBackUndo(answer);
       }
-      if (held && held.recordsHeld >= counters.hostHeld) noteHeld(counters, held);
+      if (heard) counters.newestSeen = concat(...seenAfter(seenIn(counters), heard).map(idBytes));
     });
     this.#maintenance.committed();
   }
@@ -162,9 +169,8 @@ class OpenStore implements SqliteStore {
   unsentCount(): number {
     return this.#parts.counters.current.unsent;
   }
-  newestSeen(): TransactionId | null {
-    const { hostNewest } = this.#parts.counters.current;
-    return hostNewest && transactionIdFromBytes(hostNewest);
+  newestSeen(): readonly TransactionId[] {
+    return seenIn(this.#parts.counters.current);
   }
   requeueAbove(held: Held): void {
     const { counters, outbox } = this.#parts;
@@ -173,7 +179,7 @@ class OpenStore implements SqliteStore {
     const from = isOnlyChain ? this.#firstNumberOfChain() + held.sequence : 1;
     counters.commit((next, after) => {
       outbox.requeue(next, after, from);
-      noteHeld(next, held);
+      next.newestSeen = held.newest === null ? new Uint8Array() : idBytes(held.newest);
     });
     this.#maintenance.committed();
   }
@@ -246,7 +252,7 @@ class OpenStore implements SqliteStore {
       counters.chain += 1;
       counters.nextSequence = 1;
       counters.lastHash = genesisHash(this.options.crypto, terminalId, epoch);
-      if (this.#identity?.terminalId !== terminalId) noteHeld(counters, { recordsHeld: 0, newest: null });
+      if (this.#identity?.terminalId !== terminalId) counters.newestSeen = new Uint8Array();
       this.#addChain.run(counters.chain, terminalId, epoch, counters.nextNumber);
       this.#settings.put(restoredSetting, null);
       // What a disk that was set back says of its slices may be old: none is spent any more, all go back.
@@ -333,7 +339,8 @@ class OpenStore implements SqliteStore {
   }
 }
 
-function noteHeld(counters: Counters, { recordsHeld, newest }: Pick<Held, 'recordsHeld' | 'newest'>): void {
-  counters.hostHeld = recordsHeld;
-  counters.hostNewest = newest === null ? null : idBytes(newest);
-}
+const idLength = 16;
+const seenIn = ({ newestSeen }: Pick<Counters, 'newestSeen'>): readonly TransactionId[] =>
+  Array.from({ length: newestSeen.length / idLength }, (_, at) =>
+    transactionIdFromBytes(newestSeen.subarray(at * idLength, (at + 1) * idLength)),
+  );

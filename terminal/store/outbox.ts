@@ -222,19 +222,19 @@ export class Outbox {
     return place === undefined ? null : numberOf(integer(place, 1));
   }
 
-  /** Of a class: `wanted` records that are not held, if there are so many, with held ones between them. */
+  /** Of a class: the first `wanted` records that are not held, or as many as there are, and what is held between them. */
   #filedRows(sending: number, wanted: number, held: ReadonlySet<TransactionId>): readonly SendRow[] {
-    const end = (sending + 1) * classStep;
-    let from = sending * classStep;
-    let passed = 0;
-    // What is held is nearly always what was handed out last, and so comes first: of that the ids alone are read.
-    const inLine = held.size > 0 ? (this.#inLine.iterate(from, end) as IterableIterator<LineRow>) : [];
-    for (const { id, place } of inLine) {
-      from = integer(place, 1);
-      if (!held.has(transactionIdFromBytes(id))) break;
-      passed += 1;
+    const [start, end] = [sending * classStep, (sending + 1) * classStep];
+    if (held.size === 0) return this.#next.all(start, end, wanted) as SendRow[];
+    // What is held comes first nearly always, and may be thousands: of that the ids alone are read.
+    const places: number[] = [];
+    for (const { id, place } of this.#inLine.iterate(start, end) as IterableIterator<LineRow>) {
+      if (held.has(transactionIdFromBytes(id))) continue;
+      places.push(integer(place, 1));
+      if (places.length === wanted) break;
     }
-    return this.#next.all(from, end, wanted + held.size - passed) as SendRow[];
+    const [first = end, last = start] = [places[0], places.at(-1)];
+    return this.#next.all(first, last + 1, wanted + held.size) as SendRow[];
   }
 
   #rowAt(number: number): SendRow {

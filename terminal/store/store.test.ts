@@ -294,7 +294,7 @@ t.test('what a restored host lost is queued again, filed or not, with the gauges
   const file = join(t.testdir(), 'box.db');
   let store = opened(file);
   put(store, ...Array.from({ length: 60 }, (_, serial) => earn(serial + 1)));
-  t.equal(store.newestSeen(), null, 'nothing is answered yet');
+  t.same(store.newestSeen(), [], 'nothing is answered yet');
   const before = store.nextUnsent(500, nobody).map(({ attempts: _, ...record }) => record);
   const gauges = store.gauges();
   const newest = store.nextUnsent(1, nobody)[0]?.transactionId ?? null;
@@ -305,12 +305,12 @@ t.test('what a restored host lost is queued again, filed or not, with the gauges
         answer: sequence === 7 ? refusedAnswer(transactionId) : acceptedAnswer(transactionId),
         knownToSale: false,
       })),
-      { epoch: 1, sequence: 120, recordsHeld: 120, newest },
+      { newest, named: [] },
     );
   settleAll();
-  t.equal(store.newestSeen(), newest);
-  store.requeueAbove({ epoch: 1, sequence: 5, recordsHeld: 5, newest: null });
-  t.equal(store.newestSeen(), null, 'the restored host is the measure now');
+  t.same(store.newestSeen(), [newest]);
+  store.requeueAbove({ epoch: 1, sequence: 5, newest: null });
+  t.same(store.newestSeen(), [], 'the restored host is the measure now');
   t.equal(store.gauges().dead, 0, 'its refusal is void');
   t.equal(store.verifyChains(), null, 'queue, answers and gauges agree');
   const queued = seen(store);
@@ -321,7 +321,7 @@ t.test('what a restored host lost is queued again, filed or not, with the gauges
   store.close();
   store = opened(file);
   t.same(seen(store), queued);
-  store.requeueAbove({ epoch: 1, sequence: 0, recordsHeld: 0, newest: null });
+  store.requeueAbove({ epoch: 1, sequence: 0, newest: null });
   t.same(
     store.nextUnsent(500, nobody).map(({ attempts: _, ...record }) => record),
     before,
@@ -333,36 +333,36 @@ t.test('what a restored host lost is queued again, filed or not, with the gauges
   store.close();
 });
 
-t.test(
-  'of the host’s words the one that holds most is kept, with the answers it came with and across a reopening',
-  async (t) => {
-    const file = join(t.testdir(), 'box.db');
-    let store = opened(file);
-    put(store, earn(1), earn(2));
-    const [first, second, third] = store.nextUnsent(500, nobody).map(({ transactionId }) => transactionId);
-    const settle = (id: TransactionId | undefined, recordsHeld: number) => {
-      if (!id) throw new Error('too few records');
-      const settled = [{ transactionId: id, answer: acceptedAnswer(id), knownToSale: false }];
-      store.settle(settled, { epoch: 1, sequence: 0, recordsHeld, newest: id });
-    };
-    settle(second, 2);
-    settle(first, 1);
-    t.equal(store.newestSeen(), second, 'an answer that overtook another');
-    store.close();
-    store = opened(file);
-    t.equal(store.newestSeen(), second);
-    store.setIdentity({ terminalId: fixtureTerminal, epoch: 2 });
-    t.equal(store.newestSeen(), second, 'a new epoch is of the same terminal');
-    put(store, earn(3));
-    settle(third, 3);
-    store.requeueAbove({ epoch: 2, sequence: 0, recordsHeld: 1, newest: first ?? null });
-    t.equal(store.unsentCount(), 6, 'of two epochs all goes again: nothing says how much of the first is held');
-    t.equal(store.newestSeen(), first);
-    store.setIdentity({ terminalId: 't-00000000beef', epoch: 1 });
-    t.equal(store.newestSeen(), null, 'another terminal, of which the host holds nothing');
-    store.close();
-  },
-);
+t.test('what the host was seen to hold is kept with the answers that said so, until one that covers it', async (t) => {
+  const file = join(t.testdir(), 'box.db');
+  let store = opened(file);
+  put(store, earn(1), earn(2));
+  const [first, second, third, fourth] = store.nextUnsent(500, nobody).map(({ transactionId }) => transactionId);
+  const settle = (id: TransactionId | undefined, named: readonly TransactionId[]) => {
+    if (!id) throw new Error('too few records');
+    const settled = [{ transactionId: id, answer: acceptedAnswer(id), knownToSale: false }];
+    store.settle(settled, { newest: id, named });
+  };
+  settle(second, []);
+  settle(first, []);
+  t.same(store.newestSeen(), [second, first], 'of two requests under way at once neither named what the other brought');
+  store.close();
+  store = opened(file);
+  const both = store.newestSeen();
+  t.same(both, [second, first]);
+  settle(third, both.slice(0, 1));
+  t.same(store.newestSeen(), [first, third]);
+  store.setIdentity({ terminalId: fixtureTerminal, epoch: 2 });
+  settle(fourth, store.newestSeen());
+  t.same(store.newestSeen(), [fourth], 'a new epoch is of the same terminal');
+  put(store, earn(3));
+  store.requeueAbove({ epoch: 2, sequence: 0, newest: first ?? null });
+  t.equal(store.unsentCount(), 6, 'of two epochs all goes again: nothing says how much of the first is held');
+  t.same(store.newestSeen(), [first]);
+  store.setIdentity({ terminalId: 't-00000000beef', epoch: 1 });
+  t.same(store.newestSeen(), [], 'another terminal, of which the host holds nothing');
+  store.close();
+});
 
 t.test('a new epoch begins a new chain, keeps what is unsent, and takes the mark of a restore away', async (t) => {
   const dir = t.testdir();

@@ -6,7 +6,14 @@ import { TerminalError } from '../../../terminal/kernel/errors.js';
 import type { TransactionId } from '../../../terminal/kernel/ports.js';
 import { assert } from '../../../terminal/kernel/result.js';
 import type { FinalAnswer, Watermark } from '../../protocol/sync.js';
-import type { Held, OutboxPort, OutboxRecord, SettledAnswer } from '../outbox-port.js';
+import {
+  type Heard,
+  type Held,
+  type OutboxPort,
+  type OutboxRecord,
+  type SettledAnswer,
+  seenAfter,
+} from '../outbox-port.js';
 
 export const idOf = (number: number): TransactionId =>
   `01890000-0000-7000-8000-${number.toString(16).padStart(12, '0')}` as TransactionId;
@@ -48,7 +55,7 @@ export class MemoryOutbox implements OutboxPort {
   readonly #taken = new Map<TransactionId, OutboxRecord>();
   failing = false;
   #sequence = 0;
-  #held = { recordsHeld: 0, newest: null } as Pick<Held, 'recordsHeld' | 'newest'>;
+  #newestSeen: readonly TransactionId[] = [];
 
   queue(count: number, body = '{"kind":"pointsEarn"}'): TransactionId[] {
     const ids: TransactionId[] = [];
@@ -76,9 +83,9 @@ export class MemoryOutbox implements OutboxPort {
     this.#mayFail();
     return this.unsent.find(({ transactionId }) => transactionId === id) ?? null;
   }
-  settle(answers: readonly SettledAnswer[], held: Held | null): void {
+  settle(answers: readonly SettledAnswer[], heard: Heard | null): void {
     this.#mayFail();
-    if (held && held.recordsHeld >= this.#held.recordsHeld) this.#held = held;
+    if (heard) this.#newestSeen = seenAfter(this.#newestSeen, heard);
     for (const answer of answers) {
       const at = this.unsent.findIndex(({ transactionId }) => transactionId === answer.transactionId);
       assert(at >= 0 && !this.settled.has(answer.transactionId), `${answer.transactionId} is settled once`);
@@ -89,12 +96,12 @@ export class MemoryOutbox implements OutboxPort {
   unsentCount(): number {
     return this.unsent.length;
   }
-  newestSeen(): TransactionId | null {
-    return this.#held.newest;
+  newestSeen(): readonly TransactionId[] {
+    return this.#newestSeen;
   }
   requeueAbove(place: Held): void {
     this.#mayFail();
-    this.#held = place;
+    this.#newestSeen = place.newest === null ? [] : [place.newest];
     for (const [id, record] of this.#taken) {
       if (record.epoch !== place.epoch || record.sequence <= place.sequence) continue;
       this.#taken.delete(id);

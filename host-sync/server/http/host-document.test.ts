@@ -75,7 +75,7 @@ t.test('a running host answers the shape of the example with the watermark that 
   const body = (blocks('record')[0] ?? '').replaceAll('t-0123456789ab', terminalId);
   const previous = sha256(`shouli chain ${terminalId} 1`);
   const records = [{ body, previousHash: previous.toString('hex'), attempt: 1, sentAtWallMs: 1_767_225_603_000 }];
-  const answer = await terminal.ask({ path: '/v1/records', body: { records, newestSeen: null } });
+  const answer = await terminal.ask({ path: '/v1/records', body: { records, newestSeen: [] } });
   t.match(answer, {
     status: 200,
     body: {
@@ -92,11 +92,11 @@ t.test('a running host answers the shape of the example with the watermark that 
       sentAtWallMs: 1_767_225_604_000,
     },
   ];
-  t.match(await terminal.ask({ path: '/v1/records', body: { records: second, newestSeen: null } }), {
+  t.match(await terminal.ask({ path: '/v1/records', body: { records: second, newestSeen: [] } }), {
     body: { answers: [{ outcome: 'refused', code: 'record.conflict' }] },
   });
   const fork = [{ ...records[0], body: body.replace('30000', '30002') }];
-  t.match(await terminal.ask({ path: '/v1/records', body: { records: fork, newestSeen: null } }), {
+  t.match(await terminal.ask({ path: '/v1/records', body: { records: fork, newestSeen: [] } }), {
     body: { answers: [{ outcome: 'later', code: 'host.quarantined' }] },
   });
 });

@@ -139,8 +139,8 @@ t.test('without a certificate of this host there is enrolment and nothing else',
   };
   const requests = [
     { path: '/v1/renew', body: { request: makeRequest().request } },
-    { path: '/v1/authorise', body: { record: terminal.envelope(), newestSeen: null } },
-    { path: '/v1/records', body: { records: [terminal.envelope()], newestSeen: null } },
+    { path: '/v1/authorise', body: { record: terminal.envelope(), newestSeen: [] } },
+    { path: '/v1/records', body: { records: [terminal.envelope()], newestSeen: [] } },
     { path: '/v1/member-session', body: {} },
     { path: '/v1/inquiry', body: {} },
     { path: '/v1/directives' },
@@ -169,21 +169,21 @@ t.test('records are answered one for each, and another terminal’s are refused 
   const host = await openTestHost(t);
   const [one, other] = [await host.enrol('one'), await host.enrol('other')];
   const batch = [one.envelope(), one.envelope()];
-  const answer = await one.ask({ path: '/v1/records', body: { records: batch, newestSeen: null } });
+  const answer = await one.ask({ path: '/v1/records', body: { records: batch, newestSeen: [] } });
   t.match(answer, {
     status: 200,
     body: { answers: [{ outcome: 'accepted' }, { outcome: 'accepted' }], watermark: { epoch: 1, sequence: 2 } },
   });
   t.same(
-    (await one.ask({ path: '/v1/records', body: { records: batch, newestSeen: null } })).body,
+    (await one.ask({ path: '/v1/records', body: { records: batch, newestSeen: [] } })).body,
     answer.body,
     'the same again: the same answers',
   );
-  t.match(await other.ask({ path: '/v1/records', body: { records: batch, newestSeen: null } }), {
+  t.match(await other.ask({ path: '/v1/records', body: { records: batch, newestSeen: [] } }), {
     status: 403,
     body: { code: 'record.foreign' },
   });
-  t.match(await other.ask({ path: '/v1/authorise', body: { record: batch[0], newestSeen: null } }), {
+  t.match(await other.ask({ path: '/v1/authorise', body: { record: batch[0], newestSeen: [] } }), {
     status: 403,
     body: { code: 'record.foreign' },
   });
@@ -197,8 +197,8 @@ t.test('an expired certificate reaches renewal alone, and renewal heals it', asy
   host.turning.offsetMs += 31 * dayMs;
   const envelope = terminal.envelope();
   for (const request of [
-    { path: '/v1/records', body: { records: [envelope], newestSeen: null } },
-    { path: '/v1/authorise', body: { record: envelope, newestSeen: null } },
+    { path: '/v1/records', body: { records: [envelope], newestSeen: [] } },
+    { path: '/v1/authorise', body: { record: envelope, newestSeen: [] } },
     { path: '/v1/directives' },
     { path: '/v1/epoch', body: { reason: 'restored' } },
   ])
@@ -212,7 +212,7 @@ t.test('an expired certificate reaches renewal alone, and renewal heals it', asy
   t.match(renewed, { status: 200, body: { certificate: /BEGIN CERTIFICATE/, authority: host.authority } });
   terminal.identity = { certificate: (renewed.body as { certificate: string }).certificate, key: made.key };
   t.match(
-    await terminal.ask({ path: '/v1/records', body: { records: [envelope], newestSeen: null } }),
+    await terminal.ask({ path: '/v1/records', body: { records: [envelope], newestSeen: [] } }),
     { status: 200, body: { answers: [{ outcome: 'accepted' }] } },
     'nothing was lost',
   );
@@ -224,7 +224,7 @@ t.test('a revoked terminal’s records are kept, not applied, not lost', async (
   const { terminalId } = terminal.enrolment;
   await host.run('terminal.revoke', { terminalId, reason: 'stolen' });
   const records = [terminal.envelope()];
-  t.match(await terminal.ask({ path: '/v1/records', body: { records, newestSeen: null } }), {
+  t.match(await terminal.ask({ path: '/v1/records', body: { records, newestSeen: [] } }), {
     status: 200,
     body: { answers: [{ outcome: 'later', code: 'host.quarantined' }], watermark: { sequence: 0 } },
   });
@@ -320,7 +320,7 @@ t.test('bodies and paths from hell', async (t) => {
   const answers = JSON.stringify((await terminal.ask({ path: '/v1/epoch', body: { reason: 'nonsense' } })).body);
   t.notMatch(answers, /\.js|node_modules|at .*:\d+/, 'no stack');
   t.match(
-    await terminal.ask({ path: '/v1/records', body: { records: [terminal.envelope()], newestSeen: null } }),
+    await terminal.ask({ path: '/v1/records', body: { records: [terminal.envelope()], newestSeen: [] } }),
     { status: 200 },
     'the server lives',
   );
@@ -337,7 +337,7 @@ t.test('idle sockets make room: a terminal is served while 300 others sit on the
     sockets.map((socket) => new Promise((resolve) => socket.once('connect', resolve).once('close', resolve))),
   );
   for (let i = 0; i < 5; i++)
-    t.match(await terminal.ask({ path: '/v1/records', body: { records: [terminal.envelope()], newestSeen: null } }), {
+    t.match(await terminal.ask({ path: '/v1/records', body: { records: [terminal.envelope()], newestSeen: [] } }), {
       status: 200,
     });
 });

@@ -64,7 +64,7 @@ class Teller {
     const answer =
       lost === 'request'
         ? null
-        : must(await this.world.host.authorise(this.box.terminalId, { record, newestSeen: null })).answer;
+        : must(await this.world.host.authorise(this.box.terminalId, { record, newestSeen: [] })).answer;
     if (lost === 'nothing' && answer && answer.outcome !== 'later') {
       this.queue.pop();
       return answer;

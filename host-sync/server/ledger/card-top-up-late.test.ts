@@ -174,7 +174,7 @@ inWorld(t, 'refused if it were asked, and reversed: nothing was paid in', async 
   const record = box.record(draft);
   must(await world.host.coupons.setState(card.code, 'blocked'));
   t.equal(await sent(box, record), 'accepted');
-  const again = must(await world.host.authorise(box.terminalId, { record, newestSeen: null }));
+  const again = must(await world.host.authorise(box.terminalId, { record, newestSeen: [] }));
   t.match(again.answer, { outcome: 'accepted', write: null }, 'no write for a blocked card');
   t.equal(said(await box.tell(reverse(draft))), 'accepted');
   t.same(

@@ -296,7 +296,7 @@ onStreet(
     await agree(world);
     await shop.tell(earn(shop, atShop, 300_00));
     const twice = cafe.record(spend(cafe, atCafe, 20_00, 20));
-    const ask = () => world.host.authorise(cafe.terminalId, { record: twice, newestSeen: null });
+    const ask = () => world.host.authorise(cafe.terminalId, { record: twice, newestSeen: [] });
     const [first, second] = [must(await ask()), must(await ask())];
     t.same(first.answer, second.answer);
     t.same(await points(world, atShop), [270, 0, 30], 'taken once');

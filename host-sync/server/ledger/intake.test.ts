@@ -112,7 +112,7 @@ t.test('fault 6: the host restored from a backup takes everything again, once', 
 
   const restored = await openWorld({ path: `${folder}/backup.sqlite`, seed: 99 });
   t.teardown(() => restored.close());
-  const again = await restored.host.intake(box.terminalId, { records: [newest, after, before], newestSeen: null });
+  const again = await restored.host.intake(box.terminalId, { records: [newest, after, before], newestSeen: [] });
   t.same(again.ok && again.value.answers.map(said), ['accepted', 'accepted', 'accepted']);
   t.match(await restored.host.members.byCode(phone.memberCode), { points: 100, pointsOwed: 0 });
   t.ok((await restored.host.alarms()).rows.some((alarm) => alarm.code === 'chain.epochAhead'));
@@ -133,14 +133,20 @@ t.test('fault 6: a host that lost what it had answered takes nothing, says so, a
 
   const restored = await openWorld({ path: `${folder}/backup.sqlite`, seed: 99 });
   t.teardown(() => restored.close());
+  const seen = (newest: typeof early.newest) => (newest === null ? [] : [newest]);
   const send = async (newestSeen: typeof early.newest, ...records: readonly Envelope[]) =>
-    must(await restored.host.intake(box.terminalId, { records: [...records], newestSeen }));
+    must(await restored.host.intake(box.terminalId, { records: [...records], newestSeen: seen(newestSeen) }));
   t.match(await send(late.newest), { answers: [], watermark: { newest: idIn(first), wentBack: true } });
   t.match(await send(early.newest), { answers: [], watermark: { wentBack: false } }, 'a box with nothing to send');
   const told = await send(late.newest, next);
   t.same(told.answers.map(said), ['host.busy'], 'it may build on what is lost');
   t.match(told.watermark, { sequence: 1, recordsHeld: 1, newest: idIn(first), wentBack: true });
-  const asked = must(await restored.host.authorise(box.terminalId, { record: next, newestSeen: late.newest }));
+  const asked = must(
+    await restored.host.authorise(box.terminalId, {
+      record: next,
+      newestSeen: [...seen(early.newest), ...seen(late.newest)],
+    }),
+  );
   t.equal(said(asked.answer), 'host.busy');
   t.match((await restored.host.alarms()).rows, [{ code: 'ledger.wentBack' }]);
   const again = await send(told.watermark.newest, first, lost, next);
@@ -172,13 +178,13 @@ inWorld(t, 'fault 27: records of another terminal are refused whole and alarmed'
   const other = await world.box('other');
   const answer = await world.host.intake(box.terminalId, {
     records: [box.record(plain()), other.record(plain())],
-    newestSeen: null,
+    newestSeen: [],
   });
   t.match(answer, { ok: false, error: { code: 'record.foreign' } });
-  await world.host.intake(box.terminalId, { records: [other.record(plain())], newestSeen: null });
+  await world.host.intake(box.terminalId, { records: [other.record(plain())], newestSeen: [] });
   t.match((await world.host.alarms()).rows, [{ code: 'record.foreign', count: 2 }]);
   t.equal((await box.send(box.record(plain()))).watermark.sequence, 0, 'its first record was not taken either');
-  t.match(await world.host.intake('t-000000000000', { records: [other.record(plain())], newestSeen: null }), {
+  t.match(await world.host.intake('t-000000000000', { records: [other.record(plain())], newestSeen: [] }), {
     error: { code: 'record.foreign' },
   });
 });
@@ -344,7 +350,7 @@ inWorld(
     );
     for (const record of [bonus, paid])
       t.equal(
-        said(must(await world.host.authorise(box.terminalId, { record: record as Envelope, newestSeen: null })).answer),
+        said(must(await world.host.authorise(box.terminalId, { record: record as Envelope, newestSeen: [] })).answer),
         'credential.wrongProof',
       );
     t.same((await world.host.deadLetters.list('open')).rows, [], 'the box that hears it shows it to its clerk');

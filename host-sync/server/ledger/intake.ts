@@ -89,12 +89,12 @@ export function askAgain(
   facts: WorkingSet,
   terminalId: string,
   letters: readonly Letter[],
-  newestSeen: TransactionId,
+  lost: TransactionId,
   nowMs: number,
 ): readonly RecordAnswer[] {
   const known = facts.get('terminal', terminalId)?.recordsHeld ?? 0;
-  const detail = `this host holds ${known} records of it, and not the one it saw answered last`;
-  facts.write([put('alarm', alarmRow('ledger.wentBack', terminalId, newestSeen, detail, nowMs))]);
+  const detail = `this host holds ${known} records of it, and not one that it saw answered`;
+  facts.write([put('alarm', alarmRow('ledger.wentBack', terminalId, lost, detail, nowMs))]);
   return letters.map(({ transactionId }) => toAnswer(transactionId, later('host.busy')));
 }
 

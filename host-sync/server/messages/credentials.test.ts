@@ -106,7 +106,7 @@ function tapAt(
   return { judgedBy, record, coupon, proof, signature: signed.value.signature };
 }
 async function tell(terminal: EnrolledTerminal, fields: Readonly<Record<string, unknown>>) {
-  const body = { records: [terminal.envelope(fields)], newestSeen: null };
+  const body = { records: [terminal.envelope(fields)], newestSeen: [] };
   const answer = await terminal.ask({ path: '/v1/records', body });
   return (answer.body as { readonly answers: readonly Record<string, unknown>[] }).answers[0];
 }

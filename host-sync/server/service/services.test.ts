@@ -208,7 +208,7 @@ t.test('a store that fails is told as such', async (t) => {
   const phone = await world.phone('13800000000');
   const record = box.record(earn(box, phone, 10_000));
   await world.close();
-  t.match(await world.host.intake(box.terminalId, { records: [record], newestSeen: null }), {
+  t.match(await world.host.intake(box.terminalId, { records: [record], newestSeen: [] }), {
     error: { code: 'host.storeFailed' },
   });
 });

@@ -89,7 +89,7 @@ function grantFor(
 
 /** How letters are taken: what their sender has seen answered, whether it waits for this one, whether each goes by itself. */
 interface How {
-  readonly newestSeen: TransactionId | null;
+  readonly newestSeen: readonly TransactionId[];
   readonly asked: boolean;
   readonly isAlone: boolean;
 }
@@ -101,7 +101,7 @@ export function createTerminalFacing(parts: TerminalFacingParts): RecordFacing {
   async function take(
     terminalId: string,
     envelopes: readonly Envelope[],
-    newestSeen: TransactionId | null,
+    newestSeen: readonly TransactionId[],
     asked: boolean,
   ): Promise<Result<Taken, Refusal>> {
     const letters = readLetters(standing.crypto, terminalId, envelopes);
@@ -122,7 +122,7 @@ export function createTerminalFacing(parts: TerminalFacingParts): RecordFacing {
   async function takeEach(
     terminalId: string,
     letters: readonly Letter[],
-    newestSeen: TransactionId | null,
+    newestSeen: readonly TransactionId[],
     asked: boolean,
   ): Promise<Result<Taken, Refusal>> {
     const answers: RecordAnswer[] = new Array(letters.length);
@@ -151,23 +151,24 @@ export function createTerminalFacing(parts: TerminalFacingParts): RecordFacing {
         openPass: standing.openPass,
         openTag: standing.openTag,
       });
-      if (newestSeen !== null) need.get('record', newestSeen);
+      for (const id of newestSeen) need.get('record', id);
       if (asked) for (const letter of letters) need.get('sale', letter.transactionId);
     },
     decide: (facts) => {
       const terminal = facts.get('terminal', terminalId);
       if (!terminal) return refusal('access.denied', 'unknown terminal');
       const context = contextOf(facts, standing, { nowMs: clock.wallMs(), asked, isAlone });
-      const wentBack = newestSeen !== null && !facts.get('record', newestSeen);
-      const answers = wentBack
-        ? askAgain(facts, terminalId, letters, newestSeen, context.nowMs)
-        : takeIn(facts, terminalId, letters, context);
+      const lost = newestSeen.find((id) => !facts.get('record', id));
+      const answers =
+        lost === undefined
+          ? takeIn(facts, terminalId, letters, context)
+          : askAgain(facts, terminalId, letters, lost, context.nowMs);
       const epoch = facts.get('terminal', terminalId)?.epoch ?? terminal.epoch;
       const [first] = letters;
       const sale = asked && first ? facts.get('sale', first.transactionId) : undefined;
       return ok({
         answers,
-        watermark: watermark(standing.crypto, facts, terminalId, epoch, wentBack),
+        watermark: watermark(standing.crypto, facts, terminalId, epoch, lost !== undefined),
         directivesVersion: versionOf(facts, terminalId),
         session: asked && first ? grantFor(facts, first, answers[0], context) : null,
         reservedForMs:

@@ -266,7 +266,7 @@ export class Box {
   }
 
   async send(...records: readonly Envelope[]): Promise<RecordsResponse> {
-    return must(await this.host.intake(this.terminalId, { records: [...records], newestSeen: null }));
+    return must(await this.host.intake(this.terminalId, { records: [...records], newestSeen: [] }));
   }
 
   /** Sends one record in a batch and gives its answer. */
@@ -277,7 +277,7 @@ export class Box {
   }
 
   async ask(draft: LooseDraft): Promise<AuthoriseResponse> {
-    return must(await this.host.authorise(this.terminalId, { record: this.record(draft), newestSeen: null }));
+    return must(await this.host.authorise(this.terminalId, { record: this.record(draft), newestSeen: [] }));
   }
 }
 

@@ -57,9 +57,11 @@ export class Network {
       );
     return {
       authorise: (record, newestSeen, deadlineMs) =>
-        call(deadlineMs, (host) => host.authorise(terminalId, { record, newestSeen })),
+        call(deadlineMs, (host) => host.authorise(terminalId, { record, newestSeen: [...newestSeen] })),
       sendRecords: (records, _, newestSeen) =>
-        call(batchDeadlineMs, (host) => host.intake(terminalId, { records: [...records], newestSeen })),
+        call(batchDeadlineMs, (host) =>
+          host.intake(terminalId, { records: [...records], newestSeen: [...newestSeen] }),
+        ),
       openSession: (request, deadlineMs) => call(deadlineMs, (host) => host.openSession(terminalId, request)),
       inquire: (request, deadlineMs) => call(deadlineMs, (host) => host.inquire(terminalId, request)),
       signSmartTap: (request, deadlineMs) => call(deadlineMs, (host) => host.signSmartTap(terminalId, request)),
