@@ -19,6 +19,8 @@ const classStep = 2 ** 50;
 const classes = [0, 1, 2] as const;
 /** Most records that nextUnsent gives at once. */
 const nextUnsentMax = 10_000;
+/** Answers that requeue reads at once: a box may have a year of them. */
+const requeuePage = 1_000;
 /** How many records' attempts are remembered; beyond it the oldest are forgotten: they only inform. */
 const attemptsKept = 4_096;
 
@@ -95,7 +97,7 @@ export class Outbox {
     this.#places = db.prepare('SELECT place FROM outbox WHERE place >= ? AND place < ? ORDER BY place LIMIT ?').pluck();
     this.#answered = db.prepare(
       `SELECT j.number, j.id, j.kind, j.worth_minor, j.points, a.dead FROM answer a JOIN journal j ON j.number = a.number
-       WHERE a.number >= ? ORDER BY a.number`,
+       WHERE a.number >= ? ORDER BY a.number LIMIT ${requeuePage}`,
     );
     this.#withdraw = db.prepare('DELETE FROM answer WHERE number >= ?');
     const unfiled = db.prepare(
@@ -181,14 +183,19 @@ export class Outbox {
   /** Takes back the answers from this journal number on and queues their records again; inside the caller's transaction. */
   requeue(counters: Counters, after: After, fromNumber: number): void {
     const recent = new Map(this.#recent);
-    for (const row of this.#answered.all(fromNumber) as AnsweredRow[]) {
-      const number = integer(row.number, 1);
-      counters.unsent += 1;
-      counters.unsentWorthMinor += BigInt(amountOf(row.worth_minor));
-      counters.unsentPoints += BigInt(pointsOf(row.points));
-      if (row.dead === 1n) counters.dead -= 1;
-      if (number <= counters.filedNumber) this.#enter(placeOf(row.kind, number), row.id);
-      else recent.set(transactionIdFromBytes(row.id), { number, kind: row.kind });
+    for (let from = fromNumber, isMore = true; isMore; ) {
+      const rows = this.#answered.all(from) as AnsweredRow[];
+      isMore = rows.length === requeuePage;
+      for (const row of rows) {
+        const number = integer(row.number, 1);
+        from = number + 1;
+        counters.unsent += 1;
+        counters.unsentWorthMinor += BigInt(amountOf(row.worth_minor));
+        counters.unsentPoints += BigInt(pointsOf(row.points));
+        if (row.dead === 1n) counters.dead -= 1;
+        if (number <= counters.filedNumber) this.#enter(placeOf(row.kind, number), row.id);
+        else recent.set(transactionIdFromBytes(row.id), { number, kind: row.kind });
+      }
     }
     this.#withdraw.run(fromNumber);
     const inOrder = [...recent].sort(([, a], [, b]) => a.number - b.number);

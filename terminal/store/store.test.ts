@@ -333,6 +333,24 @@ t.test('what a restored host lost is queued again, filed or not, with the gauges
   store.close();
 });
 
+t.test('more answers than are read at once are all taken back', async (t) => {
+  const store = opened(':memory:');
+  put(store, ...Array.from({ length: 505 }, (_, serial) => earn(serial + 1)));
+  const all = store.nextUnsent(2_000, nobody).map(({ transactionId }) => transactionId);
+  store.settle(
+    all.map((transactionId) => ({ transactionId, answer: acceptedAnswer(transactionId), knownToSale: false })),
+    null,
+  );
+  t.equal(store.unsentCount(), 0);
+  store.requeueAbove({ epoch: 1, sequence: 0, newest: null });
+  t.same(
+    store.nextUnsent(2_000, nobody).map(({ transactionId }) => transactionId),
+    all,
+  );
+  t.equal(store.verifyChains(), null, 'queue, answers and gauges agree');
+  store.close();
+});
+
 t.test('what the host was seen to hold is kept with the answers that said so, until one that covers it', async (t) => {
   const file = join(t.testdir(), 'box.db');
   let store = opened(file);
