@@ -22,8 +22,8 @@ import {
 import { type ExchangeRequest, exchange, failure, nativeSchedule, type Schedule } from './exchange.js';
 import type { HostPort, HostResult, TlsCredentials } from './host-port.js';
 
-/** Connections at most: one batch, one fetch, and room for authorisations that must not wait behind them. */
-export const connectionsMax = 4;
+/** Connections at most: two batches, the bell, and room for what a sale or a tap asks, which must not wait behind them. */
+export const connectionsMax = 6;
 /** Largest answers that are read, in bytes: 200,000 products, 500 answers, and anything else. */
 export const directivesBytesMax = 67_108_864;
 export const recordsBytesMax = 2_097_152;

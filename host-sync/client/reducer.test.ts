@@ -142,6 +142,8 @@ t.test('behind a full slice another goes out, and never a third', async (t) => {
     'what was put off goes when it is due, before the queue is empty',
   );
   t.match(due.state, { memory: { holds: [] } });
+  const forced = play([{ type: 'roundRequested' }], { from: answeredOne.state });
+  t.match(forced.state, { phase: 'sending', memory: { holds: [], fetchDue: true } }, 'at once where a person wants it');
   const empty = play([full, { type: 'sliceEmpty' }], { from: answeredOne.state });
   t.same([empty.state.phase, ...empty.types], ['sending'], 'nothing more, and one under way');
   t.same(play([answered([acceptedAnswer(idOf(2))])], { from: empty.state }).types, [

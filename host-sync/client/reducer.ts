@@ -414,7 +414,7 @@ export const table: Table = {
     stopped: stop,
     // The outbox is asked again before the round ends.
     recordsQueued: 'ignored',
-    roundRequested: (state) => [{ ...state, memory: { ...state.memory, fetchDue: true } }, []],
+    roundRequested: (state) => [{ ...state, memory: { ...state.memory, fetchDue: true, holds: [] } }, []],
     sliceEmpty,
     sliceFull: sendAnother,
     batchAnswered,
@@ -432,7 +432,7 @@ export const table: Table = {
     enrolled: 'ignored',
     stopped: stop,
     recordsQueued: 'ignored',
-    roundRequested: 'ignored',
+    roundRequested: (state) => [{ ...state, memory: { ...state.memory, holds: [] } }, []],
     sliceEmpty: 'impossible',
     sliceFull: 'ignored',
     batchAnswered: 'impossible',
