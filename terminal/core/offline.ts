@@ -24,7 +24,7 @@ export interface OfflineReading {
     /** The phone's own over this tap, 64 bytes in hex, where the credential is among the proofs; the record carries it to the host. */
     readonly signature: string | null;
   } | null;
-  /** The box's best knowledge of the time: under a doubtful clock the latest that it has stored. */
+  /** The box's best knowledge of the time: under a doubtful clock the latest that it trusted, and what passed since. */
   readonly nowMs: number;
   /** null: not known; counts and amounts bind all the same. */
   readonly lastContactMs: number | null;

@@ -25,6 +25,12 @@ const releasesPerRound = 20;
 const contactKeptEveryMs = 3_600_000;
 const contactSetting = 'offline.lastContact';
 
+/** The last contact that was kept over restarts, milliseconds since 1970 by the box's clock; null: none. */
+export function keptContactMs(store: Pick<TerminalStore, 'setting'>): number | null {
+  const kept = Number(store.setting(contactSetting) ?? Number.NaN);
+  return Number.isSafeInteger(kept) ? kept : null;
+}
+
 /** What the desk needs of the box's keys. */
 export interface DeviceKeys {
   /** Does the tap prove a key that is sealed so? null: it is not among them, or there are none. */
@@ -155,15 +161,15 @@ export class OfflineDesk {
   /** When the host was last heard, in this run or before; null: never. */
   lastContactMs(): number | null {
     const now = this.ports.lastContactWallMs();
-    const kept = Number(this.ports.store.setting(contactSetting) ?? Number.NaN);
-    return Number.isSafeInteger(kept) ? Math.max(now ?? 0, kept) : now;
+    const kept = keptContactMs(this.ports.store);
+    return kept === null ? now : Math.max(now ?? 0, kept);
   }
 
   /** Keeps the last contact over a restart. @throws TerminalError of the store */
   noteContact(): void {
     const now = this.ports.lastContactWallMs();
     if (now === null) return;
-    const kept = Number(this.ports.store.setting(contactSetting) ?? 0);
+    const kept = keptContactMs(this.ports.store) ?? 0;
     if (Math.abs(now - kept) >= contactKeptEveryMs) this.ports.store.setSetting(contactSetting, String(now));
   }
 

@@ -2,6 +2,7 @@
 // stops when it must, and gives the rest back signed. The shipped terminal, store and policy; real local proofs of a phone.
 import t from 'tap';
 import { localKey } from '../../drivers/protocols/member/proof.js';
+import { ManualTime } from '../../drivers/sim/manual-time.js';
 import {
   type Allowance,
   allowanceBytes,
@@ -14,6 +15,7 @@ import type { TransactionId } from '../kernel/ports.js';
 import { monotonicMs, type Points, wallMs } from '../kernel/units.js';
 import { type BoxDouble, openBox, directives as plain, terminalId } from '../sim/box-double.js';
 import { drawLocalKeys, drawSigner, simCrypto } from '../sim/simulator/keys.js';
+import type { ServiceCommand } from './port.js';
 import { WallClock } from './wall-clock.js';
 
 const chance = { bytes: (length: number) => nativeCrypto.sha256(Uint8Array.of(length)).slice(0, length) };
@@ -154,6 +156,92 @@ t.test('the end of an allowance: by a clock that is trusted; a doubtful one give
     { reason: 'expired', remaining: 500 },
     { reason: 'expired', remaining: 8_000 },
   ]);
+});
+
+t.test('a clock set back stays in doubt over restarts and sales, until it is right again: fault 12', async (t) => {
+  const file = `${t.testdir()}/box.db`;
+  const floors = { floorPerSaleMinor: 5_000, floorPerMemberDayMinor: 5_000, floorPerMemberDayCount: 1 };
+  const offline = { ...offlineLimitsDefault, ...floors, floorPerDayMinor: 5_000, earnCountPerDay: 2 };
+  /** One life of the box, so many days after the first. */
+  const life = async (days: number) => {
+    const time = new ManualTime();
+    time.advance((20 + days) * 86_400_000);
+    const box = await openBox(t, { file, time });
+    const phone = box.host.phone('13800138000');
+    box.host.up = false;
+    if (box.kinds.length === 0) hand(box, { offline }, -86_400_000);
+    const asked = async (command: ServiceCommand): Promise<string> => {
+      const sale = await box.start(command, { purchase, ...(command.service === 'couponHost' && { code: coupon }) });
+      if (command.service === 'pointsEarn' || command.service === 'pointsSpend') box.reader.tap(phone);
+      const { outcome } = await box.ended(sale.transactionId);
+      return outcome?.result === 'refused' ? outcome.code : (outcome?.result ?? '');
+    };
+    return { box, asked };
+  };
+  const earn = { service: 'pointsEarn' } as const;
+  const floor = { service: 'couponHost' } as const;
+  const first = await life(0);
+  t.same(
+    [await first.asked(earn), await first.asked(earn), await first.asked(earn)],
+    ['accepted', 'accepted', 'offline.limit'],
+  );
+  t.equal(await first.asked(floor), 'accepted');
+  t.equal(await first.asked(spend), 'offline.limit', 'the slice has ended, and the floor limit is reached');
+  first.box.close();
+  for (const days of [-18, -17, -16]) {
+    const { box, asked } = await life(days);
+    t.ok(box.terminal.offline().clockDoubtful, `${days} days`);
+    t.equal(await asked({ service: 'plainSale' }), 'accepted', 'a sale by it makes it no better');
+    t.match(box.records.at(-1), { clockDoubtful: true });
+    t.same(
+      [await asked(earn), await asked(spend), await asked(floor)],
+      ['offline.limit', 'offline.limit', 'offline.limit'],
+    );
+    box.close();
+  }
+  const right = await life(1);
+  t.notOk(right.box.terminal.offline().clockDoubtful);
+  t.equal(await right.asked(earn), 'accepted', 'a new day');
+  right.box.close();
+});
+
+t.test(
+  'what is given by a clock in doubt counts on the latest trusted day, so that upkeep does not forget it',
+  async (t) => {
+    const file = `${t.testdir()}/box.db`;
+    const offline = { ...offlineLimitsDefault, earnCountPerDay: 1 };
+    const earned: string[] = [];
+    // By turns right and far back; the upkeep of each right life removes what is old.
+    for (const days of [0, -18, 0, -18, 0]) {
+      const time = new ManualTime();
+      time.advance((20 + days) * 86_400_000);
+      const box = await openBox(t, { file, time });
+      const phone = box.host.phone('13800138000');
+      box.host.up = false;
+      hand(box, { offline, allowances: [] });
+      const plainSale = await box.start({ service: 'plainSale' }, { purchase });
+      await box.ended(plainSale.transactionId);
+      const { clockDoubtful } = box.terminal.offline();
+      t.equal(clockDoubtful, days < 0);
+      box.store.maintain(box.clock.wallMs(), clockDoubtful);
+      if (days < 0) {
+        const sale = await box.start({ service: 'pointsEarn' }, { purchase });
+        box.reader.tap(phone);
+        earned.push((await box.ended(sale.transactionId)).outcome?.result ?? '');
+      }
+      box.close();
+    }
+    t.same(earned, ['accepted', 'refused']);
+  },
+);
+
+t.test('the last contact that was kept is a time known, too', async (t) => {
+  const file = `${t.testdir()}/box.db`;
+  const { box } = await away(t, file);
+  box.store.setSetting('offline.lastContact', String(box.clock.wallMs() + 86_400_000));
+  box.close();
+  const again = (await away(t, file)).box;
+  t.ok(again.terminal.offline().clockDoubtful, 'no sale was stored, but the host was heard later than this');
 });
 
 t.test('floor limits: within them without knowing, counted in the same commit', async (t) => {

@@ -40,7 +40,7 @@ import { DeviceSupervisor } from './device-supervisor.js';
 import { EventRing } from './event-ring.js';
 import { InquiryDesk } from './inquiry-desk.js';
 import { MemberDisplay } from './member-display.js';
-import { type DeviceKeys, OfflineDesk, type Tap } from './offline-desk.js';
+import { type DeviceKeys, keptContactMs, OfflineDesk, type Tap } from './offline-desk.js';
 import type {
   NumberedEvent,
   OfflineView,
@@ -160,7 +160,7 @@ export class Terminal implements TerminalPort {
     this.#parts = parts;
     const { store, host, clock, crypto, random, ids, schedule, options } = parts;
     this.#startedMonotonicMs = clock.monotonicMs();
-    this.#clock = new WallClock(clock, store.sales(1, null)[0]?.updatedWallMs ?? 0);
+    this.#clock = new WallClock(clock, Math.max(store.trustedWallMs(), keptContactMs(store) ?? 0));
     this.#ring = new EventRing(toHex(random.bytes(4)));
     this.#supervisor = new DeviceSupervisor({
       ...{ drivers: parts.drivers, clock, schedule },

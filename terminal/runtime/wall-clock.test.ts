@@ -50,6 +50,17 @@ t.test('doubtful from the start', (t) => {
   t.end();
 });
 
+t.test('set back at the start: the latest trusted time goes on, until a start beyond it', (t) => {
+  const { hand, clock } = started(november2026 - 18 * 86_400_000, november2026);
+  t.equal(clock.bestKnownMs(), november2026);
+  hand.pass(3_600_000);
+  t.equal(clock.bestKnownMs(), november2026 + 3_600_000, 'and what passed since');
+  hand.step(18 * 86_400_000);
+  t.equal(clock.doubtful, true, 'put right while it runs');
+  t.equal(started(november2026 + 3_600_000, november2026).clock.doubtful, false);
+  t.end();
+});
+
 t.test('a step either way, and for good', (t) => {
   for (const step of [-3_600_000, 3_600_000, -120_001, 120_001]) {
     const { hand, clock } = started(november2026);

@@ -1,6 +1,6 @@
 /**
- * The wall clock's credibility: doubtful once it reads before this product existed, before what the box has stored, or
- * has stepped against the monotonic clock. It stays doubtful until the process starts again with a sound clock.
+ * The wall clock's credibility: doubtful once it reads before this product existed, before the latest time that was trusted,
+ * or has stepped against the monotonic clock. It stays doubtful until the process starts again with a sound clock.
  */
 import type { At } from '../core/event.js';
 import type { Clock } from '../kernel/ports.js';
@@ -18,7 +18,7 @@ export class WallClock {
   /** The latest time that was credible, and when on the monotonic clock. */
   #trusted: { readonly wallMs: number; readonly monotonicMs: number };
 
-  /** `latestKnownWallMs`: the newest time the box has stored; 0 where it has none. */
+  /** `latestKnownWallMs`: the latest time the box has stored under a trusted clock; 0 where it has none. */
   constructor(
     private readonly clock: Clock,
     latestKnownWallMs: number,

@@ -31,7 +31,18 @@ export interface Counters {
   filedSale: number;
   /** Ids of records that the host was seen to hold, 16 bytes each: what the next request names (OutboxPort.newestSeen). */
   newestSeen: Bytes;
+  /** The latest time that was stored while the clock was trusted; 0: none was. A new epoch alone takes it back. */
+  trustedMs: number;
 }
+
+/** Notes a time of a clock that is trusted. */
+export function trust(counters: Counters, atWallMs: number): void {
+  counters.trustedMs = Math.max(counters.trustedMs, atWallMs);
+}
+
+/** By which time's UTC day something counts: no day comes again, whatever the clock is set to. */
+export const countingMs = ({ trustedMs }: Readonly<Counters>, atWallMs: number): number =>
+  Math.max(trustedMs, atWallMs);
 
 /** Takes what is to be done in memory once the commit has returned; it is not done when the commit fails. */
 export type After = (act: () => void) => void;
@@ -51,7 +62,8 @@ export class CountersKeeper {
     this.#update = db.prepare(
       `UPDATE counters SET chain = ?, next_number = ?, next_sequence = ?, last_hash = ?, unsent = ?, unsent_worth = ?,
        unsent_points = ?, dead = ?, next_sale = ?, open_sale = ?, next_audit = ?, audit_hash = ?, purged_number = ?,
-       purged_hash = ?, purged_sale = ?, filed_number = ?, filed_sale = ?, newest_seen = ? WHERE only = 1`,
+       purged_hash = ?, purged_sale = ?, filed_number = ?, filed_sale = ?, newest_seen = ?, trusted_ms = ?
+       WHERE only = 1`,
     );
   }
 
@@ -91,6 +103,7 @@ export class CountersKeeper {
       c.filedNumber,
       c.filedSale,
       c.newestSeen,
+      c.trustedMs,
     );
   }
 }
@@ -115,6 +128,7 @@ function fromRow(row: CountersRow): Counters {
     filedNumber: integer(row['filed_number']),
     filedSale: integer(row['filed_sale']),
     newestSeen: row['newest_seen'] as Bytes,
+    trustedMs: integer(row['trusted_ms']),
   };
 }
 

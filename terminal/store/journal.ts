@@ -18,7 +18,7 @@ import type { Crypto, TransactionId } from '../kernel/ports.js';
 import { assert } from '../kernel/result.js';
 import { wallMs } from '../kernel/units.js';
 import { type Connection, integer, type Statement, storedJson } from './connection.js';
-import type { Counters } from './counters.js';
+import { type Counters, trust } from './counters.js';
 import type { Identity, JournalEntry } from './port.js';
 import type { Worth } from './worth.js';
 
@@ -115,6 +115,7 @@ export class Journal {
     counters.nextNumber += 1;
     counters.nextSequence += 1;
     counters.lastHash = hash;
+    if (!draft.clockDoubtful) trust(counters, draft.atWallMs);
     return number;
   }
 

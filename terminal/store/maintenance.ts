@@ -5,15 +5,15 @@
 import type { Bytes } from '../kernel/bytes.js';
 import { type Connection, type Gate, integer, type Statement } from './connection.js';
 import { utcDay } from './consequences.js';
-import type { Counters, CountersKeeper } from './counters.js';
+import { type Counters, type CountersKeeper, trust } from './counters.js';
 import type { SaleLookup } from './sale-lookup.js';
 
 /** Most rows of each table that one call removes: a few milliseconds, between two taps. */
 export const purgeRowsMax = 200;
 /** Commits after which a quiet moment is used to checkpoint; about half of what SQLite would wait for. */
 const commitsBeforeCheckpoint = 64;
-/** Days of site counters kept behind today's, for a clock that is set back. */
-const siteDaysKept = 7;
+/** Days of counters kept behind today's: they count as one under a clock in doubt. */
+const daysKept = 7;
 
 export interface Retention {
   /** How long settled records and ended sales are kept, milliseconds. */
@@ -47,7 +47,8 @@ export class Maintenance {
   readonly #removeRecord: Statement;
   readonly #removeAnswer: Statement;
   readonly #removeSale: Statement;
-  readonly #removeDays: Statement;
+  readonly #oldDay: Statement;
+  readonly #removeSpent: Statement;
   readonly #removeUses: Statement;
 
   constructor(
@@ -67,8 +68,13 @@ export class Maintenance {
     this.#removeRecord = db.prepare('DELETE FROM journal WHERE number = ?');
     this.#removeAnswer = db.prepare('DELETE FROM answer WHERE number = ?');
     this.#removeSale = db.prepare('DELETE FROM sale WHERE number = ?');
-    this.#removeDays = db.prepare('DELETE FROM site_spent WHERE day < ?');
-    this.#removeUses = db.prepare('DELETE FROM offline_use WHERE day < ?');
+    this.#oldDay = db
+      .prepare(
+        'SELECT min(day) FROM (SELECT min(day) AS day FROM site_spent UNION ALL SELECT min(day) FROM offline_use)',
+      )
+      .pluck();
+    this.#removeSpent = db.prepare('DELETE FROM site_spent WHERE day < ? ORDER BY day LIMIT ?');
+    this.#removeUses = db.prepare('DELETE FROM offline_use WHERE day < ? ORDER BY day LIMIT ?');
   }
 
   /** Told of each commit. */
@@ -97,8 +103,10 @@ export class Maintenance {
     const records = this.gate.read(() => this.#oldRecords(current, beforeMs));
     const last = records.at(-1);
     const sales = this.gate.read(() => this.#oldSales(current, last?.number ?? current.purgedNumber, beforeMs));
+    const firstDay = utcDay(atWallMs) - daysKept;
     // Quiet calls cost no flush.
-    if (records.length === 0 && sales.length === 0) return { purgedRecords: 0, purgedSales: 0 };
+    if (records.length === 0 && sales.length === 0 && !this.#isOlderThan(firstDay))
+      return { purgedRecords: 0, purgedSales: 0 };
     this.parts.counters.commit((counters) => {
       for (const { number } of records) {
         this.#removeAnswer.run(number);
@@ -108,13 +116,21 @@ export class Maintenance {
         this.#removeSale.run(number);
         this.parts.lookup.remove(id, reference, number);
       }
-      this.#removeDays.run(utcDay(atWallMs) - siteDaysKept);
-      this.#removeUses.run(utcDay(atWallMs) - siteDaysKept);
+      this.#removeSpent.run(firstDay, purgeRowsMax);
+      this.#removeUses.run(firstDay, purgeRowsMax);
+      // What goes by this clock must not be missed by an earlier one.
+      trust(counters, atWallMs);
       if (last) Object.assign(counters, { purgedNumber: last.number, purgedHash: last.hash });
       counters.purgedSale = sales.at(-1)?.number ?? counters.purgedSale;
     });
     this.committed();
     return { purgedRecords: records.length, purgedSales: sales.length };
+  }
+
+  /** Are there counters of a day before this one? */
+  #isOlderThan(firstDay: number): boolean {
+    const oldest = this.gate.read(() => this.#oldDay.get());
+    return typeof oldest === 'bigint' && Number(oldest) < firstDay;
   }
 
   /** From the oldest on, up to the first that is young, unanswered or dead: what is kept stays one unbroken chain. */

@@ -181,6 +181,8 @@ ALTER TABLE counters ADD COLUMN newest_seen BLOB NOT NULL DEFAULT x'' CHECK (len
 UPDATE counters SET newest_seen = host_newest WHERE host_newest IS NOT NULL;
 ALTER TABLE counters DROP COLUMN host_newest;
 ALTER TABLE counters DROP COLUMN host_held;
+-- The latest time that was stored while the clock was trusted; 0: none was.
+ALTER TABLE counters ADD COLUMN trusted_ms INTEGER NOT NULL DEFAULT 0 CHECK (trusted_ms >= 0);
 `;
 
 const migrations: readonly string[] = [first, second, third, fourth];

@@ -17,11 +17,11 @@ import { concat } from '../kernel/bytes.js';
 import { TerminalError } from '../kernel/errors.js';
 import type { Crypto, TransactionId } from '../kernel/ports.js';
 import { assert } from '../kernel/result.js';
-import type { AmountMinor, WallMs } from '../kernel/units.js';
+import { type AmountMinor, type WallMs, wallMs } from '../kernel/units.js';
 import { backupTo, restoredSetting } from './backup.js';
 import { Catalogue } from './catalogue.js';
 import { type Connection, Gate, integer, openConnection, type Statement } from './connection.js';
-import { type Counters, CountersKeeper, sumOf } from './counters.js';
+import { type Counters, CountersKeeper, countingMs, sumOf } from './counters.js';
 import { idBytes, Journal, listLimit } from './journal.js';
 import { Maintenance, type MaintenanceDone, type Retention, retentionDefault } from './maintenance.js';
 import { type AllowanceRow, OfflineBook } from './offline-book.js';
@@ -229,8 +229,16 @@ class OpenStore implements SqliteStore {
     });
   }
 
+  trustedWallMs(): number {
+    return this.#parts.counters.current.trustedMs;
+  }
+  /** Read by the day on which it would be counted. */
+  #countedAt(atWallMs: WallMs | null): WallMs | null {
+    return atWallMs === null ? null : wallMs(countingMs(this.#parts.counters.current, atWallMs));
+  }
+
   siteSpentMinor(cardKeyId: string, atWallMs: WallMs | null): AmountMinor {
-    return this.#gate.read(() => this.#parts.sales.spentMinor(cardKeyId, atWallMs));
+    return this.#gate.read(() => this.#parts.sales.spentMinor(cardKeyId, this.#countedAt(atWallMs)));
   }
 
   identity(): Identity | null {
@@ -257,6 +265,8 @@ class OpenStore implements SqliteStore {
       this.#settings.put(restoredSetting, null);
       // What a disk that was set back says of its slices may be old: none is spent any more, all go back.
       this.#book.recallAll();
+      // A clock that ran years ahead must not leave the box in doubt for as long: the host's word ends it.
+      counters.trustedMs = 0;
     });
     this.#identity = { terminalId, epoch };
   }
@@ -283,7 +293,7 @@ class OpenStore implements SqliteStore {
     return this.#gate.read(() => this.#book.isBlocked(name));
   }
   offlineUsage(subject: string | null, atWallMs: WallMs | null): OfflineUsage {
-    return this.#gate.read(() => this.#book.usage(subject, atWallMs));
+    return this.#gate.read(() => this.#book.usage(subject, this.#countedAt(atWallMs)));
   }
   /** @throws TerminalError store.full, store.failed, store.corrupt; then the allowance stands */
   releaseAllowance(release: RecordDraft & { readonly kind: 'allowanceRelease' }, atWallMs: WallMs): void {

@@ -6,7 +6,7 @@ import type { RecordDraft } from '../../host-sync/protocol/record.js';
 import type { PersistedSale } from '../core/sale.js';
 import { TerminalError } from '../kernel/errors.js';
 import { assert } from '../kernel/result.js';
-import type { After, Counters, CountersKeeper } from './counters.js';
+import { type After, type Counters, type CountersKeeper, countingMs } from './counters.js';
 import type { Journal } from './journal.js';
 import type { OfflineBook } from './offline-book.js';
 import type { Outbox } from './outbox.js';
@@ -95,7 +95,7 @@ function writeCommit(parts: PersistParts, counters: Counters, after: After, comm
       own = worth;
     }
   }
-  if (sale.commit === 'ended' && sale.offline) parts.book.count(sale.offline, atWallMs);
+  if (sale.commit === 'ended' && sale.offline) parts.book.count(sale.offline, countingMs(counters, atWallMs));
   parts.sales.put(counters, after, { sale, earlier, ownNumber, atWallMs });
 }
 

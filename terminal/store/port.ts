@@ -79,8 +79,13 @@ export interface TerminalStore extends OutboxPort {
   recordsIn(state: 'unsent' | 'dead', limit: number): readonly JournalEntry[];
   gauges(): QueueGauges;
   /**
-   * What this card paid under the site key on the UTC day that holds `atWallMs`; null, for a clock that is doubtful: on
-   * all days that are still known, so that no new day begins by setting the clock.
+   * The latest time, milliseconds since 1970, that was stored while the clock was trusted; 0: none. It is raised with what is
+   * stored anyway, and goes back with a new epoch alone.
+   */
+  trustedWallMs(): number;
+  /**
+   * What this card paid under the site key on the UTC day that holds `atWallMs`, or the latest trusted time where that is
+   * later; null, for a clock that is doubtful: on all days that are still known, so that no new day begins by setting the clock.
    */
   siteSpentMinor(cardKeyId: string, atWallMs: WallMs | null): AmountMinor;
 
@@ -98,7 +103,7 @@ export interface TerminalStore extends OutboxPort {
   /** Those that may be spent by this key id or coupon code. */
   allowancesFor(name: string): readonly AllowanceRow[];
   isBlocked(name: string): boolean;
-  /** Of one key or code, or of all members (null), on that UTC day; null for a doubtful clock: on all days still known. */
+  /** Of one key or code, or of all members (null), on the day as for siteSpentMinor; null for a doubtful clock: on all days still known. */
   offlineUsage(subject: string | null, atWallMs: WallMs | null): OfflineUsage;
   /** Ends an allowance: its release is in the outbox in the same commit. */
   releaseAllowance(release: RecordDraft & { readonly kind: 'allowanceRelease' }, atWallMs: WallMs): void;

@@ -9,7 +9,7 @@ import type { TransactionId } from '../kernel/ports.js';
 import { type AmountMinor, type WallMs, wallMs } from '../kernel/units.js';
 import { type Connection, integer, type Statement, storedJson } from './connection.js';
 import { type SiteUse, siteUseOf, type Undone, undoneBy, utcDay } from './consequences.js';
-import { type After, amountOf, type Counters, pointsOf, sumOf } from './counters.js';
+import { type After, amountOf, type Counters, countingMs, pointsOf, sumOf } from './counters.js';
 import { idBytes, listLimit } from './journal.js';
 import type { SaleRow } from './port.js';
 import type { SaleLookup } from './sale-lookup.js';
@@ -135,7 +135,7 @@ export class Sales {
   /** Writes the sale's row and what it counts elsewhere; inside the caller's transaction. */
   put(counters: Counters, after: After, put: PutSale): void {
     const { sale, earlier, ownNumber, atWallMs } = put;
-    const site = this.#countSite(sale, earlier, atWallMs);
+    const site = this.#countSite(sale, earlier, countingMs(counters, atWallMs));
     const counted = [site.card, site.minor, site.day, JSON.stringify(sale)];
     const number = earlier?.number ?? counters.nextSale;
     if (earlier) {

@@ -8,11 +8,12 @@ import { join } from 'node:path';
 import t from 'tap';
 import { bodyDigest, chainHash, genesisHash } from '../../host-sync/protocol/record.js';
 import { offlineLimitsDefault } from '../../host-sync/protocol/sync.js';
+import type { PersistedSale } from '../core/sale.js';
 import { toHex, utf8 } from '../kernel/bytes.js';
 import { TerminalError } from '../kernel/errors.js';
 import { nativeCrypto } from '../kernel/native.js';
 import type { TransactionId } from '../kernel/ports.js';
-import type { WallMs } from '../kernel/units.js';
+import type { AmountMinor, Points, WallMs } from '../kernel/units.js';
 import { markRestored, restoredSetting } from './backup.js';
 import { openTerminalStore, type SqliteStore } from './open.js';
 import {
@@ -242,12 +243,12 @@ t.test(
     store.persist(must(refused).sale, must(refused).records, (fixtureStart + 86_400_000) as WallMs);
     t.equal(spent(0), 2_700, 'given back on the day it was counted');
     t.equal(spent(1), 0);
-    t.equal(spent(-1), 0);
+    t.equal(spent(-1), 2_700, 'a day before the latest trusted one is read as that one');
     t.equal(store.siteSpentMinor('ffffffffffffffff', fixtureStart), 0);
     t.equal(store.siteSpentMinor('ffffffffffffffff', null), 0);
     for (const { sale, records } of siteDebit(4, 300, 'accepted'))
       store.persist(sale, records, (fixtureStart - 86_400_000) as WallMs);
-    t.equal(spent(0), 2_700);
+    t.equal(spent(0), 3_000, 'and is counted as that one');
     t.equal(store.siteSpentMinor(cardKeyId, null), 3_000, 'setting the clock begins no new day');
     store.close();
   },
@@ -546,6 +547,77 @@ t.test(
     store.close();
   },
 );
+
+const dayMs = 86_400_000;
+const subject = 'a1a2a3a4a5a6a7a8';
+/** An earn without the host on that day after the fixture's start, by a clock that was trusted or not. */
+function earnedOn(store: SqliteStore, serial: number, day: number, clockDoubtful: boolean): void {
+  const atWallMs = (fixtureStart + day * dayMs) as WallMs;
+  const { sale, records } = earn(serial, null);
+  if (sale.commit !== 'ended') throw new Error('an earn ends in its only commit');
+  const offline = {
+    subject,
+    kind: 'earn',
+    points: 10 as Points,
+    minor: 0 as AmountMinor,
+    allowanceId: null,
+    amount: 0,
+  };
+  const stamped = records.map((record) => ({ ...record, atWallMs, clockDoubtful }));
+  store.persist({ ...sale, offline } as PersistedSale, stamped, atWallMs);
+}
+const earnsOn = (store: SqliteStore, day: number | null): number =>
+  store.offlineUsage(subject, day === null ? null : ((fixtureStart + day * dayMs) as WallMs)).earns;
+
+t.test('the latest trusted time goes ahead with the records, and back with a new epoch alone', (t) => {
+  const file = join(t.testdir(), 'box.db');
+  let store = opened(file);
+  const trustedDay = () => (store.trustedWallMs() - fixtureStart) / dayMs;
+  t.equal(store.trustedWallMs(), 0, 'none was stored');
+  earnedOn(store, 1, 5, false);
+  t.equal(trustedDay(), 5);
+  earnedOn(store, 2, -13, true);
+  earnedOn(store, 3, 400, true);
+  t.equal(trustedDay(), 5, 'a clock in doubt moves it neither way');
+  t.equal(earnsOn(store, 5), 2, 'what was given by a clock set back counts on the latest trusted day');
+  t.equal(earnsOn(store, -13), 2, 'and no day comes again');
+  earnedOn(store, 4, 4, false);
+  t.equal(trustedDay(), 5);
+  store.close();
+  store = opened(file);
+  t.equal(trustedDay(), 5, 'it survives the process');
+  store.maintain((fixtureStart + 6 * dayMs) as WallMs, false);
+  t.equal(trustedDay(), 5, 'a quiet call writes nothing');
+  store.maintain((fixtureStart + 50 * dayMs) as WallMs, false);
+  t.equal(trustedDay(), 50, 'counters went by that clock: an earlier one may not miss them');
+  store.setIdentity({ terminalId: fixtureTerminal, epoch: 2 });
+  t.equal(store.trustedWallMs(), 0);
+  store.close();
+  t.end();
+});
+
+t.test('the counters of old days go, though no record is old enough', (t) => {
+  const store = opened(':memory:');
+  for (let day = 0; day < 60; day++) {
+    earnedOn(store, day + 1, day, false);
+    for (const { sale, records } of siteDebit(100 + day, 100, 'accepted'))
+      store.persist(sale, records, (fixtureStart + day * dayMs) as WallMs);
+    const now = (fixtureStart + day * dayMs) as WallMs;
+    t.match(store.maintain(now, false), { purgedRecords: 0, purgedSales: 0 });
+  }
+  t.equal(earnsOn(store, 59), 1);
+  t.equal(earnsOn(store, null), 8, 'today and the seven days before');
+  t.equal(store.siteSpentMinor(cardKeyId, null), 800);
+  const muchLater = (fixtureStart + 99 * dayMs) as WallMs;
+  store.maintain(muchLater, true);
+  t.equal(earnsOn(store, null), 8, 'a clock in doubt removes nothing');
+  store.maintain(muchLater, false);
+  t.equal(earnsOn(store, null), 0);
+  t.equal(store.siteSpentMinor(cardKeyId, null), 0);
+  t.equal(store.journal(200, null).length, 180, 'the records stay');
+  store.close();
+  t.end();
+});
 
 t.test('two processes never share a database, and another version or program is told apart', async (t) => {
   const dir = t.testdir({ 'text.db': 'this is not a database, but long enough to be taken for one '.repeat(20) });
