@@ -22,7 +22,7 @@ import {
 import { accepted, couponBalances, memberBalances, noBalances, type Outcome, refused } from './answer.js';
 import type { ApplyContext } from './context.js';
 import { planCouponAccounts, refreshCoupon } from './coupon-accounts.js';
-import { Draft } from './draft.js';
+import { Draft, nextVersion } from './draft.js';
 import type { Collector, Facts, WorkingSet } from './facts.js';
 import { giveToMember } from './member-points.js';
 import { balanceOf, move } from './posting.js';
@@ -96,7 +96,7 @@ export function grant(facts: WorkingSet, wish: GrantWish, nowMs: number): Slice 
   const draft = new Draft(facts, `allowance/${wish.id}`, nowMs, null);
   draft.post('allowance', [move(source, allowanceHeld(slice.id, slice.unit), amount)]);
   draft.put('allowance', slice);
-  draft.put('terminal', { ...terminal, directivesVersion: terminal.directivesVersion + 1 });
+  ringFor(draft, slice.terminalId);
   facts.write(draft.writes);
   return slice;
 }
@@ -226,7 +226,8 @@ export function recall(facts: WorkingSet, slice: Slice, nowMs: number): void {
 /** The terminal's directives are others now. */
 function ringFor(draft: Draft, terminalId: string): void {
   const terminal = draft.get('terminal', terminalId);
-  if (terminal) draft.put('terminal', { ...terminal, directivesVersion: terminal.directivesVersion + 1 });
+  if (!terminal) return;
+  draft.put('terminal', { ...terminal, directivesVersion: nextVersion(terminal.directivesVersion, draft.atMs) });
 }
 
 /** The wire's form, without its signature. `localKeys`: the member's keys as this terminal alone verifies them. */

@@ -3,7 +3,7 @@
 import t from 'tap';
 import type { Bill } from '../../protocol/record.js';
 import { complete, deduct, refund, reverse, undo } from '../sim/sales.js';
-import { inWorld, keyed, must, said, type World } from '../sim/world.js';
+import { inWorld, keyed, must, said, startMs, type World } from '../sim/world.js';
 
 const catalogue = [
   { code: 'CAKE-100', name: 'cake', priceMinor: 10_000, category: 'bakery' },
@@ -23,11 +23,13 @@ const line = (
   priceSource,
   amountMinor: unitPriceMinor * quantity,
 });
+/** The first version of a catalogue is the time in seconds, and each change counts on. */
+const firstVersion = startMs / 1000;
 const bill = (...lines: readonly ReturnType<typeof line>[]): Bill => ({
   currency: 'CNY',
   totalMinor: lines.reduce((sum, { amountMinor }) => sum + amountMinor, 0),
   lines: [...lines],
-  catalogueVersion: 1,
+  catalogueVersion: firstVersion,
 });
 
 async function issue(world: World, more: Partial<Parameters<World['host']['coupons']['issue']>[0]> = {}) {
@@ -79,8 +81,10 @@ inWorld(
     const { code } = await issue(world);
     await world.host.catalogue.replace([{ code: 'CAKE-100', name: 'cake', priceMinor: 9_000, category: 'bakery' }]);
     const old = await box.ask(deduct(box, { code }, bill(line('CAKE-100', 10_000))));
-    t.match(old.answer, { coveredMinor: 10_000, notices: [] }, 'version 1, just replaced');
-    const wrong = await box.ask(deduct(box, { code }, { ...bill(line('CAKE-100', 8_000)), catalogueVersion: 2 }));
+    t.match(old.answer, { coveredMinor: 10_000, notices: [] }, 'the first version, just replaced');
+    const wrong = await box.ask(
+      deduct(box, { code }, { ...bill(line('CAKE-100', 8_000)), catalogueVersion: firstVersion + 1 }),
+    );
     t.match(
       wrong.answer,
       { coveredMinor: 8_000, notices: ['price.recomputed'] },

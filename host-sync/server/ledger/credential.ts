@@ -19,7 +19,7 @@ import {
   transactionIdBytes,
 } from '../../protocol/record.js';
 import type { ApplyContext, Openers, OpenPass, PassOpening } from './context.js';
-import type { Draft } from './draft.js';
+import { type Draft, nextVersion } from './draft.js';
 import type { Collector, Facts } from './facts.js';
 import { type Identified, type Misuse, type Occasion, refusal, wasBefore } from './identified.js';
 import { identifyTag, messageKey, planTag } from './tag.js';
@@ -266,7 +266,10 @@ export function holdAgainst(
     blockedAtMs: key.blockedAtMs ?? draft.atMs,
   });
   const version = draft.get('setting', 'directivesVersion');
-  draft.put('setting', { id: 'directivesVersion', value: String(Number(version?.value ?? 0) + 1) });
+  draft.put('setting', {
+    id: 'directivesVersion',
+    value: String(nextVersion(Number(version?.value ?? 0), draft.atMs)),
+  });
 }
 
 /** Was it used up before? An inquiry uses up what it was asked with, but leaves one sale at the same terminal. */

@@ -9,6 +9,12 @@ import type { Lookup, Row, TableName } from './tables.js';
 /** A time in ids that sort: 15 digits of milliseconds. */
 export const timeKey = (atMs: number): string => String(atMs).padStart(15, '0');
 
+/**
+ * The version after `version`: it counts on, and is never behind the clock (`now`, in the unit that the version counts in). So a
+ * host that goes back to a backup gives no number a second time: what it lost was numbered before that.
+ */
+export const nextVersion = (version: number, now: number): number => Math.max(version + 1, Math.floor(now));
+
 /** A new alarm's row; `subject` says what it is about and makes it one row however often it is found. */
 export function alarmRow(
   code: string,

@@ -145,7 +145,7 @@ async function pairOf({ store, vault, agreement }: RefreshOptions, id: string): 
 }
 
 /** Says in the clear, once, what boxes verify credentials by: telling them opens no secret. */
-async function publishKey(store: HostStore, credentialKey: string): Promise<void> {
+async function publishKey(store: HostStore, credentialKey: string, nowMs: number): Promise<void> {
   await store.transact(
     (need) => {
       planContext(need);
@@ -153,7 +153,7 @@ async function publishKey(store: HostStore, credentialKey: string): Promise<void
     },
     (facts) => {
       if (setting(facts, 'credentialKey') === credentialKey) return;
-      facts.write([putSetting('credentialKey', credentialKey), raiseDirectives(facts)]);
+      facts.write([putSetting('credentialKey', credentialKey), raiseDirectives(facts, nowMs)]);
     },
   );
 }
@@ -509,6 +509,6 @@ const settled = (row: PackageRow): PackageRow => ({
 export async function openRefresh(options: RefreshOptions): Promise<Refresh> {
   const signer = await pairOf(options, signerId);
   const credentialSigner = await pairOf(options, credentialSignerId);
-  await publishKey(options.store, toHex(credentialSigner.publicKey));
+  await publishKey(options.store, toHex(credentialSigner.publicKey), options.clock.wallMs());
   return new PackageDesk(options, signer, credentialSigner);
 }

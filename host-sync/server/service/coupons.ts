@@ -126,7 +126,8 @@ export function createCoupons(parts: CouponParts): CouponAdmin {
           if (!coupon) return refusal('coupon.unknown');
           if (state === 'active' && facts.get('entry', takeOverEntry(code)))
             return refusal('access.denied', 'what this card held was taken over');
-          if (coupon.state !== state) facts.write([put('coupon', { ...coupon, state }), raiseDirectives(facts)]);
+          if (coupon.state !== state)
+            facts.write([put('coupon', { ...coupon, state }), raiseDirectives(facts, parts.clock.wallMs())]);
           return ok(undefined);
         },
       ),

@@ -28,8 +28,6 @@ export interface DirectivesParts {
   readonly sign: (data: Bytes) => Bytes;
 }
 
-/** Versions of the catalogue that one answer bridges; a box further behind gets the whole. */
-const versionsBridgedMax = 100;
 /** Keys of one member that a box is given. */
 const keysPerMember = 16;
 
@@ -118,12 +116,19 @@ async function blockedNow(store: HostStore): Promise<readonly string[] & string[
   return codes.slice(0, blockedMax);
 }
 
-/** The versions between, where each says what it changed; null: the whole catalogue is needed. */
+/** The versions after `since`, oldest first; null where it is none of the newest: too old, or of a host that was lost. */
+function versionsAfter(facts: Facts, since: number | null): readonly number[] | null {
+  const newest = setting(facts, 'catalogueVersions');
+  const at = since === null ? -1 : newest.indexOf(since);
+  return at < 0 ? null : newest.slice(at + 1);
+}
+
+/** The same as rows, where each says what it changed; null: the whole catalogue is needed. */
 function bridge(facts: Facts, since: number | null): readonly Row<'catalogueVersion'>[] | null {
-  const current = setting(facts, 'catalogueVersion');
-  if (since === null || since <= 0 || since > current || current - since > versionsBridgedMax) return null;
+  const between = versionsAfter(facts, since);
+  if (!between) return null;
   const versions: Row<'catalogueVersion'>[] = [];
-  for (let version = since + 1; version <= current; version++) {
+  for (const version of between) {
     const row = facts.get('catalogueVersion', String(version));
     if (!row || row.codes === null) return null;
     versions.push(row);
@@ -137,9 +142,9 @@ const codesIn = (versions: readonly Row<'catalogueVersion'>[]): readonly string[
 
 function planCatalogue(need: Collector, since: number | null): void {
   const current = setting(need, 'catalogueVersion');
+  need.get('setting', 'catalogueVersions');
   if (current === 0 || current === since) return;
-  if (since !== null && since > 0 && current - since <= versionsBridgedMax)
-    for (let version = since + 1; version <= current; version++) need.get('catalogueVersion', String(version));
+  for (const version of versionsAfter(need, since) ?? []) need.get('catalogueVersion', String(version));
   const versions = bridge(need, since);
   if (versions) for (const code of codesIn(versions)) need.get('product', code);
   else need.all('product');

@@ -101,7 +101,7 @@ export function createFederation(store: HostStore, clock: Clock): FederationAdmi
         facts.write([
           ...open.filter((one) => !kept.includes(one)).map((one) => put('agreement', { ...one, openAcceptor: null })),
           put('agreement', confirmed),
-          raiseDirectives(facts),
+          raiseDirectives(facts, nowMs),
         ]);
         return ok(viewOf(confirmed, nowMs));
       }),
@@ -116,7 +116,7 @@ export function createFederation(store: HostStore, clock: Clock): FederationAdmi
           ...{ state: 'ended', endedAtMs: nowMs, openAcceptor: null },
           persons: JSON.stringify({ ...personsOf(agreement), ended: `${person} for ${by}` }),
         };
-        facts.write([put('agreement', ended), raiseDirectives(facts)]);
+        facts.write([put('agreement', ended), raiseDirectives(facts, nowMs)]);
         return ok(viewOf(ended, nowMs));
       }),
     list: async (options) => {

@@ -168,7 +168,7 @@ async function lose(
       ...(number === null || number === member.phone
         ? []
         : lost.map((one) => put('member', { ...one, phone: number }))),
-      ...(open.keys.length + open.cards.length > 0 ? [raiseDirectives(facts)] : []),
+      ...(open.keys.length + open.cards.length > 0 ? [raiseDirectives(facts, blockedAtMs)] : []),
     ]);
     const ownMerchant = setting(facts, 'ownMerchant');
     return ok({
@@ -302,6 +302,7 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
       });
     },
     setKeyState: async (keyId, state) => {
+      const nowMs = clock.wallMs();
       const plan = (need: Collector): void => {
         need.get('memberKey', keyId);
         need.get('setting', 'directivesVersion');
@@ -314,9 +315,9 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
             // Whoever lets a phone in again has settled what it was blocked for.
             put('memberKey', {
               ...{ ...key, state, misusedAtMs: null },
-              blockedAtMs: state === 'blocked' ? clock.wallMs() : null,
+              blockedAtMs: state === 'blocked' ? nowMs : null,
             }),
-            raiseDirectives(facts),
+            raiseDirectives(facts, nowMs),
           ]);
         return ok(undefined);
       });

@@ -12,10 +12,19 @@ import {
   rulesSchema,
 } from '../../protocol/sync.js';
 import { versionId } from '../ledger/catalogue.js';
+import { nextVersion } from '../ledger/draft.js';
 import { type Collector, put, remove, type WorkingSet, type Write } from '../ledger/facts.js';
 import type { HostStore } from '../storage/port.js';
 import { refusal } from './paging.js';
-import { planContext, policySchema, putSetting, raiseDirectives, setting, tiersSchema } from './settings.js';
+import {
+  planContext,
+  policySchema,
+  putSetting,
+  raiseDirectives,
+  setting,
+  tiersSchema,
+  versionsBridgedMax,
+} from './settings.js';
 import type { CatalogueAdmin, RulesAdmin } from './types.js';
 
 export const productsMax = 200_000;
@@ -44,6 +53,7 @@ export function createCatalogue(store: HostStore, clock: Clock): CatalogueAdmin 
   const plan = (need: Collector): void => {
     planContext(need);
     need.all('product');
+    need.get('setting', 'catalogueVersions');
     const row = need.get('setting', 'catalogueVersion');
     if (row) need.get('catalogueVersion', String(setting(need, 'catalogueVersion')));
   };
@@ -56,7 +66,9 @@ export function createCatalogue(store: HostStore, clock: Clock): CatalogueAdmin 
         return refusal('input.malformed', 'a product code stands twice');
       return store.transact(plan, (facts) => {
         const current = setting(facts, 'catalogueVersion');
-        const version = current + 1;
+        const nowMs = clock.wallMs();
+        // In seconds: a product's changes sort by it in 10 digits.
+        const version = nextVersion(current, nowMs / 1000);
         const changes = changesTo(facts, products, version);
         if (changes.length === 0) return ok({ version: current, changed: 0 });
         const codes = new Set(
@@ -64,7 +76,6 @@ export function createCatalogue(store: HostStore, clock: Clock): CatalogueAdmin 
             write.table === 'product' ? ['removed' in write ? write.removed : write.row.id] : [],
           ),
         );
-        const nowMs = clock.wallMs();
         const before = current === 0 ? undefined : facts.get('catalogueVersion', String(current));
         facts.write([
           ...changes,
@@ -78,7 +89,11 @@ export function createCatalogue(store: HostStore, clock: Clock): CatalogueAdmin 
             codes: codes.size > codesKeptMax ? null : JSON.stringify([...codes]),
           }),
           putSetting('catalogueVersion', version),
-          raiseDirectives(facts),
+          putSetting(
+            'catalogueVersions',
+            [...setting(facts, 'catalogueVersions'), version].slice(-versionsBridgedMax - 1),
+          ),
+          raiseDirectives(facts, nowMs),
         ]);
         return ok({ version, changed: changes.length / 2 });
       });
@@ -132,7 +147,7 @@ export function createRules(store: HostStore, clock: Clock): RulesAdmin {
             validToMs: null,
           }),
           putSetting('rules', rules.data),
-          raiseDirectives(facts),
+          raiseDirectives(facts, nowMs),
         ]);
         return ok(rules.data);
       }),
@@ -141,26 +156,28 @@ export function createRules(store: HostStore, clock: Clock): RulesAdmin {
       store.transact(plan, (facts) => {
         const before = setting(facts, 'merchant');
         if (before.merchant === merchant && before.location === location) return;
-        facts.write([putSetting('merchant', { merchant, location }), raiseDirectives(facts)]);
+        facts.write([putSetting('merchant', { merchant, location }), raiseDirectives(facts, clock.wallMs())]);
       }),
     setTiers: async (tiers) => {
       const parsed = tiersSchema.safeParse(tiers);
       if (!parsed.success) return refusal('input.malformed', parsed.error.issues[0]?.message ?? 'tiers');
-      await store.transact(plan, (facts) => facts.write([putSetting('tiers', parsed.data), raiseDirectives(facts)]));
+      await store.transact(plan, (facts) =>
+        facts.write([putSetting('tiers', parsed.data), raiseDirectives(facts, clock.wallMs())]),
+      );
       return ok(undefined);
     },
     setPolicy: async (change) =>
       store.transact(plan, (facts) => {
         const parsed = policySchema.safeParse({ ...setting(facts, 'policy'), ...change });
         if (!parsed.success) return refusal('input.outOfRange', parsed.error.issues[0]?.path.join('.') ?? 'policy');
-        facts.write([putSetting('policy', parsed.data), raiseDirectives(facts)]);
+        facts.write([putSetting('policy', parsed.data), raiseDirectives(facts, clock.wallMs())]);
         return ok(parsed.data);
       }),
     setOfflineLimits: async (change) =>
       store.transact(planOffline, (facts) => {
         const parsed = offlineLimitsSchema.safeParse({ ...setting(facts, 'offlineLimits'), ...change });
         if (!parsed.success) return refusal('input.outOfRange', parsed.error.issues[0]?.path.join('.') ?? 'limits');
-        facts.write([putSetting('offlineLimits', parsed.data), raiseDirectives(facts)]);
+        facts.write([putSetting('offlineLimits', parsed.data), raiseDirectives(facts, clock.wallMs())]);
         return ok(parsed.data);
       }),
     setBoxConfiguration: async (change) =>
@@ -169,7 +186,7 @@ export function createRules(store: HostStore, clock: Clock): RulesAdmin {
         const parsed = boxConfigurationSchema.safeParse(Object.fromEntries(wish.filter(([, value]) => value !== null)));
         if (!parsed.success)
           return refusal('input.outOfRange', parsed.error.issues[0]?.path.join('.') ?? 'configuration');
-        facts.write([putSetting('boxConfiguration', parsed.data), raiseDirectives(facts)]);
+        facts.write([putSetting('boxConfiguration', parsed.data), raiseDirectives(facts, clock.wallMs())]);
         return ok(parsed.data);
       }),
     boxConfiguration: () => store.read(planOffline, (facts) => setting(facts, 'boxConfiguration')),

@@ -6,6 +6,7 @@ import type { Bytes } from '../../../terminal/kernel/bytes.js';
 import type { Clock, KeyPair } from '../../../terminal/kernel/ports.js';
 import { ok } from '../../../terminal/kernel/result.js';
 import type { KeyVault } from '../ledger/context.js';
+import { nextVersion } from '../ledger/draft.js';
 import { type Collector, type Facts, put } from '../ledger/facts.js';
 import type { HostStore } from '../storage/port.js';
 import { isPlainText } from './inputs.js';
@@ -88,8 +89,8 @@ export function createMerchants(store: HostStore, vault: KeyVault, clock: Clock)
           // What it sold for one merchant could be undone for no other, and its slices are of that merchant's members.
           if (terminal.recordsHeld > 0 || facts.find('allowance', 'openTerminal', terminalId).length > 0)
             return refusal('record.conflict', 'this terminal has sold already: enrol it anew for another merchant');
-          const { directivesVersion } = terminal;
-          facts.write([put('terminal', { ...terminal, merchantId, directivesVersion: directivesVersion + 1 })]);
+          const directivesVersion = nextVersion(terminal.directivesVersion, clock.wallMs());
+          facts.write([put('terminal', { ...terminal, merchantId, directivesVersion })]);
           return ok(undefined);
         },
       ),

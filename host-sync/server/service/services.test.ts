@@ -4,11 +4,11 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { checkDigit } from '../../../drivers/protocols/gs1/check-digits.js';
 import { toHex } from '../../../terminal/kernel/bytes.js';
-import { nativeCrypto } from '../../../terminal/kernel/native.js';
+import { nativeCrypto, nativeKeyAgreement } from '../../../terminal/kernel/native.js';
 import { codeIsSound } from '../ledger/codes.js';
 import { monthOf } from '../ledger/consumption.js';
 import { earn } from '../sim/sales.js';
-import { inWorld, must, openWorld, said } from '../sim/world.js';
+import { inWorld, must, openWorld, said, startMs } from '../sim/world.js';
 
 t.test('codes carry the GS1 check digit', async (t) => {
   t.equal(checkDigit('400638133393'), 1, 'EAN-13 of GS1’s own example');
@@ -111,33 +111,110 @@ inWorld(
   'directives: a change raises the version, an unchanged catalogue does not travel',
   async (t, { world, box }) => {
     const product = { code: 'A', name: 'a', priceMinor: 1, category: 'c' };
+    const first = startMs / 1000;
     const before = must(await world.host.directives(box.terminalId, null));
     t.same(before.catalogue, { since: 0, products: [], gone: [] });
     t.match(await world.host.catalogue.replace([product, { ...product, code: 'B' }]), {
-      value: { version: 1, changed: 2 },
+      value: { version: first, changed: 2 },
     });
     t.match(await world.host.catalogue.replace([product, { ...product, code: 'B' }]), {
-      value: { version: 1, changed: 0 },
+      value: { version: first, changed: 0 },
     });
     t.match(await world.host.catalogue.replace([product, product]), { ok: false });
-    t.match(await world.host.catalogue.replace([{ ...product, priceMinor: 2 }]), { value: { version: 2, changed: 2 } });
-    const after = must(await world.host.directives(box.terminalId, 1));
-    t.same(after.catalogue, { since: 1, products: [{ ...product, priceMinor: 2 }], gone: ['B'] }, 'only what changed');
+    t.match(await world.host.catalogue.replace([{ ...product, priceMinor: 2 }]), {
+      value: { version: first + 1, changed: 2 },
+    });
+    const after = must(await world.host.directives(box.terminalId, first));
+    t.same(
+      after.catalogue,
+      { since: first, products: [{ ...product, priceMinor: 2 }], gone: ['B'] },
+      'only what changed',
+    );
     t.same(must(await world.host.directives(box.terminalId, 0)).catalogue, {
       since: 0,
       products: [{ ...product, priceMinor: 2 }],
       gone: [],
     });
     t.ok(after.version > before.version);
-    t.equal(must(await world.host.directives(box.terminalId, 2)).catalogue, null);
+    t.equal(must(await world.host.directives(box.terminalId, first + 1)).catalogue, null);
     await world.host.rules.setMerchant('面包店', 'Shanghai');
-    t.match(must(await world.host.directives(box.terminalId, 2)), {
+    t.match(must(await world.host.directives(box.terminalId, first + 1)), {
       ...{ merchant: '面包店', version: after.version + 1, merchants: ['SHOULI'] },
     });
     t.match(await world.host.rules.setTiers([{ name: 'x', earnedPointsMin: 5, multiplierBasisPoints: 10_000 }]), {
       ok: false,
     });
     t.match(await world.host.rules.setPolicy({ reservationMs: 1 }), { error: { code: 'input.outOfRange' } });
+  },
+);
+
+t.test('a host that went back to a backup gives no number again that a box may know from what was lost', async (t) => {
+  const folder = t.testdir();
+  const world = await openWorld({ path: `${folder}/host.sqlite` });
+  t.teardown(() => world.close());
+  const cake = (priceMinor: number) => [{ code: 'A', name: 'cake', priceMinor, category: 'c' }];
+  const keys = { before: await world.phone('13800000000'), after: await world.phone('13800000001') };
+  const box = await world.box();
+  for (const id of ['CAFE', 'BAR'])
+    must(await world.host.merchants.add({ id, name: id, location: 'l' }, await nativeKeyAgreement.generateKeyPair()));
+  must(await world.host.catalogue.replace(cake(100)));
+  const saved = must(await world.host.directives(box.terminalId, null));
+  await world.host.backup(`${folder}/backup.sqlite`);
+
+  world.clock.nowMs += 60_000;
+  must(await world.host.catalogue.replace(cake(200)));
+  must(await world.host.members.setKeyState(toHex(keys.before.keyId), 'blocked'));
+  must(await world.host.merchants.assign(box.terminalId, 'CAFE'));
+  const known = must(await world.host.directives(box.terminalId, saved.catalogueVersion));
+  t.match(known.catalogue, { since: saved.catalogueVersion, products: cake(200) });
+
+  const restored = await openWorld({ path: `${folder}/backup.sqlite`, seed: 99 });
+  t.teardown(() => restored.close());
+  const { host } = restored;
+  const versions = [known.version, must(await host.directivesVersion(box.terminalId))];
+  t.same(
+    must(await host.directives(box.terminalId, known.catalogueVersion)).catalogue?.products,
+    cake(100),
+    'as it was',
+  );
+  restored.clock.nowMs = world.clock.nowMs + 60_000;
+  must(await host.catalogue.replace(cake(300)));
+  versions.push(must(await host.directivesVersion(box.terminalId)));
+  must(await host.members.setKeyState(toHex(keys.after.keyId), 'blocked'));
+  versions.push(must(await host.directivesVersion(box.terminalId)));
+  must(await host.merchants.assign(box.terminalId, 'BAR'));
+  const now = must(await host.directives(box.terminalId, known.catalogueVersion));
+  t.equal(
+    new Set([...versions, now.version]).size,
+    5,
+    'as many changes as were lost, and none has the number of those',
+  );
+  t.match(now, { merchant: 'BAR', blocked: [toHex(keys.after.keyId)] });
+  t.same(now.catalogue, { since: 0, products: cake(300), gone: [] }, 'the whole: what it holds is of no version here');
+  t.match(
+    must(await host.directives(box.terminalId, saved.catalogueVersion)).catalogue,
+    { since: saved.catalogueVersion, products: cake(300) },
+    'what changed, to a box that holds what the backup held',
+  );
+});
+
+inWorld(
+  t,
+  'a box that is a hundred versions of the catalogue behind is told what changed, one more the whole',
+  async (t, { world, box }) => {
+    const products = (priceMinor: number) =>
+      ['A', 'B'].map((code) => ({ code, name: code, priceMinor: code === 'A' ? priceMinor : 1, category: 'c' }));
+    const versions: number[] = [];
+    for (let price = 1; price <= 102; price++) {
+      world.clock.nowMs += 86_400_000;
+      versions.push(must(await world.host.catalogue.replace(products(price))).version);
+    }
+    const since = async (version = 0) => must(await world.host.directives(box.terminalId, version)).catalogue;
+    t.match(await since(versions[0]), { since: 0, products: [{ code: 'A' }, { code: 'B' }] });
+    t.match(await since(versions[1]), { since: versions[1], products: [{ code: 'A', priceMinor: 102 }], gone: [] });
+    t.equal((await since(versions[1]))?.products.length, 1);
+    t.match(await since((versions[1] ?? 0) + 1), { since: 0 }, 'between two versions there is none');
+    t.equal(await since(versions.at(-1)), null);
   },
 );
 

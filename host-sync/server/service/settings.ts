@@ -23,11 +23,14 @@ import {
   type Realm,
   tierDefault,
 } from '../ledger/context.js';
+import { nextVersion } from '../ledger/draft.js';
 import { type Collector, type Facts, put, type Write } from '../ledger/facts.js';
 import { planRules } from '../ledger/rules.js';
 
 const dayMs = 86_400_000;
 export const tiersMax = 20;
+/** Versions of the catalogue that one answer bridges; a box further behind gets the whole. */
+export const versionsBridgedMax = 100;
 export const policySchema = z.strictObject({
   reservationMs: z.int().min(10_000).max(dayMs),
   versionGraceMs: z
@@ -100,6 +103,8 @@ const schemas = {
   boxConfiguration: boxConfigurationSchema,
   allowancePolicy: allowancePolicySchema,
   catalogueVersion: count,
+  /** The newest versions of the catalogue, in their order: there are gaps between them. */
+  catalogueVersions: z.array(count).max(versionsBridgedMax + 1),
   directivesVersion: count,
   /** The public half of the key that signs phones' credentials, compressed, in hex; null until it is drawn. */
   credentialKey: z
@@ -121,6 +126,7 @@ const defaults: { readonly [Name in Exclude<SettingName, 'realm'>]: SettingValue
   boxConfiguration: {},
   allowancePolicy: allowancePolicyDefault,
   catalogueVersion: 0,
+  catalogueVersions: [],
   directivesVersion: 0,
   credentialKey: null,
 };
@@ -135,8 +141,8 @@ export const putSetting = <Name extends SettingName>(name: Name, value: SettingV
   put('setting', { id: name, value: JSON.stringify(value) });
 
 /** Raises the version that tells boxes to fetch their directives again. */
-export const raiseDirectives = (facts: Facts): Write =>
-  putSetting('directivesVersion', setting(facts, 'directivesVersion') + 1);
+export const raiseDirectives = (facts: Facts, nowMs: number): Write =>
+  putSetting('directivesVersion', nextVersion(setting(facts, 'directivesVersion'), nowMs));
 
 /** States what `contextOf` reads. */
 export function planContext(need: Collector): void {
