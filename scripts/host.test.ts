@@ -71,7 +71,14 @@ t.test('the operator’s day', async (t) => {
   t.match(ready, { ready: true, adminSocket: path.join(data, 'host', 'admin.sock') });
   t.ok(ready.port > 0);
   t.equal(statSync(ready.adminSocket).mode & 0o777, 0o600);
-  t.match(json(data, 'status'), { realm: 'real', port: ready.port, terminals: 0, members: 0, deadLettersOpen: 0 });
+  t.match(json(data, 'status'), {
+    realm: 'real',
+    port: ready.port,
+    terminals: 0,
+    members: 0,
+    deadLettersOpen: 0,
+    blocked: 0,
+  });
   t.match(json(data, 'enrol-code'), { code: /^.{4}(-.{4}){3}$/, authorityFingerprint: /^[0-9a-f]{64}$/ });
   t.match(json(data, 'rules', 'show'), { rules: { version: 1, currency: 'GBP', earnPoints: 1, earnPerMinor: 100 } });
   t.match(json(data, 'rules', 'set', '--earn', '2', '--partial', 'yes'), {

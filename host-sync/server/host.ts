@@ -95,6 +95,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       deadLettersOpen: await store.count('deadLetter', { lookup: 'standing', value: 'open' }),
       terminals: await store.count('terminal', null),
       members: await store.count('member', null),
+      blocked: await store.count('block', null),
     }),
   };
 }

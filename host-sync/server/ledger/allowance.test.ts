@@ -18,8 +18,11 @@ import {
   type Phone,
   said,
   signerOf,
+  startMs,
   type World,
 } from '../sim/world.js';
+import { blockRow } from './block.js';
+import { put } from './facts.js';
 
 const signer = signerOf('rsa');
 const policy = { pointsMax: 1_000, couponMinorMax: 10_000, sharePercent: 100 };
@@ -266,3 +269,57 @@ inWorld(t, 'blocked keys and coupons reach every box', async (t, { world, box })
   t.ok(after.version > before);
   t.same(after.blocked, [toHex(phone.keyId)]);
 });
+
+inWorld(
+  t,
+  'more blocked keys than a box takes: the newest are told, and the merchant sees how many',
+  async (t, { world, box }) => {
+    const { host, clock, store } = world;
+    const told = async () => must(await host.directives(box.terminalId, null)).blocked;
+    const keys = await Promise.all(['13800000000', '13800000001'].map(async (number) => await world.phone(number)));
+    const [first = '', second = ''] = keys.map(({ keyId }) => toHex(keyId));
+    const card = must(
+      await host.coupons.issue({
+        holder: 'card',
+        memberCode: null,
+        currency: 'CNY',
+        amountMinor: 5,
+        expiresAtMs: null,
+      }),
+    ).code;
+    must(await host.members.setKeyState(first, 'blocked'));
+    clock.nowMs += 1;
+    must(await host.coupons.setState(card, 'blocked'));
+    t.same(await told(), [card, first], 'the newest first');
+    // Ids of other keys sort before and behind these: their order says nothing.
+    for (let page = 0; page < 10; page++)
+      await store.transact(
+        () => undefined,
+        (facts) =>
+          facts.write(
+            Array.from({ length: 1_000 }, (_, at) => {
+              const n = page * 1_000 + at;
+              return put(
+                'block',
+                blockRow(`${n % 2 === 0 ? '00' : 'ff'}${String(n).padStart(14, '0')}`, startMs + 1_000 + n),
+              );
+            }),
+          ),
+      );
+    clock.nowMs += 100_000;
+    must(await host.members.setKeyState(second, 'blocked'));
+    t.match(await host.gauges(), { blocked: 10_000 });
+    const full = await told();
+    t.equal(full.length, 10_000);
+    t.equal(full[0], second);
+    t.notOk(full.includes(first), 'the oldest have left');
+    must(await host.members.setKeyState(first, 'active'));
+    clock.nowMs += 1;
+    must(await host.members.setKeyState(first, 'blocked'));
+    t.same((await told()).slice(0, 2), [first, second], 'blocked once more, it is the newest');
+    must(await host.members.setKeyState(second, 'active'));
+    must(await host.coupons.setState(card, 'active'));
+    t.same((await told())[0], first);
+    t.notOk((await told()).includes(second));
+  },
+);

@@ -18,6 +18,7 @@ import {
   type TapCredential,
   transactionIdBytes,
 } from '../../protocol/record.js';
+import { blockRow } from './block.js';
 import type { ApplyContext, Openers, OpenPass, PassOpening } from './context.js';
 import { type Draft, nextVersion } from './draft.js';
 import type { Collector, Facts } from './facts.js';
@@ -261,6 +262,7 @@ export function holdAgainst(
   );
   const key = draft.get('memberKey', keyId);
   if (!key || (key.state === 'blocked' && key.misusedAtMs !== null)) return;
+  if (key.state === 'active') draft.put('block', blockRow(keyId, draft.atMs));
   draft.put('memberKey', {
     ...{ ...key, state: 'blocked', misusedAtMs: draft.atMs },
     blockedAtMs: key.blockedAtMs ?? draft.atMs,

@@ -294,7 +294,7 @@ export const tables = {
       /** When its phone was found to have signed for a proof that is none, and was blocked for it; null: never, or let in again since. */
       misusedAtMs: integerOrNull,
     },
-    lookups: ['memberId', 'state'],
+    lookups: ['memberId'],
   },
   coupon: {
     columns: {
@@ -321,8 +321,10 @@ export const tables = {
       pendingSale: textOrNull,
       issuedAtMs: integer,
     },
-    lookups: ['openMember', 'cardKeyId', 'memberId', 'state'],
+    lookups: ['openMember', 'cardKeyId', 'memberId'],
   },
+  /** A key or coupon that is blocked; id begins with when it was, so that the newest are found first. */
+  block: { columns: { id: text, subject: text }, lookups: ['subject'] },
   /** Which transaction a record of a card names as its writer, once seen; id is coupon/counter. */
   cardWriter: { columns: { id: text, transactionId: text }, lookups: [] },
   /** An authorised write with a correction of which nobody can tell yet whether it was made; id is coupon/counter. */

@@ -19,6 +19,7 @@ import {
   couponFunded,
   couponReserved,
 } from '../ledger/accounts.js';
+import { blockRow, planUnblock, unblock } from '../ledger/block.js';
 import { counterKey, planDoubt } from '../ledger/card-doubt.js';
 import { isCardDebit } from '../ledger/card-kinds.js';
 import { codeRandomBytes, couponNumber, drawCouponCode } from '../ledger/codes.js';
@@ -118,6 +119,7 @@ export function createCoupons(parts: CouponParts): CouponAdmin {
       store.transact(
         (need) => {
           need.get('coupon', code);
+          planUnblock(need, code);
           need.get('entry', takeOverEntry(code));
           need.get('setting', 'directivesVersion');
         },
@@ -126,8 +128,13 @@ export function createCoupons(parts: CouponParts): CouponAdmin {
           if (!coupon) return refusal('coupon.unknown');
           if (state === 'active' && facts.get('entry', takeOverEntry(code)))
             return refusal('access.denied', 'what this card held was taken over');
+          const nowMs = parts.clock.wallMs();
           if (coupon.state !== state)
-            facts.write([put('coupon', { ...coupon, state }), raiseDirectives(facts, parts.clock.wallMs())]);
+            facts.write([
+              put('coupon', { ...coupon, state }),
+              ...(state === 'blocked' ? [put('block', blockRow(code, nowMs))] : unblock(facts, code)),
+              raiseDirectives(facts, nowMs),
+            ]);
           return ok(undefined);
         },
       ),

@@ -97,23 +97,19 @@ function acceptedAt(facts: Facts, terminalId: string): string[] {
   return [...new Set([own, ...issuers])].slice(0, merchantsMax);
 }
 
-/** Blocked keys and coupons. One that is blocked while this is read raises the version again, so nothing is missed. */
+/**
+ * Blocked keys and coupons, those blocked last first: they are told where it is more than a box takes. One that is blocked while
+ * this is read raises the version again, so nothing is missed.
+ */
 async function blockedNow(store: HostStore): Promise<readonly string[] & string[]> {
-  const codes: string[] = [];
-  for (const table of ['memberKey', 'coupon'] as const) {
-    let after: string | null = null;
-    do {
-      const rows: readonly { readonly id: string }[] = await store.page({
-        table,
-        where: { lookup: 'state', value: 'blocked' },
-        after,
-        limit: pageRowsMax,
-      });
-      codes.push(...rows.map(({ id }) => id));
-      after = rows.length === pageRowsMax ? (rows.at(-1)?.id ?? null) : null;
-    } while (after !== null && codes.length < blockedMax);
+  const blocks: Row<'block'>[] = [];
+  for (let hasMore = true; hasMore && blocks.length < blockedMax; ) {
+    const after = blocks.at(-1)?.id ?? null;
+    const rows = await store.page({ table: 'block', where: null, after, limit: pageRowsMax, order: 'newest' });
+    blocks.push(...rows);
+    hasMore = rows.length === pageRowsMax;
   }
-  return codes.slice(0, blockedMax);
+  return blocks.slice(0, blockedMax).map(({ subject }) => subject);
 }
 
 /** The versions after `since`, oldest first; null where it is none of the newest: too old, or of a host that was lost. */

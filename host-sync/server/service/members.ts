@@ -8,6 +8,7 @@ import { equalBytes, toHex } from '../../../terminal/kernel/bytes.js';
 import type { Clock, Random } from '../../../terminal/kernel/ports.js';
 import { ok } from '../../../terminal/kernel/result.js';
 import { memberOwed, memberPoints, memberReserved, sideSign } from '../ledger/accounts.js';
+import { blockRow, planUnblock, unblock } from '../ledger/block.js';
 import { codeRandomBytes, drawMemberCode } from '../ledger/codes.js';
 import type { KeyVault } from '../ledger/context.js';
 import { type Collector, type Facts, put } from '../ledger/facts.js';
@@ -165,6 +166,7 @@ async function lose(
     facts.write([
       ...open.keys.map((key) => put('memberKey', { ...key, state: 'blocked', blockedAtMs })),
       ...open.cards.map((coupon) => put('coupon', { ...coupon, state: 'blocked' })),
+      ...[...open.keys, ...open.cards].map(({ id }) => put('block', blockRow(id, blockedAtMs))),
       ...(number === null || number === member.phone
         ? []
         : lost.map((one) => put('member', { ...one, phone: number }))),
@@ -305,6 +307,7 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
       const nowMs = clock.wallMs();
       const plan = (need: Collector): void => {
         need.get('memberKey', keyId);
+        planUnblock(need, keyId);
         need.get('setting', 'directivesVersion');
       };
       return store.transact(plan, (facts) => {
@@ -317,6 +320,7 @@ export function createMembers({ store, vault, random, clock }: MemberParts): Mem
               ...{ ...key, state, misusedAtMs: null },
               blockedAtMs: state === 'blocked' ? nowMs : null,
             }),
+            ...(state === 'blocked' ? [put('block', blockRow(keyId, nowMs))] : unblock(facts, keyId)),
             raiseDirectives(facts, nowMs),
           ]);
         return ok(undefined);

@@ -574,5 +574,11 @@ export interface Host extends TerminalFacing {
   /** The engine's check and the ledger's; empty: sound. */
   checkStore(): Promise<readonly string[]>;
   backup(path: string): Promise<void>;
-  gauges(): Promise<{ readonly deadLettersOpen: number; readonly terminals: number; readonly members: number }>;
+  /** Each counted up to 10,000. With so many `blocked` keys and coupons, boxes are told of the newest alone. */
+  gauges(): Promise<{
+    readonly deadLettersOpen: number;
+    readonly terminals: number;
+    readonly members: number;
+    readonly blocked: number;
+  }>;
 }

@@ -586,6 +586,20 @@ UPDATE sale SET topUpOf = couponId WHERE kind = 'cardTopUp';
 CREATE INDEX saleByTopUp ON sale (topUpOf, id) WHERE topUpOf IS NOT NULL;
 `;
 
+// Of coupons nobody noted when they were blocked: not before they were issued.
+const eighteenth = `
+CREATE TABLE block (
+  id TEXT NOT NULL PRIMARY KEY,
+  subject TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX blockBySubject ON block (subject);
+INSERT INTO block SELECT printf('%015d', ifnull(blockedAtMs, registeredAtMs)) || '/' || id, id
+  FROM memberKey WHERE state = 'blocked';
+INSERT INTO block SELECT printf('%015d', issuedAtMs) || '/' || id, id FROM coupon WHERE state = 'blocked';
+DROP INDEX memberKeyBlocked;
+DROP INDEX couponBlocked;
+`;
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
 export const migrations: readonly string[] = [
   first,
@@ -605,4 +619,5 @@ export const migrations: readonly string[] = [
   fifteenth,
   sixteenth,
   seventeenth,
+  eighteenth,
 ];

@@ -63,6 +63,10 @@ void t.test('a database of schema nine keeps its rows, and takes what later sche
       VALUES ('T-1', 'till', 'active', '', 1, 0, 0, 0);
     INSERT INTO member VALUES ('SLM1', '13800000000', 'Li', 40, 1);
     INSERT INTO memberKey (id, memberId, state, wrapped, registeredAtMs) VALUES ('k', 'SLM1', 'active', x'01', 1);
+    INSERT INTO memberKey (id, memberId, state, blockedAtMs, wrapped, registeredAtMs)
+      VALUES ('lost', 'SLM1', 'blocked', 1772337600000, x'01', 1);
+    INSERT INTO coupon (id, holder, cardKeyId, currency, initialMinor, state, cardCounter, issuedAtMs)
+      VALUES ('SLC2', 'card', 'c', 'CNY', 100, 'blocked', 0, 7);
     INSERT INTO coupon (id, holder, memberId, currency, initialMinor, state, cardCounter, issuedAtMs)
       VALUES ('SLC1', 'host', 'SLM1', 'CNY', 100, 'active', 0, 1);
     INSERT INTO sale VALUES ('s1', 'pointsEarn', 'T-1', 'SLM1', NULL, 'CNY', 4000, 40, 1, 10000, 0, 0, NULL, 0, 'accepted', 7, 1, NULL, 2, NULL, 0, 11);
@@ -80,7 +84,11 @@ void t.test('a database of schema nine keeps its rows, and takes what later sche
   );
   t.match(db.prepare('SELECT * FROM member').all(), [{ id: 'SLM1', phone: '13800000000', merchantId: '' }]);
   t.match(db.prepare('SELECT * FROM terminal').all(), [{ id: 'T-1', merchantId: '' }]);
-  t.match(db.prepare('SELECT * FROM coupon').all(), [{ id: 'SLC1', memberId: 'SLM1' }]);
+  t.match(db.prepare("SELECT * FROM coupon WHERE state = 'active'").all(), [{ id: 'SLC1', memberId: 'SLM1' }]);
+  t.same(db.prepare('SELECT * FROM block ORDER BY id').all(), [
+    { id: '000000000000007/SLC2', subject: 'SLC2' },
+    { id: '001772337600000/lost', subject: 'lost' },
+  ]);
   t.same([db.pragma('foreign_key_check'), db.pragma('integrity_check', { simple: true })], [[], 'ok']);
   const due = db.prepare('EXPLAIN QUERY PLAN SELECT * FROM sale WHERE expiresAtMs <= 5').all();
   t.match(due, [{ detail: /saleByExpiry/ }]);
