@@ -380,7 +380,10 @@ type WithoutPosition<Body> = Body extends RecordBody ? Omit<Body, 'version' | ke
 /** A record before the store has given it its place. */
 export type RecordDraft = WithoutPosition<RecordBody>;
 
-/** In which order the queue empties: lower first. */
+/**
+ * In which order the queue empties: lower first, and by sequence within each. No void or refund goes before what it undoes,
+ * which is of a lower class or has a lower sequence: the host would put it off, and enough of them would fill the line.
+ */
 export const sendClass: Readonly<Record<RecordKind, 0 | 1 | 2>> = {
   reversal: 0,
   pointsEarn: 1,
@@ -393,10 +396,10 @@ export const sendClass: Readonly<Record<RecordKind, 0 | 1 | 2>> = {
   cardTopUp: 1,
   cardTopUpVoid: 1,
   completion: 1,
-  void: 1,
-  refund: 1,
   allowanceRelease: 1,
   plainSale: 2,
+  void: 2,
+  refund: 2,
   consumption: 2,
 };
 

@@ -150,6 +150,15 @@ export function earn(serial: number, reference: string | null = `till-1-${serial
   };
 }
 
+/** A sale without a member: it moves nothing. */
+export function plainSale(serial: number): Step {
+  const sale = request(serial, { name: 'plainSale' }, null);
+  return {
+    sale: { commit: 'ended', request: sale, credential: null, cardKeyId: null, outcome: accepted(0, 'box') },
+    records: [{ ...base(sale, sale.ids.transaction), kind: 'plainSale', reference: null, bill: sale.bill }],
+  };
+}
+
 /** The intent of a spend of 500 points: worth 5.00 and 500 points. */
 export function spendIntent(serial: number): Step {
   const reference = `till-1-${serial}`;

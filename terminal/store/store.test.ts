@@ -22,6 +22,7 @@ import {
   earn,
   fixtureStart,
   fixtureTerminal,
+  plainSale,
   refusedAnswer,
   request,
   type Step,
@@ -103,9 +104,17 @@ t.test('sending order is reversals, value, records; by sequence within each, whe
   // 60 earns are 120 records: more than one filing takes, so that both places are read.
   for (let serial = 1; serial <= 60; serial++) put(store, earn(serial));
   put(store, spendIntent(61), spendOutcome(61, 'refused'));
+  const bare = plainSale(62);
+  put(store, bare, undo(63, bare, null, 'accepted'), undo(64, earn(1), 100, 'accepted'), earn(65));
   const all = store.nextUnsent(500, nobody);
-  const classOf = (kind: string) => (kind === 'reversal' ? 0 : kind === 'consumption' ? 2 : 1);
-  t.equal(all.length, 122);
+  const last = ['plainSale', 'void', 'refund', 'consumption'];
+  const classOf = (kind: string) => (kind === 'reversal' ? 0 : last.includes(kind) ? 2 : 1);
+  t.equal(all.length, 127);
+  t.same(
+    all.slice(-4).map(({ kind }) => kind),
+    last,
+    'an undo goes behind what it undoes',
+  );
   t.same(
     all.map(({ sequence }) => sequence),
     [...all]
@@ -116,7 +125,7 @@ t.test('sending order is reversals, value, records; by sequence within each, whe
   const holdings: Readonly<Record<string, (index: number) => boolean>> = {
     ...{ 'the first two': (index) => index < 2, 'the first of each class and more': (index) => index < 70 },
     ...{ 'every third': (index) => index % 3 === 0, 'one in the middle': (index) => index === 30 },
-    ...{ 'all but the last': (index) => index < 121, all: () => true },
+    ...{ 'all but the last': (index) => index < 126, all: () => true },
   };
   for (const [which, isHeld] of Object.entries(holdings)) {
     const held = new Set(all.filter((_, index) => isHeld(index)).map(({ transactionId }) => transactionId));
