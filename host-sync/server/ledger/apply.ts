@@ -23,6 +23,7 @@ import { applyPlainSale } from './sale.js';
 import { applyCompletion, applyRefund, applyReversal, applyVoid, planAbout } from './settle.js';
 import { counterSeen } from './tag.js';
 import { applyTopUp, applyTopUpVoid, planTopUp } from './top-up.js';
+import { beginWait, endWait, mayWait, planWait } from './waiting.js';
 
 export type PlanContext = Pick<ApplyContext, 'nowMs' | 'policy' | 'openPass' | 'openTag' | 'ownMerchant'>;
 interface Handler<Kind extends RecordKind> {
@@ -98,6 +99,7 @@ const reversible: readonly RecordKind[] = [
 /** States what applying this record reads, besides its identity and place. */
 export function planRecord(need: Collector, record: RecordBody, context: PlanContext): void {
   need.get('tombstone', record.transactionId);
+  if (waitsForOriginal(record)) planWait(need, record.transactionId);
   handlerOf(record).plan(need, record, context);
 }
 
@@ -113,14 +115,22 @@ export interface Applied {
 /** How long after an epoch was closed records of it may still come: from a box that was off, or whose clock is ahead. */
 export const epochTailMs = 86_400_000;
 
+/** Does it wait for what it completes or undoes? A reversal does not: it leaves a tombstone. */
+const waitsForOriginal = (record: RecordBody): record is Extract<RecordBody, { readonly original: TransactionId }> =>
+  'original' in record && record.kind !== 'reversal';
+
 /** Does it speak of a transaction that may still be on its way from this terminal? */
 function awaitsOriginal(facts: Facts, record: RecordBody, nowMs: number): boolean {
-  if (!('original' in record) || record.kind === 'reversal') return false;
+  if (!waitsForOriginal(record)) return false;
   // A disk that was set back takes records with it: what is missing of a closed epoch does not come for ever.
   const terminal = facts.get('terminal', record.terminalId);
   if (terminal && record.epoch < terminal.epoch && nowMs > terminal.epochRaisedAtMs + epochTailMs) return false;
   return (
-    !facts.get('record', record.original) && !facts.get('tombstone', record.original) && hasGapBelow(facts, record)
+    !facts.get('record', record.original) &&
+    !facts.get('tombstone', record.original) &&
+    hasGapBelow(facts, record) &&
+    // Nor does what the box could not get through to this host, and has buried in its dead letters.
+    mayWait(facts, record.transactionId, nowMs)
   );
 }
 
@@ -129,15 +139,21 @@ function awaitsOriginal(facts: Facts, record: RecordBody, nowMs: number): boolea
  * A refusal moves no value, but may keep what a card's record told, and alarms.
  */
 export function apply(facts: Facts, record: RecordBody, context: ApplyContext): Applied {
-  const draft = new Draft(facts, record.transactionId, context.nowMs);
+  const { nowMs } = context;
+  const { transactionId } = record;
+  const draft = new Draft(facts, transactionId, nowMs);
   const outcome = decide(draft, record, context);
-  const answer = toAnswer(record.transactionId, outcome);
-  if (outcome.outcome === 'later') return { answer, postings: [], writes: [], tap: null };
+  const answer = toAnswer(transactionId, outcome);
+  if (outcome.outcome === 'later') {
+    const isWaiting = awaitsOriginal(facts, record, nowMs);
+    return { answer, postings: [], writes: isWaiting ? beginWait(facts, transactionId, nowMs) : [], tap: null };
+  }
   const tap = tapUsed(facts, record, outcome, context);
+  const wait = waitsForOriginal(record) ? endWait(facts, transactionId) : [];
   return {
     answer,
     postings: draft.postings,
-    writes: [...draft.writes, ...counterSeen(facts, record, tap, context)],
+    writes: [...draft.writes, ...counterSeen(facts, record, tap, context), ...wait],
     tap,
   };
 }

@@ -19,7 +19,7 @@ import {
 } from '../sim/cards.js';
 import { complete, reverse } from '../sim/sales.js';
 import { type Box, inWorld, type LooseDraft, must, said, type World } from '../sim/world.js';
-import { untoldCreditWaitMs } from './card.js';
+import { untoldWaitMs } from './waiting.js';
 
 const issuedMinor = 30_000;
 const sent = async (box: Box, record: Envelope) => said((await box.send(record)).answers[0]);
@@ -216,7 +216,7 @@ inWorld(t, 'two boxes of a restored host: the later write waits for the earlier'
   const records = later.map((draft) => second.record(draft));
   for (const record of records) t.equal(await sent(second, record), 'host.busy');
   t.equal(said((await third.ask(debit(third, card, 10))).answer), 'card.recordInvalid');
-  world.clock.nowMs += untoldCreditWaitMs + 60_000;
+  world.clock.nowMs += untoldWaitMs + 60_000;
   for (const record of records) t.equal(await sent(second, record), 'card.recordInvalid', 'for a person to settle');
 });
 

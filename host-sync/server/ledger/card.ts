@@ -40,6 +40,7 @@ import { balanceOf, move } from './posting.js';
 import { undoneTarget } from './refund-share.js';
 import { newSale } from './sale.js';
 import type { Row } from './tables.js';
+import { untoldWaitMs } from './waiting.js';
 
 export type Card =
   | { readonly ok: true; readonly coupon: Row<'coupon'>; readonly seen: SeenCard }
@@ -78,15 +79,12 @@ export function present(draft: Draft, record: CardKind, currency: string, contex
   return { ok: true, coupon, seen };
 }
 
-/** How long after it was made a record waits for what another box may still have to tell of its card. */
-export const untoldCreditWaitMs = 3 * 86_400_000;
-
 /**
  * More on the card than the books know: a host that was restored lacks a credit which another box is still to send. The
  * record waits for that, unless its box waits for an answer, or it has been too long.
  */
 function awaitsCredit(draft: Draft, { currency, id }: Row<'coupon'>, seen: SeenCard, by: Following): boolean {
-  const isRecent = !by.record.clockDoubtful && Math.abs(by.context.nowMs - by.record.atWallMs) < untoldCreditWaitMs;
+  const isRecent = !by.record.clockDoubtful && Math.abs(by.context.nowMs - by.record.atWallMs) < untoldWaitMs;
   return !by.context.asked && isRecent && seen.record.balanceMinor > balanceOf(draft, cardMirror(id, currency));
 }
 

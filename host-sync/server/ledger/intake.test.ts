@@ -6,6 +6,7 @@ import type { Envelope } from '../../protocol/sync.js';
 import { complete, earn, refund, reverse, spend, undo } from '../sim/sales.js';
 import { type Box, inWorld, keyed, must, newId, openWorld, said, type World } from '../sim/world.js';
 import { put } from './facts.js';
+import { untoldWaitMs } from './waiting.js';
 
 const plain = (totalMinor = 100) => ({ kind: 'plainSale', reference: null, bill: keyed(totalMinor) }) as const;
 const codes = async (world: World) => (await world.host.alarms()).rows.map((alarm) => alarm.code).sort();
@@ -365,3 +366,81 @@ inWorld(
     t.equal((await world.host.deadLetters.list('open')).rows.length, 1, 'the spend was reversed: it gave nothing');
   },
 );
+
+/** How many of these records the host remembers as waiting. */
+const waitingOf = (world: World, ...records: readonly Envelope[]): Promise<number> =>
+  world.store.transact(
+    (need) => {
+      for (const record of records) need.get('waiting', idIn(record));
+    },
+    (facts) => records.filter((record) => facts.get('waiting', idIn(record)) !== undefined).length,
+  );
+
+inWorld(
+  t,
+  'what undoes a record that never comes waits for three days of the host, then is a dead letter; the rest goes on',
+  async (t, { world, box }) => {
+    const phone = await world.phone('13800000000');
+    const [buried, torn] = [earn(box, phone, 10_000), spend(box, phone, 10_000, 100)];
+    box.record(buried);
+    box.record(torn);
+    // A clock that is wrong, or in doubt, neither shortens nor lengthens it.
+    const waiting = [
+      box.record(undo(buried)),
+      box.record({ ...refund(buried, 100), atWallMs: 4_000_000_000_000 }),
+      box.record({ ...complete(torn), atWallMs: 1_000, clockDoubtful: true }),
+    ];
+    const busy = waiting.map(() => 'host.busy');
+    t.same(await answersOf(box, ...waiting), busy);
+    t.equal(await waitingOf(world, ...waiting), 3);
+    world.clock.nowMs += untoldWaitMs - 1;
+    t.same(await answersOf(box, ...waiting, box.record(plain())), [...busy, 'accepted']);
+    world.clock.nowMs += 1;
+    t.same(
+      await answersOf(box, ...waiting),
+      waiting.map(() => 'original.unknown'),
+    );
+    t.same((await world.host.deadLetters.list('open')).rows.map(({ kind }) => kind).sort(), [
+      'completion',
+      'refund',
+      'void',
+    ]);
+    t.equal(await waitingOf(world, ...waiting), 0, 'nothing of it is left');
+    world.clock.nowMs += 86_400_000;
+    t.same(
+      await answersOf(box, ...waiting),
+      waiting.map(() => 'original.unknown'),
+    );
+    const fresh = plain();
+    const [sale, late] = [box.record({ ...fresh, transactionId: newId() }), box.record(plain())];
+    const undone = box.record(undo(JSON.parse(sale.body)));
+    t.same(await answersOf(box, undone, late), ['host.busy', 'accepted'], 'the gap ends no other wait');
+    t.same(await answersOf(box, sale, undone), ['accepted', 'accepted']);
+  },
+);
+
+inWorld(t, 'a box that was off for weeks: an undo may overtake what it undoes', async (t, { world, box }) => {
+  const phone = await world.phone('13800000000');
+  const sale = earn(box, phone, 10_000);
+  const [original, undone] = [box.record(sale), box.record(undo(sale))];
+  world.clock.nowMs += 10 * untoldWaitMs;
+  t.same(await answersOf(box, undone), ['host.busy']);
+  t.same(await answersOf(box, original), ['accepted']);
+  t.same(await answersOf(box, undone), ['accepted']);
+  t.equal(await waitingOf(world, undone), 0);
+  t.match(await world.host.members.byCode(phone.memberCode), { points: 0 });
+  t.same((await world.host.deadLetters.list('open')).rows, []);
+});
+
+inWorld(t, 'a body that hides its place behind a record that never comes', async (t, { world, box }) => {
+  box.record(plain());
+  const hidden = box.seal(utf8('not a record'));
+  box.sequence++;
+  t.same(await answersOf(box, hidden), ['host.busy']);
+  t.same(await answersOf(box, box.record(plain())), ['accepted']);
+  world.clock.nowMs += untoldWaitMs;
+  t.same(await answersOf(box, hidden), ['record.malformed']);
+  t.same(await answersOf(box, hidden), ['record.malformed'], 'and again the same');
+  t.same(await codes(world), ['record.malformed']);
+  t.match((await world.host.deadLetters.list('open')).rows, [{ code: 'record.malformed' }]);
+});

@@ -14,6 +14,7 @@ import { alarmRow } from './draft.js';
 import { type Collector, put, remove, UnloadedFact, type WorkingSet, type Write } from './facts.js';
 import { inOrder, type Letter } from './letter.js';
 import type { Row } from './tables.js';
+import { beginWait, endWait, mayWait, planWait } from './waiting.js';
 
 /** Most records of one terminal that are held in quarantine; beyond, the box keeps them and is told so. */
 export const quarantineRecordsMax = 100_000;
@@ -32,7 +33,10 @@ export function planLetters(
     need.get('record', letter.digestId);
     need.get('quarantine', letter.digestHex);
     if (letter.place) planChain(need, letter.place);
-    else planPlaceByHash(need, terminalId, letter.previousHash);
+    else {
+      planPlaceByHash(need, terminalId, letter.previousHash);
+      planWait(need, letter.transactionId);
+    }
     if (letter.record) planRecord(need, letter.record, context);
   }
 }
@@ -119,19 +123,22 @@ function takeInOne(
   if (!terminal) return { answer: toAnswer(letter.transactionId, later('host.busy')), writes: [] };
   if (terminal.state !== 'active' && !judged) return hold(facts, terminal, letter, context);
   const place = letter.place ?? placeByHash(facts, terminalId, letter.previousHash);
-  if (!place) return { answer: toAnswer(letter.transactionId, later('host.busy')), writes: [] };
+  if (!place && mayWait(facts, letter.transactionId, context.nowMs)) {
+    const writes = beginWait(facts, letter.transactionId, context.nowMs);
+    return { answer: toAnswer(letter.transactionId, later('host.busy')), writes };
+  }
   if (letter.record && isContinued(terminal, letter.record) && !judged)
     return quarantine(
       facts,
       terminal,
       letter,
-      `epoch ${place.epoch} goes on after epoch ${terminal.epoch} began`,
+      `epoch ${letter.record.epoch} goes on after epoch ${terminal.epoch} began`,
       context,
     );
-  const placed = placeInChain(context.crypto, facts, place, letter.previousHash, letter.digest);
-  const chain: Write[] = [];
-  if (placed.placed) chain.push(...placed.writes);
-  else {
+  const placed = place && placeInChain(context.crypto, facts, place, letter.previousHash, letter.digest);
+  const chain: Write[] = letter.place ? [] : [...endWait(facts, letter.transactionId)];
+  if (placed?.placed) chain.push(...placed.writes);
+  else if (placed) {
     const why = `${placed.why} at ${place.key}`;
     // A closed epoch holds up nobody: only what does not fit into it waits for a person.
     if (!judged)
@@ -150,14 +157,14 @@ function takeInOne(
         chain,
       );
   }
-  const stands = placed.placed ? place : null;
-  if (stands && place.epoch > terminal.epoch) {
+  const stands = placed?.placed ? place : null;
+  if (stands && stands.epoch > terminal.epoch) {
     // A host restored from a backup may not know that it raised the epoch: the terminal goes on, a person looks.
-    chain.push(put('terminal', { ...terminal, epoch: place.epoch, epochRaisedAtMs: context.nowMs }));
+    chain.push(put('terminal', { ...terminal, epoch: stands.epoch, epochRaisedAtMs: context.nowMs }));
     chain.push(
       put(
         'alarm',
-        alarmRow('chain.epochAhead', terminalId, `${place.epoch}`, `the host knew ${terminal.epoch}`, context.nowMs),
+        alarmRow('chain.epochAhead', terminalId, `${stands.epoch}`, `the host knew ${terminal.epoch}`, context.nowMs),
       ),
     );
   }
@@ -220,7 +227,7 @@ function applyOne(
     );
   }
   const { answer } = applied;
-  if (answer.outcome === 'later') return { answer, writes: [] };
+  if (answer.outcome === 'later') return { answer, writes: applied.writes };
   const writes: Write[] = [
     ...chain,
     ...applied.writes,

@@ -103,6 +103,8 @@ export const tables = {
   },
   /** A reversal that came before its original; id is the original's transaction. */
   tombstone: { columns: { id: text, terminalId: text, reversal: text, atMs: integer }, lookups: [] },
+  /** A record that was put off for another that had not come; id is its own transaction. Gone with its final answer. */
+  waiting: { columns: { id: text, sinceMs: integer }, lookups: [] },
   /** What void, refund, completion and time-out need of an accepted transaction; id is its record's. */
   sale: {
     columns: {

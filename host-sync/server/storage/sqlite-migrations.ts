@@ -600,6 +600,14 @@ DROP INDEX memberKeyBlocked;
 DROP INDEX couponBlocked;
 `;
 
+// Since when a record waits for another, by this host's clock: waiting has an end.
+const nineteenth = `
+CREATE TABLE waiting (
+  id TEXT NOT NULL PRIMARY KEY,
+  sinceMs INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+`;
+
 /** The schema's version is how many of these have been applied (PRAGMA user_version). */
 export const migrations: readonly string[] = [
   first,
@@ -620,4 +628,5 @@ export const migrations: readonly string[] = [
   sixteenth,
   seventeenth,
   eighteenth,
+  nineteenth,
 ];

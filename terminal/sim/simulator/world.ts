@@ -12,7 +12,7 @@ import {
   type PhoneState,
 } from '../../../drivers/sim/phone/phone-state.js';
 import { createHost, type Host } from '../../../host-sync/server/host.js';
-import { untoldCreditWaitMs } from '../../../host-sync/server/ledger/card.js';
+import { untoldWaitMs } from '../../../host-sync/server/ledger/waiting.js';
 import { hex, toHex } from '../../kernel/bytes.js';
 import type { Crypto } from '../../kernel/ports.js';
 import { monotonicMs, wallMs } from '../../kernel/units.js';
@@ -77,7 +77,7 @@ const membersPerWorld = 4;
 const traceLinesMax = 400;
 const snapshotEveryMs = 600_000;
 /** Longest that a healed world may take to come to rest, virtual milliseconds: nothing waits longer at the host. */
-const restWithinMs = untoldCreditWaitMs + 4 * 3_600_000;
+const restWithinMs = untoldWaitMs + 4 * 3_600_000;
 const rules = {
   currency: 'CNY',
   earnPoints: 1,
@@ -399,7 +399,7 @@ class World implements BoxWorld {
       if (this.time.nowMs <= quietAtMs) continue;
       if (this.boxes.every((box) => box.run && box.disk().unsentCount() === 0)) break;
       // What waits for records that were lost with a disk is given up by the host then.
-      if (!isLater) this.time.skip(untoldCreditWaitMs);
+      if (!isLater) this.time.skip(untoldWaitMs);
       isLater = true;
     }
     if (this.problem === null) {
