@@ -12,7 +12,7 @@ import { TerminalError } from '../../terminal/kernel/errors.js';
 import { parseJson } from '../../terminal/kernel/json.js';
 import { nativeCrypto } from '../../terminal/kernel/native.js';
 import { openTerminalStore } from '../../terminal/store/open.js';
-import type { JournalEntry } from '../../terminal/store/port.js';
+import type { JournalEntry, TerminalStore } from '../../terminal/store/port.js';
 import type { AdminClient } from '../host/admin-client.js';
 
 const recordsPerCall = 100;
@@ -20,6 +20,7 @@ const journalPage = 200;
 /** Records that wait for others of the same file are tried again so often. */
 const rounds = 3;
 const unknownHash = '00'.repeat(32);
+type Position = Pick<JournalEntry, 'epoch' | 'sequence'>;
 
 export interface TakenIn {
   readonly terminalId: string;
@@ -33,17 +34,28 @@ export interface TakenIn {
 export function* recordsOf(database: string, everything: boolean): Generator<Envelope> {
   const store = openTerminalStore({ file: database, crypto: nativeCrypto });
   try {
-    const pages: (readonly JournalEntry[])[] = [];
-    for (let before: JournalEntry | null = null; ; ) {
-      const page: readonly JournalEntry[] = store.journal(journalPage, before);
-      before = page.at(-1) ?? null;
-      if (before === null) break;
-      pages.push(page.filter(({ state }) => everything || state === 'unsent'));
-    }
-    for (const page of pages.reverse()) for (const entry of [...page].reverse()) yield envelopeOf(entry);
+    yield* oldestFirst(store, everything);
   } finally {
     store.close();
   }
+}
+
+/**
+ * A journal can only be read from its newest record back, and holds more than fits into memory: the places between the pages
+ * are found first, then the pages are read again from the oldest.
+ */
+export function* oldestFirst(store: Pick<TerminalStore, 'journal'>, everything: boolean): Generator<Envelope> {
+  const isWanted = ({ state }: JournalEntry): boolean => everything || state === 'unsent';
+  const befores: (Position | null)[] = [];
+  for (let before: Position | null = null; ; ) {
+    const page: readonly JournalEntry[] = store.journal(journalPage, before);
+    const last = page.at(-1);
+    if (!last) break;
+    if (page.some(isWanted)) befores.push(before);
+    before = { epoch: last.epoch, sequence: last.sequence };
+  }
+  for (const before of befores.reverse())
+    for (const entry of [...store.journal(journalPage, before)].reverse()) if (isWanted(entry)) yield envelopeOf(entry);
 }
 
 const envelopeOf = ({ body, previousHash }: Pick<JournalEntry, 'body' | 'previousHash'>): Envelope => ({
