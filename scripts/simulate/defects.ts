@@ -229,7 +229,7 @@ export const defects: readonly Defect[] = [
     file: 'host-sync/server/ledger/federation.ts',
     find: '  if (!between || entry === undefined || (points === 0 && share === 0)) return;\n',
     replace: '  if (!between || entry === undefined || points <= 0) return;\n',
-    seeds: 100,
+    seeds: 200,
   },
   {
     name: 'the void of a top-up of a card counts as a purchase',
