@@ -74,7 +74,7 @@ class Shell implements SyncClient {
   /** Records being authorised, which no batch may take. */
   readonly #authorising = new Map<TransactionId, Promise<Authorisation>>();
   #batches: readonly Batch[] = [];
-  /** Records of the batch whose answer is being taken in, with who waits for which. */
+  /** Of the batch whose answer is being taken in. */
   #answered: Answered = nothingAnswered;
   #roundWaiters: ((status: SyncStatus) => void)[] = [];
 

@@ -41,7 +41,7 @@ export const decidedByTerminal = 'decided by the terminal';
 
 export interface OutboxPort {
   /**
-   * Up to `limit` unsent records in sending order (reversals, value, records; by sequence within each), skipping
+   * Up to `limit` unsent records in sending order (`sendClass`; by sequence within each), skipping
    * `held` ids: those being authorised right now.
    */
   nextUnsent(limit: number, held: ReadonlySet<TransactionId>): readonly OutboxRecord[];

@@ -97,7 +97,7 @@ export function askAgain(
   nowMs: number,
 ): readonly RecordAnswer[] {
   const known = facts.get('terminal', terminalId)?.recordsHeld ?? 0;
-  const detail = `this host holds ${known} records of it, and not one that it saw answered`;
+  const detail = `it saw a record answered that is not here, where ${known} of its records are`;
   facts.write([put('alarm', alarmRow('ledger.wentBack', terminalId, lost, detail, nowMs))]);
   return letters.map(({ transactionId }) => toAnswer(transactionId, later('host.busy')));
 }
